@@ -1,0 +1,54 @@
+/** Where a wire can be opened (spec 2.3). Text: `tcp://host:port`, `ws://host:port/path`, `[v6]` in brackets. */
+import type { ByteReader, ByteWriter } from './bytes.ts'
+import { fail, ok, type Result } from './fault.ts'
+
+export type AddressScheme = 'tcp' | 'ws' | 'wss' | 'webrtc'
+
+export interface Address {
+  readonly scheme: AddressScheme
+  /** A host name, an IPv4 address, or an IPv6 address without brackets. */
+  readonly host: string
+  readonly port: number
+  /** `ws` and `wss`: the path, with its slash; `webrtc`: the certificate's SHA-256 in hexadecimal; else ''. */
+  readonly extra: string
+}
+
+const SCHEMES: readonly AddressScheme[] = ['tcp', 'ws', 'wss', 'webrtc']
+const HOST_BYTES_MAX = 253
+const EXTRA_BYTES_MAX = 128
+
+export function addressText(address: Address): string {
+  const host = address.host.includes(':') ? `[${address.host}]` : address.host
+  return `${address.scheme}://${host}:${address.port}${address.scheme === 'webrtc' ? `/${address.extra}` : address.extra}`
+}
+
+export function parseAddress(text: string): Result<Address> {
+  const match = /^(tcp|ws|wss|webrtc):\/\/(?:\[([0-9a-fA-F:.]+)\]|([^:/[\]\s]+)):(\d{1,5})(\/\S*)?$/.exec(text.trim())
+  const bad = fail({ code: 'invalid-address', detail: text.slice(0, 120) })
+  if (match === null) return bad
+  // reason: the pattern lists just these schemes.
+  const scheme = match[1] as AddressScheme
+  const host = (match[2] ?? match[3] ?? '').toLowerCase()
+  const port = Number(match[4])
+  const path = match[5] ?? ''
+  const extra = scheme === 'webrtc' ? path.slice(1) : path === '/' ? '' : path
+  if (port < 1 || port > 65535 || host.length > HOST_BYTES_MAX || extra.length > EXTRA_BYTES_MAX) return bad
+  if (scheme === 'tcp' && extra !== '') return bad
+  if (scheme === 'webrtc' && !/^[0-9a-f]{64}$/.test(extra)) return bad
+  return ok({ scheme, host, port, extra })
+}
+
+/** `scheme u8 | host text | port u16 | extra text` */
+export function writeAddress(writer: ByteWriter, address: Address): void {
+  writer.u8(SCHEMES.indexOf(address.scheme)).text(address.host).u16(address.port).text(address.extra)
+}
+
+/** Unknown schemes are read and dropped by the caller (null), so that newer peers can announce newer addresses. */
+export function readAddress(reader: ByteReader): Address | null {
+  const scheme = SCHEMES[reader.u8()]
+  const host = reader.text(HOST_BYTES_MAX)
+  const port = reader.u16()
+  const extra = reader.text(EXTRA_BYTES_MAX)
+  if (reader.failed || scheme === undefined || host === '' || port === 0) return null
+  return { scheme, host, port, extra }
+}

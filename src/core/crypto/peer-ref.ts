@@ -1,0 +1,156 @@
+/**
+ * PeerRef: a signed, versioned, expiring record of where a peer is (spec 2.3). As text `webmesh:` and base64url: a link
+ * that can be mailed; any one is enough to join. The signed bytes are kept, so that passing a ref on never re-encodes it.
+ *
+ *   version u8 = 1 | public key 32 | sequence u48 | expires u48 | capacity u16 | flags u8
+ *   | address count u8 | addresses … | rendezvous count u8 | rendezvous … | signature 64
+ *   rendezvous: public key 32 | address count u8 | addresses …
+ */
+import { type Address, readAddress, writeAddress } from '../base/address.ts'
+import { bytesOfBase64url, textOfBase64url } from '../base/base64url.ts'
+import { ByteReader, ByteWriter } from '../base/bytes.ts'
+import { fail, ok, type Result } from '../base/fault.ts'
+import type { WallTime } from '../base/instant.ts'
+import { bytesOfPeerId, PEER_ID_BYTES, type PeerId, peerIdOfBytes } from '../base/peer-id.ts'
+import { type Position, positionOfHash } from '../base/position.ts'
+import { type CryptoSuite, type Identity, SIGNATURE_BYTES } from './suite.ts'
+
+export const REF_BYTES_MAX = 1024
+export const REF_ADDRESSES_MAX = 8
+export const REF_RENDEZVOUS_MAX = 4
+export const REF_LIFETIME_MS = 7 * 24 * 3_600_000
+
+const REF_VERSION = 1
+const FLAG_RELAYS = 1
+const SCHEME = 'webmesh:'
+const CONTEXT = new Uint8Array([0x77, 0x65, 0x62, 0x6d, 0x65, 0x73, 0x68, 0x2d, 0x72, 0x65, 0x66, 0x31]) // 'webmesh-ref1'
+
+export interface Rendezvous {
+  readonly peer: PeerId
+  readonly addresses: readonly Address[]
+}
+
+export interface PeerRef {
+  readonly peer: PeerId
+  readonly position: Position
+  /** Of two refs of one peer the larger counts: wall-clock milliseconds of its making. */
+  readonly sequence: number
+  readonly expires: WallTime
+  /** How many links the peer carries. */
+  readonly capacity: number
+  /** Whether it forwards circuits for others. */
+  readonly relays: boolean
+  /** Where it can be dialled; empty for a peer behind a NAT or in a browser. */
+  readonly addresses: readonly Address[]
+  /** Through whom it can be reached. */
+  readonly rendezvous: readonly Rendezvous[]
+  /** The signed bytes. */
+  readonly bytes: Uint8Array
+}
+
+export type PeerRefFields = Pick<PeerRef, 'sequence' | 'expires' | 'capacity' | 'relays' | 'addresses' | 'rendezvous'>
+
+export function isPublic(ref: PeerRef): boolean {
+  return ref.addresses.length > 0
+}
+
+export function positionOfPeer(suite: CryptoSuite, publicKey: Uint8Array): Position {
+  return positionOfHash(suite.sha256(publicKey))
+}
+
+export function signPeerRef(suite: CryptoSuite, identity: Identity, fields: PeerRefFields): PeerRef {
+  const writer = new ByteWriter(256)
+    .u8(REF_VERSION)
+    .raw(identity.publicKey)
+    .u48(fields.sequence)
+    .u48(fields.expires)
+    .u16(fields.capacity)
+    .u8(fields.relays ? FLAG_RELAYS : 0)
+  writeAddresses(writer, fields.addresses)
+  writer.u8(fields.rendezvous.length)
+  for (const entry of fields.rendezvous) {
+    writer.raw(bytesOfPeerId(entry.peer))
+    writeAddresses(writer, entry.addresses)
+  }
+  const body = writer.finish().slice()
+  const bytes = new ByteWriter(body.length + SIGNATURE_BYTES)
+    .raw(body)
+    .raw(identity.sign(signedPart(body)))
+    .finish()
+  return { ...fields, peer: identity.peer, position: positionOfPeer(suite, identity.publicKey), bytes }
+}
+
+/**
+ * Reads a ref and checks its signature. Faults: `invalid-ref`, `version-mismatch`, `ref-forged`, `ref-expired` (where
+ * `now` is given).
+ */
+export function readPeerRef(suite: CryptoSuite, bytes: Uint8Array, now: WallTime | null): Result<PeerRef> {
+  if (bytes.length > REF_BYTES_MAX) return fail({ code: 'invalid-ref', got: bytes.length, limit: REF_BYTES_MAX })
+  const reader = new ByteReader(bytes, 0, bytes.length - SIGNATURE_BYTES)
+  const version = reader.u8()
+  if (version !== REF_VERSION && !reader.failed)
+    return fail({ code: 'version-mismatch', got: version, limit: REF_VERSION })
+  const publicKey = reader.raw(PEER_ID_BYTES)
+  const sequence = reader.u48()
+  const expires = reader.u48()
+  const capacity = reader.u16()
+  const flags = reader.u8()
+  const addresses = readAddresses(reader)
+  const rendezvous: Rendezvous[] = []
+  const count = reader.u8()
+  if (count > REF_RENDEZVOUS_MAX)
+    return fail({ code: 'invalid-ref', detail: 'rendezvous', got: count, limit: REF_RENDEZVOUS_MAX })
+  for (let i = 0; i < count && !reader.failed; i += 1) {
+    const peer = reader.raw(PEER_ID_BYTES)
+    const places = readAddresses(reader)
+    if (!reader.failed) rendezvous.push({ peer: peerIdOfBytes(peer), addresses: places })
+  }
+  if (!reader.finished) return fail({ code: 'invalid-ref', detail: 'its bytes are incomplete or damaged' })
+  if (now !== null && expires <= now) return fail({ code: 'ref-expired' })
+  const body = bytes.subarray(0, bytes.length - SIGNATURE_BYTES)
+  if (!suite.verify(publicKey, signedPart(body), bytes.subarray(body.length))) return fail({ code: 'ref-forged' })
+  return ok({
+    peer: peerIdOfBytes(publicKey),
+    position: positionOfPeer(suite, publicKey),
+    sequence,
+    expires,
+    capacity,
+    relays: (flags & FLAG_RELAYS) !== 0,
+    addresses,
+    rendezvous,
+    bytes: bytes.slice(),
+  })
+}
+
+export function refText(ref: PeerRef): string {
+  return SCHEME + textOfBase64url(ref.bytes)
+}
+
+export function parseRefText(suite: CryptoSuite, text: string, now: WallTime | null): Result<PeerRef> {
+  const trimmed = text.trim()
+  if (!trimmed.startsWith(SCHEME)) return fail({ code: 'invalid-ref', detail: 'it does not start with "webmesh:"' })
+  const bytes = bytesOfBase64url(trimmed.slice(SCHEME.length))
+  if (bytes === null) return fail({ code: 'invalid-ref', detail: 'it holds characters that no ref has' })
+  return readPeerRef(suite, bytes, now)
+}
+
+function writeAddresses(writer: ByteWriter, addresses: readonly Address[]): void {
+  writer.u8(addresses.length)
+  for (const address of addresses) writeAddress(writer, address)
+}
+
+function readAddresses(reader: ByteReader): Address[] {
+  const count = reader.u8()
+  if (count > REF_ADDRESSES_MAX) reader.failed = true
+  const addresses: Address[] = []
+  for (let i = 0; i < count && !reader.failed; i += 1) {
+    const address = readAddress(reader)
+    if (address !== null) addresses.push(address)
+  }
+  return addresses
+}
+
+/** What is signed starts with a context, so that no other signed record can pass for a ref. */
+function signedPart(body: Uint8Array): Uint8Array {
+  return new ByteWriter(CONTEXT.length + body.length).raw(CONTEXT).raw(body).finish()
+}
