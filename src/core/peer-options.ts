@@ -1,0 +1,47 @@
+/** What a peer is made of, and what can be seen of it from outside. */
+import type { AddressScheme } from './base/address.ts'
+import type { Instant, WallTime } from './base/instant.ts'
+import type { PeerId } from './base/peer-id.ts'
+import type { PeerRef } from './crypto/peer-ref.ts'
+import type { CryptoSuite, Identity } from './crypto/suite.ts'
+import type { Effect, PathView } from './effect.ts'
+import type { Input } from './input.ts'
+
+export interface PeerOptions {
+  readonly suite: CryptoSuite
+  readonly identity: Identity
+  /** Seeds all decisions by chance; a random one in production. */
+  readonly seed: number | string
+  /** Wall time at instant 0. */
+  readonly wallTime: WallTime
+  /** How many links this peer carries: a tab 12, a desktop 24, a server 256. */
+  readonly capacity: number
+  /** Whether it forwards circuits for others. */
+  readonly relays: boolean
+  /** What its host can dial. */
+  readonly dialable: readonly AddressScheme[]
+}
+
+export interface Peer {
+  step(now: Instant, input: Input): readonly Effect[]
+  /** When to call `step` with `wake` at the latest, or null. */
+  nextWake(): Instant | null
+  snapshot(): PeerSnapshot
+}
+
+export interface LinkView {
+  readonly peer: PeerId
+  readonly role: 'near' | 'far' | 'random' | 'public' | 'guest'
+  readonly path: PathView
+}
+
+export interface PeerSnapshot {
+  readonly ref: PeerRef
+  readonly links: readonly LinkView[]
+  readonly rememberedPeers: number
+  readonly estimatedPeers: number
+  readonly sessions: number
+  readonly circuitsRelayed: number
+  readonly records: number
+  readonly services: readonly { readonly service: string; readonly members: readonly PeerId[] }[]
+}

@@ -1,0 +1,19 @@
+/** What a session tells the peer core that owns it. One owner serves all sessions: no closures per session. */
+import type { FaultCode } from '../base/fault.ts'
+import type { Turn } from '../turn.ts'
+import type { Session } from './session.ts'
+
+/** Who a message is for; numbers are those on the wire (spec 4.5). */
+export const Channel = { overlay: 1, registry: 2, service: 3 } as const
+export type Channel = (typeof Channel)[keyof typeof Channel]
+
+export interface SessionOwner {
+  /** A whole message arrived. The bytes are the session's own fresh memory and may be kept. */
+  onMessage(turn: Turn, session: Session, channel: number, bytes: Uint8Array): void
+  /** The answer to `session.ping`, with the token that was given. */
+  onPong(turn: Turn, session: Session, token: number, roundTripMs: number): void
+  /** The other side closed the session: nothing more will come. Its streams have failed already. */
+  onRemoteClose(turn: Turn, session: Session, code: FaultCode): void
+  /** The session has something to send or a new deadline: flush it before this step ends, and ask `nextWake` again. */
+  onDirty(session: Session): void
+}
