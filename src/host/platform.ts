@@ -1,0 +1,62 @@
+/**
+ * What differs between Node and a browser, gathered: one interface, made by `nodePlatform` and `browserPlatform`. The
+ * mesh facade and the run loop know no other platform things.
+ */
+import type { Address, AddressScheme } from '../core/base/address.ts'
+import type { Result } from '../core/base/fault.ts'
+import type { Instant, WallTime } from '../core/base/instant.ts'
+import type { CryptoSuite } from '../core/crypto/suite.ts'
+import type { Acceptor, Wire, WireSink } from '../paths/wire-driver.ts'
+import type { OpenedStore } from './store.ts'
+
+export interface Platform {
+  readonly suite: CryptoSuite
+  readonly clock: HostClock
+  /** How many links a peer carries here if the user does not say. */
+  readonly defaultCapacity: number
+  readonly dialable: readonly AddressScheme[]
+  dial(address: Address, sink: WireSink): Wire
+  /**
+   * `place` is a folder in Node, a database's name in a browser; without it the store lives in memory. Faults:
+   * 'store-locked' (another process has it), 'store-damaged' (beyond repair), 'store-failed'.
+   */
+  openStore(place: string | undefined): Promise<Result<OpenedStore>>
+  /** Null where nothing can listen. Faults: 'port-in-use', 'listen-failed'. */
+  readonly listen: ((options: ListenOptions) => Promise<Result<Listening>>) | null
+}
+
+export interface HostClock {
+  /** Milliseconds with fractions, from any start; never goes back. */
+  monotonicNow(): Instant
+  wallNow(): WallTime
+  /** Runs `task` once after `delayMs`; returns what cancels it. */
+  setTimer(delayMs: number, task: () => void): () => void
+}
+
+export interface ListenOptions {
+  /** An IP address or host name of this machine: '0.0.0.0', '::' (both families), '127.0.0.1'. */
+  readonly host: string
+  /** 0 lets the system choose. */
+  readonly port: number
+  readonly accept: Acceptor
+  /** What the port says of its peer over HTTP; asked anew for each request. */
+  readonly report: () => PeerReport
+}
+
+/** `GET /health` gives it as JSON; `GET /` as a page. */
+export interface PeerReport {
+  readonly peer: string
+  /** The ref as text, `webmesh:…`. */
+  readonly ref: string
+  readonly links: number
+  readonly estimatedPeers: number
+  readonly uptimeSeconds: number
+}
+
+export interface Listening {
+  readonly host: string
+  /** The real port, also where 0 was asked for. */
+  readonly port: number
+  /** Stops listening and ends what is not yet a wire; accepted wires stay open. */
+  close(): Promise<void>
+}
