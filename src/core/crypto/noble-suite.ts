@@ -1,0 +1,119 @@
+/**
+ * The primitives in pure JavaScript, on the audited noble libraries: what browsers use, and any host without native
+ * crypto. Results are the same, byte for byte, as those of `native-suite.node.ts`.
+ */
+import { gcm } from '@noble/ciphers/aes.js'
+import { chacha20poly1305 } from '@noble/ciphers/chacha.js'
+import { ed25519, x25519 } from '@noble/curves/ed25519.js'
+import { sha256 } from '@noble/hashes/sha2.js'
+import { concatBytes } from '../base/bytes.ts'
+import { invariant } from '../base/invariant.ts'
+import { type PeerId, peerIdOfBytes } from '../base/peer-id.ts'
+import { DhPublicKeys } from './dh-public-key.ts'
+import {
+  AEAD_TAG_BYTES,
+  type AeadKey,
+  type CipherName,
+  type CryptoSuite,
+  type DhKey,
+  type Identity,
+  KEY_BYTES,
+  SIGNATURE_BYTES,
+} from './suite.ts'
+
+const CIPHERS: readonly CipherName[] = ['chacha20-poly1305', 'aes-256-gcm']
+
+/** `randomBytes` must be unpredictable: keys come from it. */
+export function createNobleSuite(randomBytes: (length: number) => Uint8Array): CryptoSuite {
+  const dhPublicKeys = new DhPublicKeys()
+  return {
+    ciphers: CIPHERS,
+    randomBytes,
+    sha256: hash,
+    identity: seed => new NobleIdentity(seed),
+    verify,
+    dhKey: secret => new NobleDhKey(secret ?? randomBytes(KEY_BYTES)),
+    dhPublicKeyOf: publicKey => dhPublicKeys.of(publicKey),
+    aeadKey: (cipher, key) => new NobleAeadKey(cipher, key),
+  }
+}
+
+function hash(...parts: readonly Uint8Array[]): Uint8Array {
+  if (parts.length === 1) return sha256(parts[0]!)
+  const state = sha256.create()
+  for (const part of parts) state.update(part)
+  return state.digest()
+}
+
+/** By the letter of RFC 8032 (canonical points only), as near as noble comes to what OpenSSL checks. */
+function verify(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean {
+  if (publicKey.length !== KEY_BYTES || signature.length !== SIGNATURE_BYTES) return false
+  try {
+    return ed25519.verify(signature, message, publicKey, { zip215: false })
+  } catch {
+    return false
+  }
+}
+
+class NobleIdentity implements Identity {
+  readonly peer: PeerId
+  readonly publicKey: Uint8Array
+  readonly dhKey: DhKey
+  private readonly seed: Uint8Array
+
+  constructor(seed: Uint8Array) {
+    invariant(seed.length === KEY_BYTES, 'an identity has a seed of 32 bytes')
+    this.seed = seed.slice()
+    this.publicKey = ed25519.getPublicKey(this.seed)
+    this.peer = peerIdOfBytes(this.publicKey)
+    this.dhKey = new NobleDhKey(ed25519.utils.toMontgomerySecret(this.seed))
+  }
+
+  sign(message: Uint8Array): Uint8Array {
+    return ed25519.sign(message, this.seed)
+  }
+}
+
+class NobleDhKey implements DhKey {
+  readonly publicKey: Uint8Array
+  private readonly secret: Uint8Array
+
+  constructor(secret: Uint8Array) {
+    invariant(secret.length === KEY_BYTES, 'an X25519 secret has 32 bytes')
+    this.secret = secret.slice()
+    this.publicKey = x25519.getPublicKey(this.secret)
+  }
+
+  agree(publicKey: Uint8Array): Uint8Array | null {
+    try {
+      return x25519.getSharedSecret(this.secret, publicKey)
+    } catch {
+      return null
+    }
+  }
+}
+
+class NobleAeadKey implements AeadKey {
+  private readonly cipher: typeof gcm | typeof chacha20poly1305
+  private readonly key: Uint8Array
+
+  constructor(cipher: CipherName, key: Uint8Array) {
+    invariant(key.length === KEY_BYTES, 'a cipher key has 32 bytes')
+    this.cipher = cipher === 'aes-256-gcm' ? gcm : chacha20poly1305
+    this.key = key.slice()
+  }
+
+  seal(nonce: Uint8Array, associated: Uint8Array, parts: readonly Uint8Array[]): Uint8Array[] {
+    const plain = parts.length === 1 ? parts[0]! : concatBytes(...parts)
+    return [this.cipher(this.key, nonce, associated).encrypt(plain)]
+  }
+
+  open(nonce: Uint8Array, associated: Uint8Array, sealed: Uint8Array): Uint8Array | null {
+    if (sealed.length < AEAD_TAG_BYTES) return null
+    try {
+      return this.cipher(this.key, nonce, associated).decrypt(sealed)
+    } catch {
+      return null
+    }
+  }
+}
