@@ -1,0 +1,163 @@
+/** Publishes this peer's own records and renews them until they are withdrawn (spec 6.6). */
+import { encodeUtf8, NO_BYTES } from '../base/bytes.ts'
+import type { Fault } from '../base/fault.ts'
+import { earlier, type Instant } from '../base/instant.ts'
+import type { Rng } from '../base/rng.ts'
+import type { CryptoSuite, Identity } from '../crypto/suite.ts'
+import {
+  ANNOUNCEMENT_LIFETIME_MS,
+  DESCRIPTOR_LIFETIME_MS,
+  PUBLICATION_GAP_MS,
+  PUBLICATION_RETRY_MS,
+  SERVICES_JOINED_MAX,
+  SUMMARY_BYTES_MAX,
+  WITHDRAWAL_TRIES_MAX,
+} from '../limits.ts'
+import { type OverlayPort, RoutedMethod } from '../overlay/overlay-port.ts'
+import type { Turn } from '../turn.ts'
+import { membersChangedMuch, newPublication, type Publication, publicationDelayMs } from './publication.ts'
+import { descriptionBytes, type ServiceRecord, signRecord } from './record.ts'
+import { besideKey } from './region.ts'
+import type { RegistryOptions } from './registry.ts'
+import { decodePutAnswer, encodeRegistryRequest, type PutAnswer } from './registry-messages.ts'
+import { parseServiceName, type ServiceName } from './service-name.ts'
+
+export class Publisher {
+  private readonly port: OverlayPort
+  private readonly suite: CryptoSuite
+  private readonly identity: Identity
+  private readonly rng: Rng
+  private readonly publications: Publication[] = []
+
+  constructor(options: RegistryOptions) {
+    this.port = options.port
+    this.suite = options.suite
+    this.identity = options.identity
+    this.rng = options.rng
+  }
+
+  announce(turn: Turn, service: string, summary: string): Fault | null {
+    const name = parseServiceName(service)
+    if (!name.ok) return name.fault
+    const bytes = encodeUtf8(summary).length
+    if (bytes > SUMMARY_BYTES_MAX)
+      return { code: 'invalid-option', detail: 'summary', got: bytes, limit: SUMMARY_BYTES_MAX }
+    const own = this.publications.filter(publication => publication.service === name.value)
+    if (own.length === 0 && this.publications.length >= SERVICES_JOINED_MAX * 2)
+      return { code: 'overloaded', detail: 'services', limit: SERVICES_JOINED_MAX }
+    for (const publication of own) {
+      publication.summary = summary
+      publication.withdrawing = false
+      publication.underWay = false
+      publication.failures = 0
+      publication.dueAt = turn.now
+    }
+    // The descriptor tells how many members there are: the announcement's answer says it first.
+    const soon = turn.now + this.rng.around(PUBLICATION_RETRY_MS, 0.5)
+    for (const kind of ['announcement', 'descriptor'] as const) {
+      if (own.some(publication => publication.kind === kind)) continue
+      const dueAt = kind === 'announcement' ? turn.now : soon
+      this.publications.push(newPublication(kind, name.value, summary, dueAt))
+    }
+    this.onWake(turn)
+    return null
+  }
+
+  withdraw(turn: Turn, service: string): void {
+    for (const publication of this.publications.slice()) {
+      if (publication.service !== service || publication.withdrawing) continue
+      publication.withdrawing = true
+      publication.underWay = false
+      publication.failures = 0
+      publication.dueAt = turn.now
+      if (publication.sequence === 0) this.forget(publication)
+    }
+    this.onWake(turn)
+  }
+
+  onSelfChanged(turn: Turn): void {
+    for (const publication of this.publications) {
+      if (publication.kind !== 'announcement') continue
+      const soonest = publication.sentAt === null ? turn.now : publication.sentAt + PUBLICATION_GAP_MS
+      // One under way carries the old ref: its answer would put the next one off.
+      publication.underWay = false
+      publication.dueAt = Math.min(publication.dueAt, Math.max(turn.now, soonest))
+    }
+    this.onWake(turn)
+  }
+
+  onWake(turn: Turn): void {
+    for (const publication of this.publications.slice())
+      if (!publication.underWay && publication.dueAt <= turn.now) this.publish(turn, publication)
+  }
+
+  nextWake(): Instant | null {
+    let wake: Instant | null = null
+    for (const publication of this.publications) if (!publication.underWay) wake = earlier(wake, publication.dueAt)
+    return wake
+  }
+
+  private publish(turn: Turn, publication: Publication): void {
+    if (publication.withdrawing && publication.expires <= turn.wallTime) {
+      this.forget(publication)
+      return
+    }
+    const record = this.nextRecord(turn, publication)
+    publication.sentAt = turn.now
+    publication.underWay = true
+    // Every second try after a failure aims beside the key: the closest peer may be the one that fails.
+    const aside = publication.failures % 2 === 1
+    const aim = aside ? besideKey(this.rng, record.key, this.port.estimatedPeers()) : record.key
+    const request = encodeRegistryRequest({ kind: 'put', record: record.bytes })
+    this.port.request(turn, aim, RoutedMethod.registry, request, (now, answer) => {
+      // A withdrawal, a newer ref or another try has taken its place.
+      if (publication.sequence !== record.sequence || !publication.underWay) return
+      publication.underWay = false
+      this.onPut(now, publication, answer.ok ? decodePutAnswer(answer.value) : null)
+    })
+  }
+
+  private nextRecord(turn: Turn, publication: Publication): ServiceRecord {
+    const { kind, service, withdrawing } = publication
+    const lifetimeMs = kind === 'announcement' ? ANNOUNCEMENT_LIFETIME_MS : DESCRIPTOR_LIFETIME_MS
+    publication.sequence = Math.max(turn.wallTime, publication.sequence + 1)
+    if (!withdrawing) publication.expires = publication.sequence + lifetimeMs
+    const { sequence, expires } = publication
+    const payload = withdrawing ? NO_BYTES : this.payloadOf(publication)
+    return signRecord(this.suite, this.identity, { kind, withdrawn: withdrawing, service, sequence, expires, payload })
+  }
+
+  private payloadOf(publication: Publication): Uint8Array {
+    if (publication.kind === 'announcement') return this.port.self().bytes
+    publication.toldMembers = publication.members
+    return descriptionBytes({ members: publication.members, summary: publication.summary })
+  }
+
+  private onPut(turn: Turn, publication: Publication, answer: PutAnswer | null): void {
+    const outcome = answer?.outcome ?? 'failed'
+    const members = answer?.members ?? 0
+    const done = outcome === 'stored' || outcome === 'outranked'
+    publication.failures = done ? 0 : publication.failures + 1
+    if (publication.withdrawing && (done || publication.failures >= WITHDRAWAL_TRIES_MAX)) {
+      this.forget(publication)
+      return
+    }
+    const delay = publicationDelayMs(publication.kind, outcome, members, publication.failures)
+    publication.dueAt = turn.now + this.rng.around(delay, 0.15)
+    if (publication.kind === 'announcement' && done) this.onMembers(turn, publication.service, members)
+  }
+
+  /** The descriptor is published again at once where the number of members has doubled or halved. */
+  private onMembers(turn: Turn, service: ServiceName, members: number): void {
+    const descriptor = this.publications.find(other => other.kind === 'descriptor' && other.service === service)
+    if (descriptor === undefined) return
+    descriptor.members = Math.max(1, members)
+    if (descriptor.sentAt !== null && membersChangedMuch(descriptor.toldMembers, descriptor.members))
+      descriptor.dueAt = Math.min(descriptor.dueAt, turn.now + this.rng.around(PUBLICATION_RETRY_MS, 0.5))
+  }
+
+  private forget(publication: Publication): void {
+    const at = this.publications.indexOf(publication)
+    if (at >= 0) this.publications.splice(at, 1)
+  }
+}

@@ -1,0 +1,30 @@
+/**
+ * Where on the ring a record is kept (spec 6.3): at every peer within the stretch round its key that is expected to hold
+ * the eight closest peers. The stretch follows from the network's size, not from who is closest: identities ground to
+ * sit beside a key then cannot push a record off the honest ones.
+ */
+import { type Position, RING, ringDistance } from '../base/position.ts'
+import type { Rng } from '../base/rng.ts'
+import { REGION_DROP_FACTOR, REGION_MARGIN, REGION_PEERS } from '../limits.ts'
+
+export type Side = 'before' | 'after'
+
+/** How far from a key its records are kept, either way. In a network of a dozen peers: everywhere. */
+export function regionReach(estimatedPeers: number): number {
+  return Math.floor((RING / 2) * Math.min(1, (REGION_PEERS * REGION_MARGIN) / Math.max(1, estimatedPeers)))
+}
+
+export function inRegion(key: Position, position: Position, estimatedPeers: number): boolean {
+  return ringDistance(key, position) <= regionReach(estimatedPeers)
+}
+
+/** Whether a peer that holds a record goes on holding it: wider than `inRegion`, so that estimates may waver. */
+export function staysInRegion(key: Position, position: Position, estimatedPeers: number): boolean {
+  return ringDistance(key, position) <= regionReach(estimatedPeers) * REGION_DROP_FACTOR
+}
+
+/** A place within the inner half of the region: another holder than the closest, where that one is not to be relied on. */
+export function besideKey(rng: Rng, key: Position, estimatedPeers: number): Position {
+  const reach = regionReach(estimatedPeers)
+  return (key + Math.floor(reach * (rng.unit() - 0.5)) + RING) % RING
+}

@@ -1,0 +1,316 @@
+import type { Fault, Result } from '../base/fault.ts'
+import { earlier, type Instant } from '../base/instant.ts'
+import { unreachable } from '../base/invariant.ts'
+import type { PeerId } from '../base/peer-id.ts'
+import { type Position, ringDistance } from '../base/position.ts'
+import type { Rng } from '../base/rng.ts'
+import { type PeerRef, positionOfPeer } from '../crypto/peer-ref.ts'
+import type { CryptoSuite, Identity } from '../crypto/suite.ts'
+import type { ServiceEntry } from '../effect.ts'
+import type { StoreEntry } from '../input.ts'
+import { DIGEST_ENTRIES_MAX, DIRECTORY_SHARDS, RECORD_SAVE_MS, RECORD_SWEEP_MS, REPLICATE_HOPS_MAX } from '../limits.ts'
+import type { OverlayPort } from '../overlay/overlay-port.ts'
+import { Channel } from '../session/session-owner.ts'
+import type { Turn } from '../turn.ts'
+import { Publisher } from './publisher.ts'
+import { keyOfShard, readDescription, readRecord, recordIsAuthentic, type ServiceRecord } from './record.ts'
+import { RecordStore, type Verdict } from './record-store.ts'
+import { inRegion, type Side, staysInRegion } from './region.ts'
+import {
+  batchesOf,
+  type DigestEntry,
+  decodeRegistryMessage,
+  decodeRegistryRequest,
+  encodeFindAnswer,
+  encodeListAnswer,
+  encodePutAnswer,
+  encodeRegistryMessage,
+  type PutAnswer,
+} from './registry-messages.ts'
+import { savedRecord, savedRecordKey, unsavedRecord } from './saved-record.ts'
+import { Search } from './search.ts'
+import type { ServiceName } from './service-name.ts'
+import { VerifiedRefs } from './verified-refs.ts'
+
+export interface RegistryOptions {
+  readonly port: OverlayPort
+  readonly suite: CryptoSuite
+  readonly identity: Identity
+  readonly rng: Rng
+}
+
+/** `members`: how many there are in all, as the answering peer counts or estimates. */
+export type OnFound = (turn: Turn, found: Result<PeerRef[]>, members: number) => void
+export type OnListed = (turn: Turn, listed: Result<ServiceEntry[]>) => void
+
+export class Registry {
+  /** Refs read by this part and by those above it. */
+  readonly refs: VerifiedRefs
+  private readonly port: OverlayPort
+  private readonly suite: CryptoSuite
+  private readonly rng: Rng
+  private readonly publisher: Publisher
+  private readonly search: Search
+  private readonly position: Position
+  private readonly store: RecordStore
+  private readonly shardKeys: readonly Position[]
+  private neighbours: ReadonlySet<PeerId> = new Set()
+  private sweepAt: Instant | null = null
+  private saveAt: Instant | null = null
+
+  constructor(options: RegistryOptions) {
+    this.port = options.port
+    this.suite = options.suite
+    this.rng = options.rng
+    this.refs = new VerifiedRefs(options.suite)
+    this.publisher = new Publisher(options)
+    this.search = new Search(options, this.refs)
+    this.position = positionOfPeer(options.suite, options.identity.publicKey)
+    this.store = new RecordStore(options.suite, this.position)
+    this.shardKeys = Array.from({ length: DIRECTORY_SHARDS }, (_, shard) => keyOfShard(options.suite, shard))
+  }
+
+  // ---- on behalf of this peer ----
+
+  /** Publishes this peer as a member until `withdraw`. Faults: `invalid-service-name`, `invalid-option`, `overloaded`. */
+  announce(turn: Turn, service: string, summary: string): Fault | null {
+    return this.publisher.announce(turn, service, summary)
+  }
+
+  withdraw(turn: Turn, service: string): void {
+    this.publisher.withdraw(turn, service)
+  }
+
+  /** This peer's ref changed: members must find the new one. */
+  onSelfChanged(turn: Turn): void {
+    this.publisher.onSelfChanged(turn)
+  }
+
+  /** Up to 64 members, a random sample where there are more, this peer not among them. Faults: those of `request`. */
+  find(turn: Turn, service: string, done: OnFound): void {
+    this.search.find(turn, service, done)
+  }
+
+  /** All services of the network, by name; without those whose shard did not answer. A fault where none did. */
+  list(turn: Turn, done: OnListed): void {
+    this.search.list(turn, done)
+  }
+
+  // ---- on behalf of the network ----
+
+  /** The answer to a request that was routed here, or null where it makes no sense. */
+  onRequest(turn: Turn, key: Position, payload: Uint8Array): Uint8Array | null {
+    const request = decodeRegistryRequest(payload)
+    if (request === null) return null
+    switch (request.kind) {
+      case 'put':
+        return this.answerPut(turn, key, request.record)
+      case 'find': {
+        const refs = this.store.live('announcement', request.service, turn.wallTime).map(record => record.payload)
+        const members = this.store.members(request.service, turn.wallTime)
+        return encodeFindAnswer({ members, refs: this.rng.sample(refs, request.count) })
+      }
+      case 'list': {
+        const names = this.store.services(this.shardKeys[request.shard]!).filter(name => name > request.after)
+        const entries = names.map(name => this.entryOf(name, turn)).filter(entry => entry !== null)
+        return encodeListAnswer(entries)
+      }
+      default:
+        return unreachable(request)
+    }
+  }
+
+  /** A fault means that the sender broke the protocol. */
+  onMessage(turn: Turn, from: PeerId, bytes: Uint8Array): Fault | null {
+    const message = decodeRegistryMessage(bytes)
+    if (message === null) return { code: 'malformed', detail: 'registry message' }
+    switch (message.kind) {
+      case 'replicate': {
+        const fresh: ServiceRecord[] = []
+        for (const recordBytes of message.records) {
+          const record = readRecord(this.suite, recordBytes)
+          if (!record.ok) return record.fault
+          if (!staysInRegion(record.value.key, this.position, this.port.estimatedPeers())) continue
+          const verdict = this.accept(turn, record.value)
+          if (verdict === 'forged') return { code: 'malformed', detail: 'record with a wrong signature' }
+          if (verdict === 'new') fresh.push(record.value)
+        }
+        if (message.hops > 0) this.passOn(turn, fresh, message.side, message.hops - 1)
+        return null
+      }
+      case 'digest':
+        this.wantMissing(turn, from, message.entries)
+        return null
+      case 'want': {
+        const wanted = message.slots.map(slot => this.store.get(slot)).filter(record => record !== null)
+        this.sendRecords(turn, from, wanted, this.sideOf(from), REPLICATE_HOPS_MAX)
+        return null
+      }
+      default:
+        return unreachable(message)
+    }
+  }
+
+  /** The neighbours on the ring are others now: those that came are told what they should hold. */
+  onNearChanged(turn: Turn): void {
+    const { before, after } = this.port.near()
+    const refs = [...before, ...after]
+    const known = this.neighbours
+    this.neighbours = new Set(refs.map(ref => ref.peer))
+    const told = new Set<PeerId>()
+    for (const ref of refs) {
+      if (known.has(ref.peer) || told.has(ref.peer)) continue
+      told.add(ref.peer)
+      this.sendDigest(turn, ref)
+    }
+  }
+
+  onWake(turn: Turn): void {
+    this.search.onWake(turn)
+    this.publisher.onWake(turn)
+    if (this.sweepAt !== null && this.sweepAt <= turn.now) this.sweep(turn)
+    if (this.saveAt !== null && this.saveAt <= turn.now) this.save(turn)
+  }
+
+  nextWake(): Instant | null {
+    const tidying = earlier(this.sweepAt, this.saveAt)
+    return earlier(tidying, earlier(this.search.nextWake(), this.publisher.nextWake()))
+  }
+
+  /** Takes back what was saved under `record/…`; expired and damaged entries are deleted. */
+  restore(turn: Turn, entries: readonly StoreEntry[]): void {
+    for (const entry of entries) {
+      const record = unsavedRecord(this.suite, entry)
+      const verdict = record === null ? null : this.store.judge(record, turn.wallTime)
+      if (record !== null && verdict === 'new') this.store.keep(record)
+      else if (verdict !== 'known') turn.effects.push({ kind: 'save', key: entry.key, value: null })
+    }
+    this.store.takeChanged()
+    if (this.store.size > 0) this.sweepAt ??= turn.now + RECORD_SWEEP_MS
+  }
+
+  /** How many records are held. */
+  snapshotCount(): number {
+    return this.store.size
+  }
+
+  // ---- holding ----
+
+  private answerPut(turn: Turn, key: Position, bytes: Uint8Array): Uint8Array | null {
+    const record = readRecord(this.suite, bytes)
+    if (!record.ok) return null
+    const { service, key: place } = record.value
+    const answer = (outcome: PutAnswer['outcome']): Uint8Array =>
+      encodePutAnswer({ outcome, members: this.store.members(service, turn.wallTime) })
+    if (place !== key && !staysInRegion(place, this.position, this.port.estimatedPeers())) return answer('misplaced')
+    const verdict = this.accept(turn, record.value)
+    switch (verdict) {
+      case 'forged':
+        return null
+      case 'new':
+        this.passOn(turn, [record.value], 'before', REPLICATE_HOPS_MAX)
+        this.passOn(turn, [record.value], 'after', REPLICATE_HOPS_MAX)
+        return answer('stored')
+      case 'known':
+        return answer('stored')
+      default:
+        return answer(verdict)
+    }
+  }
+
+  /** Keeps the record if it is new, has room and is authentic. What is held already is not checked again. */
+  private accept(turn: Turn, record: ServiceRecord): Verdict | 'forged' {
+    const verdict = this.store.judge(record, turn.wallTime)
+    if (verdict !== 'new') return verdict
+    if (!recordIsAuthentic(this.suite, record)) return 'forged'
+    this.store.keep(record)
+    this.sweepAt ??= turn.now + RECORD_SWEEP_MS
+    this.saveAt ??= turn.now + RECORD_SAVE_MS
+    return 'new'
+  }
+
+  private entryOf(service: ServiceName, turn: Turn): ServiceEntry | null {
+    const records = this.store.live('descriptor', service, turn.wallTime)
+    const told: number[] = []
+    let newest: { sequence: number; summary: string } | null = null
+    for (const record of records) {
+      const description = readDescription(record.payload)
+      if (description === null) continue
+      told.push(description.members)
+      if (newest === null || record.sequence > newest.sequence)
+        newest = { sequence: record.sequence, summary: description.summary }
+    }
+    if (newest === null) return null
+    told.sort((a, b) => a - b)
+    // The median, so that a few liars count for nothing; never fewer than have published.
+    return { service, summary: newest.summary, members: Math.max(told.length, told[Math.floor(told.length / 2)]!) }
+  }
+
+  // ---- passing on ----
+
+  private passOn(turn: Turn, records: readonly ServiceRecord[], side: Side, hops: number): void {
+    if (records.length === 0) return
+    for (const neighbour of this.port.near()[side])
+      this.sendRecords(turn, neighbour.peer, this.thoseFor(neighbour, records), side, hops)
+  }
+
+  private sendRecords(turn: Turn, to: PeerId, records: readonly ServiceRecord[], side: Side, hops: number): void {
+    for (const batch of batchesOf(records.map(record => record.bytes))) {
+      const message = encodeRegistryMessage({ kind: 'replicate', side, hops, records: batch })
+      if (!this.port.send(turn, Channel.registry, to, message)) return
+    }
+  }
+
+  private sendDigest(turn: Turn, neighbour: PeerRef): void {
+    const entries: DigestEntry[] = this.thoseFor(neighbour, this.store.records())
+    for (let i = 0; i < entries.length; i += DIGEST_ENTRIES_MAX) {
+      const part = entries.slice(i, i + DIGEST_ENTRIES_MAX)
+      const message = encodeRegistryMessage({ kind: 'digest', entries: part })
+      if (!this.port.send(turn, Channel.registry, neighbour.peer, message)) return
+    }
+  }
+
+  private wantMissing(turn: Turn, from: PeerId, entries: readonly DigestEntry[]): void {
+    const slots = entries
+      .filter(entry => (this.store.get(entry.slot)?.sequence ?? -1) < entry.sequence)
+      .map(entry => entry.slot)
+    if (slots.length > 0) this.port.send(turn, Channel.registry, from, encodeRegistryMessage({ kind: 'want', slots }))
+  }
+
+  private thoseFor(neighbour: PeerRef, records: Iterable<ServiceRecord>): ServiceRecord[] {
+    const estimated = this.port.estimatedPeers()
+    const chosen: ServiceRecord[] = []
+    for (const record of records) if (inRegion(record.key, neighbour.position, estimated)) chosen.push(record)
+    return chosen
+  }
+
+  private sideOf(peer: PeerId): Side {
+    return this.port.near().before.some(ref => ref.peer === peer) ? 'before' : 'after'
+  }
+
+  // ---- tidying ----
+
+  private sweep(turn: Turn): void {
+    this.store.removeExpired(turn.wallTime)
+    const estimated = this.port.estimatedPeers()
+    const { before, after } = this.port.near()
+    const neighbours = [...before, ...after]
+    for (const record of this.store.records()) {
+      if (staysInRegion(record.key, this.position, estimated)) continue
+      // Its neighbours were told of it when they came; one that is closer to the key holds it.
+      const mine = ringDistance(this.position, record.key)
+      if (neighbours.some(ref => ringDistance(ref.position, record.key) < mine)) this.store.remove(record.slot)
+    }
+    this.sweepAt = this.store.size > 0 ? turn.now + RECORD_SWEEP_MS : null
+    if (this.store.hasChanged) this.saveAt ??= turn.now + RECORD_SAVE_MS
+  }
+
+  private save(turn: Turn): void {
+    this.saveAt = null
+    for (const slot of this.store.takeChanged()) {
+      const record = this.store.get(slot)
+      const value = record === null ? null : savedRecord(this.suite, record)
+      turn.effects.push({ kind: 'save', key: savedRecordKey(slot), value })
+    }
+  }
+}
