@@ -4,6 +4,14 @@
  */
 import { invariant } from './base/invariant.ts'
 
+// ---- packet keys (spec 4.1) ----
+
+/**
+ * Packets under one key. At 64 KiB each they are 2^32 blocks of AES, which give an attacker of AES-GCM a chance of about
+ * 2^-65; RFC 9001 (section 6.6) would allow eight times as many packets. An exchange costs 30 µs.
+ */
+export const PACKETS_PER_KEY = 1_048_576
+
 // ---- wire (spec 3) ----
 
 /** A packet's plaintext: above 64 KiB nothing is gained, below it the cost per packet shows. */
@@ -12,10 +20,158 @@ export const PACKET_PLAINTEXT_BYTES_MAX = 65_536
 export const FRAME_BYTES_MAX = PACKET_PLAINTEXT_BYTES_MAX + 512
 /** What may wait in the process for one wire's socket before sessions hold back. */
 export const WIRE_QUEUE_BYTES_MAX = 1_048_576
+/** Unacknowledged bytes over a wire: all that a session keeps. A wire has its own flow control. */
+export const FLIGHT_BYTES_MAX = 16_777_216
+/** A wire over which no one has proven who they are within this time is closed. */
+export const WIRE_UNPROVEN_MS = 10_000
+/** A handshake that takes longer has failed: several round trips around the world, with a lost packet. */
+export const HANDSHAKE_TIMEOUT_MS = 5_000
+/** Handshakes under way at once; beyond it the oldest gives way. */
+export const SESSIONS_UNPROVEN_MAX = 256
 
 // ---- session (spec 4) ----
 
+/** A stream's unread bytes: two megabytes fill 200 Mbit/s at 80 ms; above it loopback gains nothing. */
+export const STREAM_WINDOW_BYTES = 2_097_152
+/** A session's unread bytes over all its streams: what one stranger can pin by streams that nobody reads. */
+export const SESSION_WINDOW_BYTES = 8_388_608
+/** Streams that one side may have open at once. */
+export const STREAMS_OPEN_MAX = 256
+/** Ended streams that their reader has not emptied are held beside the open ones up to this many in all. */
+export const STREAMS_HELD_MAX = 1_024
+/** A stream's subject: a service's name with its version, and a method. */
+export const SUBJECT_BYTES_MAX = 128
+/** Above the high mark a writer is asked to wait; at the low mark it is asked on. Several packets each. */
+export const STREAM_QUEUE_HIGH_BYTES = 262_144
+export const STREAM_QUEUE_LOW_BYTES = 131_072
+/** While several streams have data, none puts more than this into a packet before the next has its turn. */
+export const STREAM_QUANTUM_BYTES = 16_384
+/** Pieces up to this size are copied together: cheaper than a cipher call and a buffer for each. */
+export const COPIED_PIECE_BYTES_MAX = 8_192
+/** A whole message between parts: a few dozen refs. */
+export const MESSAGE_BYTES_MAX = 16_384
+/** Control frames and messages that wait for room: beyond it a sender is told no. */
+export const CONTROL_QUEUE_BYTES_MAX = 262_144
+/** What the session's own answers (pongs, refusals) may add to that before the asker is at fault. */
+export const ANSWER_QUEUE_BYTES_MAX = 524_288
+/** With its headers a datagram stays below 1,280 bytes, IPv6's least MTU, so that no path cuts it. */
+export const DATAGRAM_BYTES_MAX = 1_200
+/** Pings that wait for their answer. */
+export const PINGS_OPEN_MAX = 64
+/** Sealed packets that wait for acknowledgement: the session's window, and its frames and tags. */
+export const UNACKNOWLEDGED_BYTES_MAX = 8_650_752
+export const UNACKNOWLEDGED_PACKETS_MAX = 1_024
+/** Packets that announce a change of path go beyond that bound by as many as this. */
+export const UNACKNOWLEDGED_RESERVE_PACKETS = 64
+/** Opened packets that wait for an earlier one. A reliable path never needs them. */
+export const REORDER_BYTES_MAX = 4_194_304
+export const REORDER_PACKETS_MAX = 1_024
+/** Runs of packets held out of order: an acknowledgement tells them all. */
+export const REORDER_RANGES_MAX = 32
+/** How long an acknowledgement waits for something to ride on. */
+export const ACKNOWLEDGE_DELAY_MS = 25
+/** After so much it waits no longer: the sender's queue must not stand still for it. */
+export const ACKNOWLEDGE_BYTES = 524_288
+export const ACKNOWLEDGE_PACKETS = 64
+/** Timeouts for sending again over a path that may drop (RFC 6298, with a lower floor as in QUIC and Linux). */
+export const RESEND_TIMEOUT_MS_MIN = 200
+export const RESEND_TIMEOUT_MS_MAX = 10_000
+export const RESEND_TIMEOUT_MS_FIRST = 600
+/** A packet is lost when so many sent after it have arrived (RFC 9002, 6.1.1). */
+export const REORDER_TOLERANCE_PACKETS = 3
+
 // ---- overlay (spec 5) ----
+
+/** Links a peer asks to keep on each side of it on the ring. */
+export const NEAR_PER_SIDE = 2
+/** A peer that cannot be dialled keeps so many links to public peers before any other; they are its rendezvous. */
+export const PUBLIC_LINKS_MIN = 3
+/** Room kept free of far, random and guest links, so that near ones always find some. */
+export const LINKS_RESERVED = 2
+/** Positions that a peer announces as its links': a server's ceiling. */
+export const NEIGHBOURS_MAX = 256
+/** Refs in one message: with 350 bytes each they fit a message frame. */
+export const REFS_PER_MESSAGE_MAX = 16
+/** Peers that a peer remembers beside its links, and how many of them at most for each reason. */
+export const REMEMBERED_MAX = 256
+export const REMEMBERED_LOST_MAX = 64
+export const REMEMBERED_NEAR_MAX = 64
+/** A silent link is pinged after this time and dead when it does not answer (prototype, rule 1). */
+export const LINK_SILENT_MS = 20_000
+export const PING_TIMEOUT_MS = 3_000
+/** When one link dies, all that have been silent for so long are pinged (rule 2). */
+export const SUSPECT_SILENT_MS = 3_000
+/** So many links, and this share of all, lost within the window, are an alarm of this length (rule 2). */
+export const ALARM_LOST_MIN = 2
+export const ALARM_LOST_SHARE = 1 / 3
+export const ALARM_WINDOW_MS = 10_000
+export const ALARM_MS = 120_000
+/** How often the overlay looks at its links: settled, and in an alarm or while it has too few. */
+export const TEND_MS = 1_000
+export const TEND_HUNGRY_MS = 250
+/** Peers being linked to at once: settled, and in an alarm. */
+export const LINKING_MAX = 4
+export const LINKING_ALARM_MAX = 8
+/** A candidate that failed waits, twice as long each time (rule 5); a near one waits less in an alarm. */
+export const CANDIDATE_BACKOFF_MS = 15_000
+export const CANDIDATE_BACKOFF_ALARM_MS = 4_000
+export const CANDIDATE_BACKOFF_MAX_MS = 600_000
+/** A near link that was refused is asked for again after this, doubling (rule 4). */
+export const REFUSED_BACKOFF_MS = 2_000
+export const REFUSED_BACKOFF_MAX_MS = 64_000
+/** Gossip starts this long after a change of the near links and slows down by doubling (rule 6). */
+export const GOSSIP_MIN_MS = 1_000
+export const GOSSIP_MAX_MS = 40_000
+/** Only refs heard of so recently are passed on (rule 7). */
+export const FRESH_MS = 300_000
+/** The search for one's own position: its interval doubles from the first to the second (rule 8). */
+export const SEARCH_MIN_MS = 3_000
+export const SEARCH_MAX_MS = 120_000
+/** How long changes of the links are gathered before the neighbours hear of them. */
+export const NEIGHBOURS_DELAY_MS = 500
+/** A random link is exchanged for another at this interval (rule 11). */
+export const ROTATE_MS = 600_000
+/** How often a peer that was lost is looked for again (rule 9). */
+export const LOST_PROBE_MS = 45_000
+/** How often remembered peers are written to the store. */
+export const REMEMBER_SAVE_MS = 5_000
+/** A session that nobody here needs closes when it has been silent for longer than the other side's pings would allow. */
+export const SESSION_LINGER_MS = 50_000
+/** Of two sessions opened so close together by two peers that chose each other, one is kept (spec 5.2). */
+export const GLARE_MS = 5_000
+/** How long a session without a path is kept for another one to be found. */
+export const PATHLESS_MS = 15_000
+/** A dial that has not opened a wire by then has failed. */
+export const DIAL_TIMEOUT_MS = 2_500
+/** The next address of a peer is tried beside the first after this time (RFC 8305). */
+export const DIAL_STAGGER_MS = 250
+/** A circuit is tried beside the dials after this time. */
+export const CIRCUIT_STAGGER_MS = 400
+/** A peer that was not reached by then is unreachable. */
+export const REACH_TIMEOUT_MS = 10_000
+/** Peers being reached at once. */
+export const REACHING_MAX = 256
+/** Routed requests: hops, bytes, how many wait here for others and for this peer, how long, and how often asked again. */
+export const ROUTE_HOPS_MAX = 24
+export const ROUTED_PAYLOAD_BYTES_MAX = 12_288
+export const ROUTED_PENDING_MAX = 4_096
+export const ROUTED_HOP_TIMEOUT_MS = 4_000
+export const ROUTED_TIMEOUT_MS = 5_000
+export const ROUTED_WAYS_TRIED_MAX = 3
+/** Circuits: hops, the greeting that travels in the request, and how long opening may take. */
+export const CIRCUIT_HOPS_MAX = 16
+export const GREETING_BYTES_MAX = 1_024
+export const CIRCUIT_OPEN_TIMEOUT_MS = 3_000
+/** How many neighbours a hop tries before it refuses. */
+export const CIRCUIT_WAYS_TRIED_MAX = 3
+/** A hop over which nothing passed for so long is forgotten: ends that live ping more often. */
+export const CIRCUIT_IDLE_MS = 90_000
+/** Unacknowledged bytes that an end has under way over a circuit; a hop keeps more than that for none. */
+export const CIRCUIT_FLIGHT_BYTES_MAX = 786_432
+export const CIRCUIT_QUEUE_BYTES_MAX = 1_048_576
+/** Circuits that a peer forwards in all, and for one neighbour. */
+export const CIRCUITS_RELAYED_MAX = 4_096
+export const CIRCUITS_PER_NEIGHBOUR_MAX = 512
 
 // ---- registry (spec 6) ----
 
@@ -133,9 +289,22 @@ export const MISSING_ANNOUNCERS_MAX = 8
 /** Services that one peer is in at a time: with two records each they fit its share at the registry. */
 export const SERVICES_JOINED_MAX = 32
 
+invariant(
+  UNACKNOWLEDGED_BYTES_MAX >= SESSION_WINDOW_BYTES && SESSION_WINDOW_BYTES >= STREAM_WINDOW_BYTES,
+  'a window can be filled',
+)
+invariant(ACKNOWLEDGE_PACKETS * 2 <= UNACKNOWLEDGED_PACKETS_MAX, 'an acknowledgement comes before the sender is stuck')
+invariant(ACKNOWLEDGE_BYTES * 2 <= UNACKNOWLEDGED_BYTES_MAX, 'an acknowledgement comes before the sender is stuck')
+invariant(MESSAGE_BYTES_MAX + 16 <= PACKET_PLAINTEXT_BYTES_MAX, 'a message fits into one packet')
+invariant(STREAM_QUEUE_LOW_BYTES < STREAM_QUEUE_HIGH_BYTES, 'a writer that waits is asked on')
 invariant(FRAME_BYTES_MAX < 2 ** 24, 'the first byte of a frame on a shared port is zero')
 invariant(ANNOUNCEMENT_INTERVAL_MS * 2 < ANNOUNCEMENT_LIFETIME_MS, 'an announcement is renewed twice before it expires')
 invariant(DESCRIPTOR_INTERVAL_MS * 2 < DESCRIPTOR_LIFETIME_MS, 'a descriptor is renewed twice before it expires')
 invariant(RECORD_BYTES_MAX < REGISTRY_MESSAGE_BYTES_MAX, 'a record fits a message')
 invariant(SERVICES_JOINED_MAX * 2 <= RECORDS_PER_PUBLISHER_MAX, 'a peer may publish all that it joins')
 invariant(CACHED_MESSAGE_MS < SEEN_LAPSE_MS, 'a message that can be asked for is still known as seen')
+invariant(CIRCUIT_FLIGHT_BYTES_MAX < CIRCUIT_QUEUE_BYTES_MAX, 'an honest end never overruns a hop')
+invariant(LINK_SILENT_MS + PING_TIMEOUT_MS < SESSION_LINGER_MS, 'a session that one side needs stays open at the other')
+invariant(LINK_SILENT_MS + PING_TIMEOUT_MS < CIRCUIT_IDLE_MS, 'a circuit in use is not forgotten')
+invariant(REMEMBERED_LOST_MAX + REMEMBERED_NEAR_MAX < REMEMBERED_MAX, 'room for random peers in the memory')
+invariant(PACKETS_PER_KEY > 4 * UNACKNOWLEDGED_PACKETS_MAX, 'no packet on its way is two keys behind')
