@@ -1,0 +1,127 @@
+/** What `Mesh.start` takes, checked whole before anything is opened: unknown keys are refused, so that a typing error is seen. */
+import { type Address, parseAddress } from '../core/base/address.ts'
+import { fail, ok, type Result } from '../core/base/fault.ts'
+import type { WallTime } from '../core/base/instant.ts'
+import { type PeerRef, REF_ADDRESSES_MAX } from '../core/crypto/peer-ref.ts'
+import type { CryptoSuite } from '../core/crypto/suite.ts'
+import type { Target } from '../core/input.ts'
+import type { Waiting } from './abort.ts'
+import { targetOf } from './target.ts'
+
+export interface MeshOptions extends Waiting {
+  /**
+   * Where identity, remembered peers and records are kept: a folder in Node, a database's name in a browser. Without it
+   * they live in memory, and each start makes a new identity.
+   */
+  readonly store?: string | undefined
+  /** Where to take connections, as `host:port`: `0.0.0.0:4100`, `[::]:4100`, `127.0.0.1:0` (any free port). */
+  readonly listen?: readonly string[] | undefined
+  /** Ways into the mesh: refs (`webmesh:…` or objects) or addresses (`tcp://host:port`). Any one that works is enough. */
+  readonly join?: readonly (string | PeerRef)[] | undefined
+  /** Addresses to tell others instead of the bound ones: `tcp://my.example:4100`, where a port is forwarded. */
+  readonly announce?: readonly string[] | undefined
+  /** How many links to carry, 4 to 4,096; without it what suits the platform. */
+  readonly capacity?: number | undefined
+  /** Whether to forward circuits for others; true unless given. */
+  readonly relays?: boolean | undefined
+}
+
+export interface ListenPoint {
+  readonly host: string
+  readonly port: number
+}
+
+export interface CheckedOptions {
+  readonly store: string | undefined
+  readonly listen: readonly ListenPoint[]
+  readonly waysIn: readonly Target[]
+  readonly announce: readonly Address[] | null
+  readonly capacity: number | undefined
+  readonly relays: boolean
+  readonly signal: AbortSignal | undefined
+}
+
+const CAPACITY_MIN = 4
+const CAPACITY_MAX = 4096
+const LISTEN_MAX = 16
+const WAYS_IN_MAX = 256
+
+/** Faults: `invalid-option`, and those of a way in or an address that cannot be read. */
+export function checkOptions(suite: CryptoSuite, now: WallTime, options: unknown): Result<CheckedOptions> {
+  if (typeof options !== 'object' || options === null || Array.isArray(options))
+    return invalid('Mesh.start() takes an object of options')
+  // reason: it is an object; each value is checked below before it is used.
+  const given = options as Record<string, unknown>
+  for (const key of Object.keys(given)) {
+    if (!KNOWN.has(key)) return invalid(`there is no option "${key}"; known ones are ${[...KNOWN].join(', ')}`)
+  }
+  const { store, capacity, relays, signal } = given
+  if (store !== undefined && (typeof store !== 'string' || store === '')) return invalid('store is a folder as text')
+  if (capacity !== undefined && !isCapacity(capacity))
+    return invalid(`capacity is a whole number from ${CAPACITY_MIN} to ${CAPACITY_MAX}`)
+  if (relays !== undefined && typeof relays !== 'boolean') return invalid('relays is true or false')
+  if (signal !== undefined && !(signal instanceof AbortSignal)) return invalid('signal is an AbortSignal')
+
+  const listen = each('listen', given.listen, LISTEN_MAX, parseListenPoint)
+  if (!listen.ok) return listen
+  const waysIn = each('join', given.join, WAYS_IN_MAX, way => targetOf(suite, now, way))
+  if (!waysIn.ok) return waysIn
+  const announce = each('announce', given.announce, REF_ADDRESSES_MAX, parseAnnounced)
+  if (!announce.ok) return announce
+  return ok({
+    store,
+    listen: listen.value,
+    waysIn: waysIn.value,
+    announce: given.announce === undefined ? null : announce.value,
+    capacity,
+    relays: relays ?? true,
+    signal,
+  })
+}
+
+/** `host:port`, an IPv6 address in brackets; port 0 lets the system choose. */
+export function parseListenPoint(given: unknown): Result<ListenPoint> {
+  const text = typeof given === 'string' ? given.trim() : ''
+  const match = /^(?:\[([0-9a-fA-F:.%\w]+)\]|([^:/[\]\s]+)):(\d{1,5})$/.exec(text)
+  const port = Number(match?.[3])
+  if (match === null || port > 65535)
+    return invalid(
+      `"${String(given).slice(0, 80)}" is no place to listen: write host:port, like 0.0.0.0:4100 or [::]:0`,
+    )
+  return ok({ host: match[1] ?? match[2] ?? '', port })
+}
+
+const KNOWN: ReadonlySet<string> = new Set<keyof MeshOptions>([
+  'store',
+  'listen',
+  'join',
+  'announce',
+  'capacity',
+  'relays',
+  'signal',
+])
+
+function isCapacity(value: unknown): value is number {
+  return typeof value === 'number' && Number.isInteger(value) && value >= CAPACITY_MIN && value <= CAPACITY_MAX
+}
+
+function parseAnnounced(given: unknown): Result<Address> {
+  return typeof given === 'string' ? parseAddress(given) : invalid('announce lists addresses as text')
+}
+
+function each<T>(name: string, given: unknown, max: number, parse: (item: unknown) => Result<T>): Result<T[]> {
+  if (given === undefined) return ok([])
+  if (!Array.isArray(given)) return invalid(`${name} is a list`)
+  if (given.length > max) return fail({ code: 'invalid-option', detail: name, got: given.length, limit: max })
+  const values: T[] = []
+  for (const item of given) {
+    const value = parse(item)
+    if (!value.ok) return value
+    values.push(value.value)
+  }
+  return ok(values)
+}
+
+function invalid(detail: string): { readonly ok: false; readonly fault: { code: 'invalid-option'; detail: string } } {
+  return { ok: false, fault: { code: 'invalid-option', detail } }
+}

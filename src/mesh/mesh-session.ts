@@ -1,0 +1,165 @@
+/**
+ * A session as the user holds it: whose it is, the way its packets take now, its streams and datagrams. There is one
+ * for a peer at a time; whoever connects to the same peer holds the same. It outlives its paths (spec 4).
+ */
+import type { Fault } from '../core/base/fault.ts'
+import type { PeerId } from '../core/base/peer-id.ts'
+import type { PathView } from '../core/effect.ts'
+import type { SessionId, StreamId } from '../core/input.ts'
+import { type Deferred, deferred, throwIfAborted, type Waiting } from './abort.ts'
+import type { Dispatch } from './dispatch.ts'
+import { DatagramEvent, PathEvent, SessionCloseEvent, TypedEventTarget, type TypedTarget } from './mesh-events.ts'
+import { type MeshStream, OpenStream } from './mesh-stream.ts'
+import { WebmeshError } from './webmesh-error.ts'
+
+export interface SessionEvents {
+  /** Its packets travel another way now. */
+  path: PathEvent
+  datagram: DatagramEvent
+  close: SessionCloseEvent
+}
+
+/** One measured round trip. */
+export interface RoundTrip {
+  readonly roundTripMs: number
+  /** The way it took. */
+  readonly path: PathView
+}
+
+export interface Session extends TypedTarget<SessionEvents> {
+  readonly peer: PeerId
+  /** How its packets travel now. */
+  readonly path: PathView
+  /**
+   * Opens a stream. `subject` tells the other side what it is for: a service's name, or a name for which it called
+   * `mesh.handle`. It may be written to at once. Errors: `session-lost`, `closed`, `overloaded`, `aborted`; where the
+   * other side does not know the subject, the stream fails with `no-such-service`.
+   */
+  open(subject?: string, options?: Waiting): Promise<MeshStream>
+  /** Asks the peer for a sign of life. Errors: `timeout`, `session-lost`, `closed`, `aborted`. */
+  ping(options?: Waiting): Promise<RoundTrip>
+  /** Sends bytes on their own: whole or not at all, in any order, never again. At most about 1,100 bytes fit every path. */
+  sendDatagram(bytes: Uint8Array): void
+  /** Resolves, with why, when the session has ended. */
+  readonly closed: Promise<WebmeshError>
+  /** Ends the session for all who hold it: its streams fail with `closed` at both ends. */
+  close(): void
+  [Symbol.asyncDispose](): Promise<void>
+}
+
+export class OpenSession extends TypedEventTarget<SessionEvents> implements Session {
+  readonly peer: PeerId
+  readonly id: SessionId
+  private readonly dispatch: Dispatch
+  private currentPath: PathView
+  private streams: Map<StreamId, OpenStream> | null = null
+  private endedBy: WebmeshError | null = null
+  private whenClosed: Deferred<WebmeshError> | null = null
+
+  constructor(dispatch: Dispatch, id: SessionId, peer: PeerId, path: PathView) {
+    super()
+    this.dispatch = dispatch
+    this.id = id
+    this.peer = peer
+    this.currentPath = path
+  }
+
+  get path(): PathView {
+    return this.currentPath
+  }
+
+  async open(subject = '', options: Waiting = {}): Promise<MeshStream> {
+    throwIfAborted(options.signal)
+    if (this.endedBy !== null) throw this.endedBy
+    const event = await this.dispatch.request(options.signal, 'stream-opened', request => ({
+      kind: 'stream-open',
+      request,
+      session: this.id,
+      subject,
+    }))
+    const stream = this.streams?.get(event.stream)
+    // The stream was put into the table with the event; only an end of the session in between can have taken it out.
+    if (stream === undefined) throw this.endedBy ?? new WebmeshError({ code: 'no-such-stream' })
+    return stream
+  }
+
+  async ping(options: Waiting = {}): Promise<RoundTrip> {
+    throwIfAborted(options.signal)
+    if (this.endedBy !== null) throw this.endedBy
+    const event = await this.dispatch.request(options.signal, 'ponged', request => ({
+      kind: 'ping',
+      request,
+      session: this.id,
+    }))
+    return { roundTripMs: event.roundTripMs, path: event.path }
+  }
+
+  sendDatagram(bytes: Uint8Array): void {
+    if (this.endedBy !== null) throw this.endedBy
+    this.dispatch.command({ kind: 'datagram-send', session: this.id, bytes: bytes.slice() })
+  }
+
+  get closed(): Promise<WebmeshError> {
+    if (this.whenClosed === null) {
+      this.whenClosed = deferred()
+      if (this.endedBy !== null) this.whenClosed.resolve(this.endedBy)
+    }
+    return this.whenClosed.promise
+  }
+
+  close(): void {
+    if (this.endedBy !== null) return
+    this.dispatch.command({ kind: 'session-close', session: this.id, code: 'closed' })
+    this.end({ code: 'closed', detail: 'this side closed the session' })
+    this.dispatch.forgetSession(this)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.close()
+  }
+
+  // ---- for Dispatch ----
+
+  addStream(stream: StreamId, subject: string): OpenStream {
+    const opened = new OpenStream(this.dispatch, this.id, stream, this.peer, subject)
+    this.streams ??= new Map()
+    this.streams.set(stream, opened)
+    return opened
+  }
+
+  stream(stream: StreamId): OpenStream | undefined {
+    return this.streams?.get(stream)
+  }
+
+  dropStream(stream: StreamId): void {
+    this.streams?.delete(stream)
+    if (this.streams?.size === 0) this.streams = null
+  }
+
+  onPath(path: PathView): void {
+    const changed = !samePath(this.currentPath, path)
+    this.currentPath = path
+    if (changed) this.dispatchEvent(new PathEvent(path))
+  }
+
+  onDatagram(bytes: Uint8Array): void {
+    this.dispatchEvent(new DatagramEvent(this.peer, bytes))
+  }
+
+  end(fault: Fault): void {
+    if (this.endedBy !== null) return
+    const error = new WebmeshError(fault)
+    this.endedBy = error
+    this.currentPath = { kind: 'none' }
+    for (const stream of [...(this.streams?.values() ?? [])]) stream.fail(error)
+    this.streams = null
+    this.whenClosed?.resolve(error)
+    this.dispatchEvent(new SessionCloseEvent(error))
+  }
+}
+
+function samePath(a: PathView, b: PathView): boolean {
+  if (a.kind === 'wire' && b.kind === 'wire') return a.transport === b.transport && a.remote === b.remote
+  if (a.kind === 'circuit' && b.kind === 'circuit') return a.via.join() === b.via.join()
+  return a.kind === b.kind
+}
