@@ -6,6 +6,7 @@ import type { Address, AddressScheme } from '../core/base/address.ts'
 import type { Result } from '../core/base/fault.ts'
 import type { Instant, WallTime } from '../core/base/instant.ts'
 import type { CryptoSuite } from '../core/crypto/suite.ts'
+import type { PeerReport } from '../paths/shared-port/peer-page.ts'
 import type { Acceptor, Wire, WireSink } from '../paths/wire-driver.ts'
 import type { OpenedStore } from './store.ts'
 
@@ -39,18 +40,8 @@ export interface ListenOptions {
   /** 0 lets the system choose. */
   readonly port: number
   readonly accept: Acceptor
-  /** What the port says of its peer over HTTP; asked anew for each request. */
+  /** What the port says of its peer over HTTP (`GET /`, `GET /health`); asked anew for each request. */
   readonly report: () => PeerReport
-}
-
-/** `GET /health` gives it as JSON; `GET /` as a page. */
-export interface PeerReport {
-  readonly peer: string
-  /** The ref as text, `webmesh:…`. */
-  readonly ref: string
-  readonly links: number
-  readonly estimatedPeers: number
-  readonly uptimeSeconds: number
 }
 
 export interface Listening {
