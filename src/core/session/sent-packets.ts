@@ -1,0 +1,234 @@
+/**
+ * The sealed packets that wait for acknowledgement, oldest first, and what their acknowledgements tell of the path:
+ * round trip, losses, when to try again (spec 4.4). Decides what is sent again; the session sends it.
+ *
+ * Each packet is flying (sent over the present path), waiting (to be sent again) or held (the other side has it, but not
+ * yet its turn: its bytes are released). A linked list, so that an idle session holds nothing.
+ */
+import { NO_BYTES } from '../base/bytes.ts'
+import type { Instant } from '../base/instant.ts'
+import {
+  REORDER_TOLERANCE_PACKETS,
+  RESEND_TIMEOUT_MS_FIRST,
+  RESEND_TIMEOUT_MS_MAX,
+  RESEND_TIMEOUT_MS_MIN,
+  UNACKNOWLEDGED_BYTES_MAX,
+  UNACKNOWLEDGED_PACKETS_MAX,
+  UNACKNOWLEDGED_RESERVE_PACKETS,
+} from '../limits.ts'
+
+const NO_BUFFERS: readonly Uint8Array[] = []
+const DOUBLINGS_MAX = 6
+
+export class SentPacket {
+  readonly sequence: number
+  header: Uint8Array
+  rest: readonly Uint8Array[]
+  readonly bytes: number
+  state: 'flying' | 'waiting' | 'held' = 'flying'
+  sentAt: Instant
+  /** Place among all transmissions of the session, this packet's last. */
+  order: number
+  sentAgain = false
+  next: SentPacket | null = null
+
+  constructor(
+    sequence: number,
+    header: Uint8Array,
+    rest: readonly Uint8Array[],
+    bytes: number,
+    sentAt: Instant,
+    order: number,
+  ) {
+    this.sequence = sequence
+    this.header = header
+    this.rest = rest
+    this.bytes = bytes
+    this.sentAt = sentAt
+    this.order = order
+  }
+}
+
+export class SentPackets {
+  oldest: SentPacket | null = null
+  private newest: SentPacket | null = null
+  /** The lowest packet that waits to be sent again. */
+  nextWaiting: SentPacket | null = null
+  private packets = 0
+  private bytes = 0
+  flightBytes = 0
+  private order = 0
+  private timedFrom: Instant = 0
+  private doublings = 0
+  roundTripMs: number | null = null
+  private roundTripVarianceMs = 0
+
+  get hasPlace(): boolean {
+    return this.packets < UNACKNOWLEDGED_PACKETS_MAX && this.bytes < UNACKNOWLEDGED_BYTES_MAX
+  }
+
+  /** Place for a packet that must go even when all is full: the announcement of a new path. */
+  get hasReserve(): boolean {
+    return this.packets < UNACKNOWLEDGED_PACKETS_MAX + UNACKNOWLEDGED_RESERVE_PACKETS
+  }
+
+  /** After a timeout one packet at a time probes the path, until something is acknowledged. */
+  mayFly(flightBytesMax: number): boolean {
+    return this.flightBytes === 0 || (this.doublings === 0 && this.flightBytes < flightBytesMax)
+  }
+
+  /** When to give up waiting for an acknowledgement, on a path that may drop. */
+  get timeoutAt(): Instant | null {
+    if (this.flightBytes === 0) return null
+    const smoothed = this.roundTripMs
+    const base =
+      smoothed === null
+        ? RESEND_TIMEOUT_MS_FIRST
+        : Math.max(RESEND_TIMEOUT_MS_MIN, smoothed + 4 * this.roundTripVarianceMs)
+    return this.timedFrom + Math.min(RESEND_TIMEOUT_MS_MAX, base * (1 << this.doublings))
+  }
+
+  add(sequence: number, header: Uint8Array, rest: readonly Uint8Array[], bytes: number, now: Instant): SentPacket {
+    this.order += 1
+    const packet = new SentPacket(sequence, header, rest, bytes, now, this.order)
+    if (this.newest === null) this.oldest = packet
+    else this.newest.next = packet
+    this.newest = packet
+    this.packets += 1
+    this.bytes += bytes
+    this.fly(bytes, now)
+    return packet
+  }
+
+  /** The lowest waiting packet was sent again. */
+  onSentAgain(packet: SentPacket, now: Instant): void {
+    this.order += 1
+    packet.order = this.order
+    packet.sentAt = now
+    packet.sentAgain = true
+    packet.state = 'flying'
+    this.fly(packet.bytes, now)
+    this.seekWaiting(packet.next)
+  }
+
+  /** Sends this flying packet once more in its turn. */
+  wait(packet: SentPacket): void {
+    packet.state = 'waiting'
+    this.flightBytes -= packet.bytes
+    if (this.nextWaiting === null || packet.sequence < this.nextWaiting.sequence) this.nextWaiting = packet
+  }
+
+  /** Everything that is not held goes again over another path, of which nothing is known yet. */
+  onPathChange(): void {
+    this.allWait()
+    this.roundTripMs = null
+    this.doublings = 0
+  }
+
+  onTimeout(): void {
+    this.allWait()
+    this.doublings = Math.min(this.doublings + 1, DOUBLINGS_MAX)
+  }
+
+  /**
+   * All below `next` have been processed; those in `ranges` (pairs of first and past-the-last sequence number) are held. True
+   * when that was news. On a reliable path nothing is ever taken for lost.
+   */
+  onAcknowledge(next: number, ranges: readonly number[], delayMs: number, mayDrop: boolean, now: Instant): boolean {
+    let news = false
+    let sampleMs = -1
+    let heardOrder = 0
+    let packet = this.oldest
+    while (packet !== null && packet.sequence < next) {
+      news = true
+      this.packets -= 1
+      if (packet.state === 'flying') {
+        if (!packet.sentAgain) sampleMs = now - packet.sentAt
+        if (this.isTelling(packet, now)) heardOrder = Math.max(heardOrder, packet.order)
+      }
+      this.release(packet)
+      packet = packet.next
+    }
+    this.oldest = packet
+    if (packet === null) this.newest = null
+    for (let i = 0; i < ranges.length && packet !== null; i += 2) {
+      while (packet !== null && packet.sequence < ranges[i]!) packet = packet.next
+      while (packet !== null && packet.sequence < ranges[i + 1]!) {
+        if (packet.state !== 'held') {
+          news = true
+          if (packet.state === 'flying' && this.isTelling(packet, now)) heardOrder = Math.max(heardOrder, packet.order)
+          this.release(packet)
+          packet.state = 'held'
+          packet.header = NO_BYTES
+          packet.rest = NO_BUFFERS
+        }
+        packet = packet.next
+      }
+    }
+    if (!news) return false
+    if (sampleMs >= 0) this.learnRoundTrip(sampleMs - delayMs >= 0 ? sampleMs - delayMs : sampleMs)
+    this.doublings = 0
+    this.timedFrom = now
+    if (mayDrop && heardOrder > REORDER_TOLERANCE_PACKETS) this.findLost(heardOrder - REORDER_TOLERANCE_PACKETS)
+    if (this.nextWaiting !== null && (this.nextWaiting.state !== 'waiting' || this.nextWaiting.sequence < next))
+      this.seekWaiting(this.oldest)
+    return true
+  }
+
+  clear(): void {
+    this.oldest = null
+    this.newest = null
+    this.nextWaiting = null
+    this.packets = 0
+    this.bytes = 0
+    this.flightBytes = 0
+  }
+
+  private fly(bytes: number, now: Instant): void {
+    if (this.flightBytes === 0) this.timedFrom = now
+    this.flightBytes += bytes
+  }
+
+  private release(packet: SentPacket): void {
+    if (packet.state === 'held') return
+    if (packet.state === 'flying') this.flightBytes -= packet.bytes
+    this.bytes -= packet.bytes
+  }
+
+  /** Whether its arrival tells about losses: not where an earlier transmission may be the one that arrived. */
+  private isTelling(packet: SentPacket, now: Instant): boolean {
+    return !packet.sentAgain || now - packet.sentAt >= (this.roundTripMs ?? 0) / 2
+  }
+
+  private findLost(orderMax: number): void {
+    for (let packet = this.oldest; packet !== null; packet = packet.next) {
+      if (packet.state === 'flying' && packet.order <= orderMax) this.wait(packet)
+    }
+  }
+
+  private allWait(): void {
+    for (let packet = this.oldest; packet !== null; packet = packet.next) {
+      if (packet.state === 'flying') packet.state = 'waiting'
+    }
+    this.flightBytes = 0
+    this.seekWaiting(this.oldest)
+  }
+
+  private seekWaiting(from: SentPacket | null): void {
+    let packet = from
+    while (packet !== null && packet.state !== 'waiting') packet = packet.next
+    this.nextWaiting = packet
+  }
+
+  /** RFC 6298, section 2. */
+  private learnRoundTrip(sampleMs: number): void {
+    if (this.roundTripMs === null) {
+      this.roundTripMs = sampleMs
+      this.roundTripVarianceMs = sampleMs / 2
+      return
+    }
+    const error = Math.abs(this.roundTripMs - sampleMs)
+    this.roundTripVarianceMs += (error - this.roundTripVarianceMs) / 4
+    this.roundTripMs += (sampleMs - this.roundTripMs) / 8
+  }
+}

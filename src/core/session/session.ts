@@ -1,0 +1,646 @@
+/**
+ * The end-to-end conversation of two peers (spec 4): numbers, seals and keeps packets until they are acknowledged, puts
+ * arriving ones in order, and moves between paths without losing, doubling or reordering a byte. Streams are the table
+ * in `streams.ts`; who is reached how, and the handshake, are decided elsewhere.
+ *
+ * Every packet has a number, its nonce. Ordered packets have a sequence number beside it, inside, and carry everything
+ * that must arrive. Loose packets carry what may be lost: acknowledgements, datagrams, the goodbye. They are neither kept
+ * nor acknowledged, so two idle sides fall silent.
+ */
+import { ByteReader, readU48, writeU48 } from '../base/bytes.ts'
+import type { Fault, FaultCode } from '../base/fault.ts'
+import { earlier, type Instant } from '../base/instant.ts'
+import { invariant } from '../base/invariant.ts'
+import type { PeerId } from '../base/peer-id.ts'
+import type { SessionId, StreamId } from '../input.ts'
+import {
+  ACKNOWLEDGE_BYTES,
+  ACKNOWLEDGE_DELAY_MS,
+  ACKNOWLEDGE_PACKETS,
+  ANSWER_QUEUE_BYTES_MAX,
+  DATAGRAM_BYTES_MAX,
+  MESSAGE_BYTES_MAX,
+  PACKET_PLAINTEXT_BYTES_MAX,
+  PINGS_OPEN_MAX,
+  REORDER_RANGES_MAX,
+  SUBJECT_BYTES_MAX,
+  UNACKNOWLEDGED_PACKETS_MAX,
+  UNACKNOWLEDGED_RESERVE_PACKETS,
+} from '../limits.ts'
+import type { Turn } from '../turn.ts'
+import { ControlQueue } from './control-queue.ts'
+import { packetContent } from './packet-content.ts'
+import { PACKET_HEADER_BYTES, PACKET_KIND, PACKET_TAG_BYTES, type PacketProtection } from './packet-protection.ts'
+import { FRAME_HEADER_BYTES, type Path } from './path.ts'
+import { ReorderBuffer } from './reorder-buffer.ts'
+import { type SentPacket, SentPackets } from './sent-packets.ts'
+import {
+  acknowledgeFrame,
+  closeCode,
+  closeFrame,
+  FRAME_ACKNOWLEDGE,
+  FRAME_CLOSE,
+  FRAME_DATAGRAM,
+  FRAME_HERE,
+  FRAME_MESSAGE,
+  FRAME_PING,
+  FRAME_PONG,
+  FRAME_SESSION_CREDIT,
+  FRAME_STREAM_CREDIT,
+  FRAME_STREAM_DATA,
+  FRAME_STREAM_END,
+  FRAME_STREAM_OPEN,
+  FRAME_STREAM_REFUSE,
+  FRAME_STREAM_RESET,
+  hereFrame,
+  messageFrame,
+  tokenFrame,
+} from './session-frames.ts'
+import type { SessionOwner } from './session-owner.ts'
+import { Streams } from './streams.ts'
+
+/** A packet's plaintext starts with this, or with one more than its sequence number. */
+const LOOSE = 0
+
+const NO_RANGES: readonly number[] = []
+
+export interface SessionOptions {
+  readonly id: SessionId
+  readonly peer: PeerId
+  /** Whether this side opened the session: it picks the path, and its streams are even. */
+  readonly initiator: boolean
+  /** Under which label the other side knows the session. */
+  readonly remoteLabel: number
+  readonly send: PacketProtection
+  readonly receive: PacketProtection
+  readonly owner: SessionOwner
+  readonly now: Instant
+}
+
+interface OpenPing {
+  readonly token: number
+  readonly sentAt: Instant
+}
+
+export class Session {
+  readonly id: SessionId
+  readonly peer: PeerId
+  readonly initiator: boolean
+  readonly remoteLabel: number
+  readonly openedAt: Instant
+  private readonly sealer: PacketProtection
+  private readonly opener: PacketProtection
+  private readonly owner: SessionOwner
+
+  path: Path | null = null
+  /** A packet of the other side has been opened: it holds the keys. */
+  confirmed = false
+  /** Nothing is sent or taken any more. */
+  ended = false
+  /** Packets that did not open, were out of bounds, or came too late to be of use. */
+  packetsDropped = 0
+
+  private dirty = false
+  /** The other side is to be told by a new packet that this path is now the one. */
+  private hereDue = false
+  private nextNumber = 0
+  private nextSequence = 0
+  private readonly sent = new SentPackets()
+  private readonly control = new ControlQueue()
+  private streams: Streams | null = null
+  private pings: OpenPing[] | null = null
+
+  private expectedSequence = 0
+  private highestNumber = -1
+  private highestLooseNumber = -1
+  /** Of an ordered packet that was processed: what has no higher number brings nothing new. */
+  private processedNumber = -1
+  private reorder: ReorderBuffer | null = null
+  private acknowledgeNow = false
+  private acknowledgeAt: Instant | null = null
+  private unacknowledgedBytes = 0
+  private unacknowledgedPackets = 0
+  private arrivedAt: Instant = 0
+
+  constructor(options: SessionOptions) {
+    this.id = options.id
+    this.peer = options.peer
+    this.initiator = options.initiator
+    this.remoteLabel = options.remoteLabel
+    this.openedAt = options.now
+    this.sealer = options.send
+    this.opener = options.receive
+    this.owner = options.owner
+  }
+
+  /** Smoothed over the present path; null until something was acknowledged over it. */
+  get roundTripMs(): number | null {
+    return this.sent.roundTripMs
+  }
+
+  get openStreams(): number {
+    return this.streams?.size ?? 0
+  }
+
+  /** No open stream, nothing queued, nothing unacknowledged either way. */
+  get idle(): boolean {
+    return (
+      this.openStreams === 0 &&
+      this.control.empty &&
+      this.sent.oldest === null &&
+      this.streams?.hasWork !== true &&
+      !this.hereDue &&
+      !this.acknowledgeNow &&
+      this.acknowledgeAt === null
+    )
+  }
+
+  // ---- paths ----
+
+  /** Moves to another path: everything unacknowledged is sent again over it, as it was sealed. */
+  usePath(_turn: Turn, path: Path | null): void {
+    if (path === this.path || this.ended) return
+    this.path = path
+    this.sent.onPathChange()
+    if (path === null) return
+    this.hereDue = this.initiator
+    this.markDirty()
+  }
+
+  /** The side that did not open the session goes where the newest packets come from. */
+  private follow(turn: Turn, number: number, path: Path): void {
+    const newest = number > this.highestNumber
+    if (newest) this.highestNumber = number
+    if (this.initiator || path === this.path || !path.open) return
+    if (newest || this.path === null || !this.path.open) this.usePath(turn, path)
+  }
+
+  // ---- receiving ----
+
+  /**
+   * One whole packet, borrowed. What does not open is dropped and counted. A fault means that the authenticated other
+   * side broke the protocol: the caller closes the session.
+   */
+  receive(turn: Turn, packet: Uint8Array, path: Path): Fault | null {
+    if (this.ended || packet.length <= PACKET_HEADER_BYTES + PACKET_TAG_BYTES || packet[0] !== PACKET_KIND)
+      return this.dropPacket()
+    const number = readU48(packet, 1)
+    if (number <= this.processedNumber) {
+      // Not opened again: it only tells that an acknowledgement was lost or is late.
+      this.askAcknowledgement(true, turn.now)
+      return this.dropPacket()
+    }
+    const plaintext = this.open(number, packet)
+    if (plaintext === null) return this.dropPacket()
+    path.heardAt = turn.now
+    this.confirmed = true
+    this.follow(turn, number, path)
+    const reader = new ByteReader(plaintext)
+    const first = reader.varint()
+    if (reader.failed) return malformed(first)
+    if (first === LOOSE) {
+      // Also against replay: a loose packet that a later one overtook is dropped.
+      if (number <= this.highestLooseNumber) return this.dropPacket()
+      this.highestLooseNumber = number
+      return this.process(turn, reader, true)
+    }
+    return this.receiveOrdered(turn, number, first - 1, plaintext, reader)
+  }
+
+  private receiveOrdered(
+    turn: Turn,
+    number: number,
+    sequence: number,
+    plaintext: Uint8Array,
+    reader: ByteReader,
+  ): Fault | null {
+    const ahead = sequence - this.expectedSequence
+    if (ahead !== 0) {
+      this.askAcknowledgement(true, turn.now)
+      if (ahead < 0 || ahead >= UNACKNOWLEDGED_PACKETS_MAX + UNACKNOWLEDGED_RESERVE_PACKETS) return this.dropPacket()
+      this.reorder ??= new ReorderBuffer()
+      return this.reorder.add(sequence, plaintext) ? null : this.dropPacket()
+    }
+    this.processedNumber = number
+    this.expectedSequence += 1
+    this.arrivedAt = turn.now
+    this.unacknowledgedBytes += plaintext.length
+    this.unacknowledgedPackets += 1
+    const due =
+      this.unacknowledgedBytes >= ACKNOWLEDGE_BYTES ||
+      this.unacknowledgedPackets >= ACKNOWLEDGE_PACKETS ||
+      this.reorder !== null
+    this.askAcknowledgement(due, turn.now)
+    const fault = this.process(turn, reader, false)
+    return fault === null && this.reorder !== null ? this.processHeld(turn) : fault
+  }
+
+  private processHeld(turn: Turn): Fault | null {
+    while (this.reorder !== null && !this.ended) {
+      const plaintext = this.reorder.take(this.expectedSequence)
+      if (plaintext === undefined) return null
+      if (this.reorder.size === 0) this.reorder = null
+      this.expectedSequence += 1
+      const reader = new ByteReader(plaintext)
+      reader.varint()
+      const fault = this.process(turn, reader, false)
+      if (fault !== null) return fault
+    }
+    return null
+  }
+
+  private open(number: number, packet: Uint8Array): Uint8Array | null {
+    return this.opener.open(number, packet.subarray(0, PACKET_HEADER_BYTES), packet.subarray(PACKET_HEADER_BYTES))
+  }
+
+  private dropPacket(): null {
+    this.packetsDropped += 1
+    return null
+  }
+
+  /** Reads the frames of one packet in order. */
+  private process(turn: Turn, reader: ByteReader, loose: boolean): Fault | null {
+    const length = reader.remaining
+    while (reader.remaining > 0 && !this.ended) {
+      const kind = reader.u8()
+      if (loose && kind !== FRAME_ACKNOWLEDGE && kind !== FRAME_DATAGRAM && kind !== FRAME_CLOSE)
+        return { code: 'malformed', detail: 'frame in a loose packet', got: kind }
+      const fault = this.processFrame(turn, kind, reader, length)
+      if (fault !== null) return fault
+    }
+    return null
+  }
+
+  private processFrame(turn: Turn, kind: number, reader: ByteReader, packetBytes: number): Fault | null {
+    switch (kind) {
+      case FRAME_STREAM_DATA: {
+        const stream = reader.varint()
+        const bytes = reader.sized(PACKET_PLAINTEXT_BYTES_MAX)
+        return reader.failed ? malformed(kind) : this.afterStreamFrame(this.streamTable().onData(turn, stream, bytes))
+      }
+      case FRAME_ACKNOWLEDGE:
+        return this.onAcknowledge(turn, reader)
+      case FRAME_MESSAGE: {
+        const channel = reader.u8()
+        const bytes = reader.sized(MESSAGE_BYTES_MAX)
+        if (reader.failed) return malformed(kind)
+        // A short message does not hold a whole packet's memory.
+        this.owner.onMessage(turn, this, channel, bytes.length * 2 < packetBytes ? bytes.slice() : bytes)
+        return null
+      }
+      case FRAME_STREAM_CREDIT: {
+        const stream = reader.varint()
+        const offset = reader.varint()
+        if (reader.failed) return malformed(kind)
+        return this.afterStreamFrame(this.streamTable().onStreamCredit(stream, offset))
+      }
+      case FRAME_SESSION_CREDIT: {
+        const offset = reader.varint()
+        if (reader.failed) return malformed(kind)
+        this.streamTable().onSessionCredit(offset)
+        return this.afterStreamFrame(null)
+      }
+      case FRAME_STREAM_OPEN: {
+        const stream = reader.varint()
+        const subject = reader.text(SUBJECT_BYTES_MAX)
+        return reader.failed ? malformed(kind) : this.afterStreamFrame(this.streamTable().onOpen(turn, stream, subject))
+      }
+      case FRAME_STREAM_END: {
+        const stream = reader.varint()
+        return reader.failed ? malformed(kind) : this.streamTable().onEnd(turn, stream)
+      }
+      case FRAME_STREAM_RESET: {
+        const stream = reader.varint()
+        const code = reader.u32()
+        if (reader.failed) return malformed(kind)
+        return this.afterStreamFrame(this.streamTable().onReset(turn, stream, { code: 'stream-reset' }, code))
+      }
+      case FRAME_STREAM_REFUSE: {
+        const stream = reader.varint()
+        if (reader.failed) return malformed(kind)
+        return this.afterStreamFrame(this.streamTable().onReset(turn, stream, { code: 'overloaded' }, 0))
+      }
+      case FRAME_DATAGRAM: {
+        const bytes = reader.sized(DATAGRAM_BYTES_MAX)
+        if (reader.failed) return malformed(kind)
+        turn.emit({ kind: 'datagram', session: this.id, peer: this.peer, bytes })
+        return null
+      }
+      case FRAME_PING: {
+        const token = reader.u32()
+        if (reader.failed) return malformed(kind)
+        if (this.control.bytes >= ANSWER_QUEUE_BYTES_MAX) return { code: 'overloaded', detail: 'pings' }
+        this.control.push(tokenFrame(FRAME_PONG, token))
+        this.markDirty()
+        return null
+      }
+      case FRAME_PONG: {
+        const token = reader.u32()
+        if (reader.failed) return malformed(kind)
+        this.onPong(turn, token)
+        return null
+      }
+      case FRAME_HERE:
+        return null
+      case FRAME_CLOSE: {
+        const code = closeCode(reader.u8())
+        if (reader.failed) return malformed(kind)
+        this.finish(turn, { code })
+        this.owner.onRemoteClose(turn, this, code)
+        return null
+      }
+      default:
+        return malformed(kind)
+    }
+  }
+
+  private onAcknowledge(turn: Turn, reader: ByteReader): Fault | null {
+    const next = reader.varint()
+    const delayMs = reader.varint()
+    const count = reader.u8()
+    if (reader.failed || count > REORDER_RANGES_MAX || next > this.nextSequence) return malformed(FRAME_ACKNOWLEDGE)
+    let ranges = NO_RANGES
+    if (count > 0) {
+      const read: number[] = []
+      let at = next
+      for (let i = 0; i < count; i += 1) {
+        const first = at + reader.varint()
+        at = first + reader.varint()
+        if (reader.failed || at > this.nextSequence || at <= first) return malformed(FRAME_ACKNOWLEDGE)
+        read.push(first, at)
+      }
+      ranges = read
+    }
+    const mayDrop = this.path !== null && !this.path.reliable
+    if (this.sent.onAcknowledge(next, ranges, delayMs, mayDrop, turn.now)) this.markDirty()
+    return null
+  }
+
+  private onPong(turn: Turn, token: number): void {
+    const { pings } = this
+    const at = pings?.findIndex(ping => ping.token === token) ?? -1
+    if (pings === null || at < 0) return
+    const roundTripMs = turn.now - pings[at]!.sentAt
+    if (pings.length === 1) this.pings = null
+    else pings.splice(at, 1)
+    this.owner.onPong(turn, this, token, roundTripMs)
+  }
+
+  private askAcknowledgement(atOnce: boolean, now: Instant): void {
+    if (this.acknowledgeNow) return
+    if (atOnce) {
+      this.acknowledgeNow = true
+      this.markDirty()
+    } else if (this.acknowledgeAt === null) {
+      this.acknowledgeAt = now + ACKNOWLEDGE_DELAY_MS
+      this.markDirty()
+    }
+  }
+
+  // ---- what the owner asks for ----
+
+  /** Queues a whole message, delivered in order; false when too much waits already. */
+  sendMessage(_turn: Turn, channel: number, bytes: Uint8Array): boolean {
+    invariant(bytes.length <= MESSAGE_BYTES_MAX, 'a message is over its bound')
+    if (this.ended || this.control.full) return false
+    this.control.push(messageFrame(channel, bytes))
+    this.markDirty()
+    return true
+  }
+
+  /** Sends at once or not at all: false where there is no path, no room in it, or too many bytes. */
+  sendDatagram(turn: Turn, bytes: Uint8Array): boolean {
+    const { path } = this
+    if (this.ended || path === null || !path.open || path.room() <= 0 || bytes.length > DATAGRAM_BYTES_MAX) return false
+    packetContent.u8(LOOSE)
+    if (this.acknowledgementDue) {
+      this.addAcknowledgement(turn)
+      this.acknowledged()
+    }
+    packetContent.u8(FRAME_DATAGRAM)
+    packetContent.varint(bytes.length)
+    packetContent.add(bytes)
+    this.sealLoose(turn, path)
+    return true
+  }
+
+  openStream(_turn: Turn, subject: string): StreamId | Fault {
+    if (this.ended) return { code: 'closed' }
+    const opened = this.streamTable().open(subject)
+    this.markDirty()
+    return opened
+  }
+
+  /** The chunks are the session's from now on. Ignored where the stream is gone or this side has ended it. */
+  writeStream(_turn: Turn, stream: StreamId, chunks: readonly Uint8Array[]): void {
+    this.streams?.write(stream, chunks)
+    this.markDirty()
+  }
+
+  endStream(_turn: Turn, stream: StreamId): void {
+    this.streams?.end(stream)
+    this.markDirty()
+  }
+
+  /** Gives up both directions, without an event on this side. */
+  resetStream(_turn: Turn, stream: StreamId, code: number): void {
+    this.streams?.reset(stream, code)
+    this.markDirty()
+  }
+
+  consumeStream(_turn: Turn, stream: StreamId, bytes: number): void {
+    if (this.streams === null) return
+    this.streams.consume(stream, bytes)
+    if (this.streams.hasWork) this.markDirty()
+  }
+
+  /** Answered by `owner.onPong`; timed from now. */
+  ping(turn: Turn, token: number): void {
+    if (this.ended) return
+    this.pings ??= []
+    if (this.pings.length >= PINGS_OPEN_MAX) this.pings.shift()
+    this.pings.push({ token: token >>> 0, sentAt: turn.now })
+    this.control.push(tokenFrame(FRAME_PING, token))
+    this.markDirty()
+  }
+
+  /** Says goodbye, once and without waiting for an answer. What was not acknowledged may be lost. */
+  close(turn: Turn, code: FaultCode): void {
+    if (this.ended) return
+    const { path } = this
+    if (path?.open === true) {
+      packetContent.u8(LOOSE)
+      packetContent.add(closeFrame(code))
+      this.sealLoose(turn, path)
+    }
+    this.finish(turn, { code })
+  }
+
+  /** Ends without a word. */
+  abandon(turn: Turn, fault: Fault): void {
+    if (!this.ended) this.finish(turn, fault)
+  }
+
+  private finish(turn: Turn, fault: Fault): void {
+    this.ended = true
+    this.streams?.failAll(turn, fault)
+    this.streams = null
+    this.sent.clear()
+    this.control.clear()
+    this.reorder = null
+    this.pings = null
+    this.hereDue = false
+    this.acknowledgeNow = false
+    this.acknowledgeAt = null
+  }
+
+  // ---- sending ----
+
+  /** Cuts, seals and sends what the path has room for. The owner calls it at the end of a step in which it was dirty. */
+  flush(turn: Turn): void {
+    this.dirty = false
+    const { path, sent } = this
+    if (this.ended || path === null || !path.open) return
+    if (this.hereDue && path.room() > 0 && sent.hasReserve) this.sendHere(turn, path)
+    while (sent.nextWaiting !== null && this.mayFly(path)) this.sendAgain(turn, path)
+    if (sent.nextWaiting === null) {
+      while (sent.hasPlace && this.mayFly(path) && this.sealNext(turn, path)) {}
+    }
+    if (this.acknowledgeNow && path.room() > 0) {
+      packetContent.u8(LOOSE)
+      this.addAcknowledgement(turn)
+      this.sealLoose(turn, path)
+      this.acknowledged()
+    }
+  }
+
+  /** When `onWake` is due at the latest. */
+  nextWake(): Instant | null {
+    const { path } = this
+    if (this.ended || path === null || !path.open) return null
+    const acknowledgeAt = this.acknowledgeNow ? null : this.acknowledgeAt
+    return path.reliable ? acknowledgeAt : earlier(acknowledgeAt, this.sent.timeoutAt)
+  }
+
+  onWake(turn: Turn): void {
+    const { path } = this
+    if (this.ended || path === null || !path.open) return
+    if (this.acknowledgeAt !== null && turn.now >= this.acknowledgeAt) this.askAcknowledgement(true, turn.now)
+    if (path.reliable) return
+    const { timeoutAt } = this.sent
+    if (timeoutAt !== null && turn.now >= timeoutAt) {
+      this.sent.onTimeout()
+      this.markDirty()
+    }
+  }
+
+  private mayFly(path: Path): boolean {
+    return path.room() > 0 && this.sent.mayFly(path.flightBytesMax)
+  }
+
+  /** A new number over the new path, before all that is sent again: the other side follows at once. */
+  private sendHere(turn: Turn, path: Path): void {
+    this.hereDue = false
+    const early = this.sent.nextWaiting !== null
+    packetContent.varint(this.nextSequence + 1)
+    if (this.acknowledgementDue) {
+      this.addAcknowledgement(turn)
+      this.acknowledged()
+    }
+    packetContent.add(hereFrame())
+    if (!early && this.sent.hasPlace) {
+      this.control.fill(packetContent)
+      this.streams?.fill(turn, packetContent)
+    }
+    const packet = this.sealOrdered(turn, path)
+    // The other side may have no place for it yet; so it is sent once more in its turn.
+    if (early) this.sent.wait(packet)
+  }
+
+  private sendAgain(turn: Turn, path: Path): void {
+    const packet = this.sent.nextWaiting!
+    // The old header may still lie in a socket's queue with the label of the old path.
+    packet.header = packet.header.slice()
+    this.sent.onSentAgain(packet, turn.now)
+    path.send(turn, this.remoteLabel, packet.header, packet.rest)
+  }
+
+  /** False when there was nothing to send. An acknowledgement rides along, but does not make a packet. */
+  private sealNext(turn: Turn, path: Path): boolean {
+    if (this.control.empty && this.streams?.hasWork !== true) return false
+    packetContent.varint(this.nextSequence + 1)
+    const acknowledges = this.acknowledgementDue
+    if (acknowledges) this.addAcknowledgement(turn)
+    const before = packetContent.length
+    this.control.fill(packetContent)
+    this.streams?.fill(turn, packetContent)
+    if (packetContent.length === before) {
+      packetContent.take()
+      return false
+    }
+    this.sealOrdered(turn, path)
+    if (acknowledges) this.acknowledged()
+    return true
+  }
+
+  private sealOrdered(turn: Turn, path: Path): SentPacket {
+    const sequence = this.nextSequence
+    this.nextSequence += 1
+    const bytes = packetContent.length + PACKET_HEADER_BYTES + PACKET_TAG_BYTES
+    const header = this.nextHeader()
+    const rest = this.sealer.seal(this.nextNumber++, header.subarray(FRAME_HEADER_BYTES), packetContent.take())
+    const packet = this.sent.add(sequence, header, rest, bytes, turn.now)
+    path.send(turn, this.remoteLabel, header, rest)
+    return packet
+  }
+
+  /** Seals and sends a loose packet. */
+  private sealLoose(turn: Turn, path: Path): void {
+    const header = this.nextHeader()
+    const rest = this.sealer.seal(this.nextNumber++, header.subarray(FRAME_HEADER_BYTES), packetContent.take())
+    path.send(turn, this.remoteLabel, header, rest)
+  }
+
+  private nextHeader(): Uint8Array {
+    const header = new Uint8Array(FRAME_HEADER_BYTES + PACKET_HEADER_BYTES)
+    header[FRAME_HEADER_BYTES] = PACKET_KIND
+    writeU48(header, FRAME_HEADER_BYTES + 1, this.nextNumber)
+    return header
+  }
+
+  private get acknowledgementDue(): boolean {
+    return this.acknowledgeNow || this.acknowledgeAt !== null
+  }
+
+  private addAcknowledgement(turn: Turn): void {
+    const delayMs = Math.max(0, Math.floor(turn.now - this.arrivedAt))
+    packetContent.add(acknowledgeFrame(this.expectedSequence, delayMs, this.reorder?.ranges ?? NO_RANGES))
+  }
+
+  private acknowledged(): void {
+    this.acknowledgeNow = false
+    this.acknowledgeAt = null
+    this.unacknowledgedBytes = 0
+    this.unacknowledgedPackets = 0
+  }
+
+  private streamTable(): Streams {
+    this.streams ??= new Streams(this.id, this.peer, this.initiator, this.control)
+    return this.streams
+  }
+
+  private afterStreamFrame(fault: Fault | null): Fault | null {
+    if (fault === null && (this.streams?.hasWork === true || !this.control.empty)) this.markDirty()
+    return fault
+  }
+
+  private markDirty(): void {
+    if (this.dirty || this.ended) return
+    this.dirty = true
+    this.owner.onDirty(this)
+  }
+}
+
+function malformed(kind: number): Fault {
+  return { code: 'malformed', detail: 'session frame', got: kind }
+}
