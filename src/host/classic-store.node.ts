@@ -1,0 +1,134 @@
+/**
+ * The store in Node: a folder, by LevelDB. A process may be killed at any moment: what was saved before is there again.
+ * A damaged folder is repaired; what cannot be read is lost, the rest is kept. LevelDB's own check sums are not verified
+ * by its binding, so each value carries one:
+ *
+ *   CRC-32 of key and value u32 | value
+ */
+import { readdir } from 'node:fs/promises'
+import { crc32 } from 'node:zlib'
+import { ClassicLevel } from 'classic-level'
+import { readU32, writeU32 } from '../core/base/bytes.ts'
+import { type Fault, fail, ok, type Result } from '../core/base/fault.ts'
+import type { StoreEntry } from '../core/input.ts'
+import type { OpenedStore, Store, StoreChange } from './store.ts'
+
+const CHECK_SUM_BYTES = 4
+
+type Level = ClassicLevel<string, Uint8Array>
+
+/** Faults: 'store-locked', 'store-damaged' (beyond repair), 'store-failed'. */
+export async function openClassicStore(folder: string): Promise<Result<OpenedStore>> {
+  const first = (await lacksItsRoot(folder))
+    ? fail({ code: 'store-damaged', detail: `${folder}: CURRENT is missing` })
+    : await openLevel(folder)
+  if (first.ok || first.fault.code !== 'store-damaged') return first
+  try {
+    await ClassicLevel.repair(folder)
+  } catch (error) {
+    return fail(faultOf(error, folder))
+  }
+  const second = await openLevel(folder)
+  return second.ok ? ok({ store: second.value.store, fault: first.fault }) : second
+}
+
+/** LevelDB takes a folder without CURRENT for a new store and deletes what is in it. */
+async function lacksItsRoot(folder: string): Promise<boolean> {
+  try {
+    const files = await readdir(folder)
+    return !files.includes('CURRENT') && files.some(file => /\.(ldb|sst|log)$/.test(file))
+  } catch {
+    return false
+  }
+}
+
+/** Opens and reads all once: later no damage shows, and an entry that is damaged is deleted now. */
+async function openLevel(folder: string): Promise<Result<OpenedStore>> {
+  const level: Level = new ClassicLevel(folder, { keyEncoding: 'utf8', valueEncoding: 'view' })
+  try {
+    await level.open()
+    const damaged: string[] = []
+    for await (const [key, sealed] of level.iterator()) if (checkedValue(key, sealed) === null) damaged.push(key)
+    if (damaged.length === 0) return ok({ store: new ClassicStore(level), fault: null })
+    await level.batch(damaged.map(key => ({ type: 'del', key })))
+    const fault: Fault = { code: 'store-damaged', detail: `${folder}: ${damaged.length} entries are lost` }
+    return ok({ store: new ClassicStore(level), fault })
+  } catch (error) {
+    await level.close().catch(() => {})
+    return fail(faultOf(error, folder))
+  }
+}
+
+class ClassicStore implements Store {
+  private readonly level: Level
+
+  constructor(level: Level) {
+    this.level = level
+  }
+
+  async load(prefix: string): Promise<Result<StoreEntry[]>> {
+    try {
+      const entries: StoreEntry[] = []
+      // U+10FFFF is above all text in UTF-8, whose order LevelDB keeps.
+      for await (const [key, sealed] of this.level.iterator({ gte: prefix, lt: `${prefix}\u{10ffff}` })) {
+        const value = checkedValue(key, sealed)
+        if (value !== null) entries.push({ key, value })
+      }
+      return ok(entries)
+    } catch (error) {
+      return fail(faultOf(error, this.level.location))
+    }
+  }
+
+  async save(changes: readonly StoreChange[]): Promise<Fault | null> {
+    try {
+      await this.level.batch(
+        changes.map(({ key, value }) =>
+          value === null
+            ? { type: 'del' as const, key }
+            : { type: 'put' as const, key, value: withCheckSum(key, value) },
+        ),
+      )
+      return null
+    } catch (error) {
+      return faultOf(error, this.level.location)
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.level.close()
+  }
+}
+
+function withCheckSum(key: string, value: Uint8Array): Uint8Array {
+  const sealed = new Uint8Array(CHECK_SUM_BYTES + value.length)
+  writeU32(sealed, 0, crc32(value, crc32(key)))
+  sealed.set(value, CHECK_SUM_BYTES)
+  return sealed
+}
+
+/** The value in memory of its own, or null where it is not what was saved. */
+function checkedValue(key: string, sealed: Uint8Array): Uint8Array | null {
+  if (sealed.length < CHECK_SUM_BYTES) return null
+  const value = new Uint8Array(sealed).subarray(CHECK_SUM_BYTES)
+  return readU32(sealed, 0) === crc32(value, crc32(key)) ? value : null
+}
+
+/** What LevelDB says is in the innermost cause: its code, or only its message. */
+function faultOf(error: unknown, folder: string): Fault {
+  let cause = error
+  while (cause instanceof Error && cause.cause instanceof Error) cause = cause.cause
+  const code = cause instanceof Error && 'code' in cause ? String(cause.code) : ''
+  const message = cause instanceof Error ? cause.message : String(cause)
+  const detail = `${folder}: ${message}`
+  if (code === 'LEVEL_LOCKED' || /lock .*(already held|temporarily unavailable)/i.test(message)) {
+    return { code: 'store-locked', detail }
+  }
+  if (
+    code === 'LEVEL_CORRUPTION' ||
+    /corrupt|missing files|\.(ldb|sst): (invalid argument|no such file)/i.test(message)
+  ) {
+    return { code: 'store-damaged', detail }
+  }
+  return { code: 'store-failed', detail }
+}
