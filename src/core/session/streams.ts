@@ -170,7 +170,8 @@ export class Streams {
     if (length <= 0) return
     stream.cut(length, content)
     this.sentBytes += length
-    if (stream.writerWaits && stream.queuedBytes <= STREAM_QUEUE_LOW_BYTES) {
+    // At zero always: only so does the writer know what it has outstanding, and that its own buffers are free again.
+    if (stream.queuedBytes === 0 || (stream.writerWaits && stream.queuedBytes <= STREAM_QUEUE_LOW_BYTES)) {
       stream.writerWaits = false
       turn.emit({ kind: 'stream-drained', session: this.session, stream: stream.id, queuedBytes: stream.queuedBytes })
     }
