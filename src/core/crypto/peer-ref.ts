@@ -23,6 +23,7 @@ export const REF_LIFETIME_MS = 7 * 24 * 3_600_000
 const REF_VERSION = 1
 const FLAG_RELAYS = 1
 const SCHEME = 'webmesh:'
+const REF_TEXT_MAX = SCHEME.length + Math.ceil((REF_BYTES_MAX * 4) / 3)
 const CONTEXT = new Uint8Array([0x77, 0x65, 0x62, 0x6d, 0x65, 0x73, 0x68, 0x2d, 0x72, 0x65, 0x66, 0x31]) // 'webmesh-ref1'
 
 export interface Rendezvous {
@@ -58,26 +59,26 @@ export function positionOfPeer(suite: CryptoSuite, publicKey: Uint8Array): Posit
   return positionOfHash(suite.sha256(publicKey))
 }
 
+/**
+ * A new ref of our own. What would make it larger than any peer reads is left out: beyond the counts, then from the end
+ * the rendezvous, then the addresses. The result holds what was signed.
+ */
 export function signPeerRef(suite: CryptoSuite, identity: Identity, fields: PeerRefFields): PeerRef {
-  const writer = new ByteWriter(256)
-    .u8(REF_VERSION)
-    .raw(identity.publicKey)
-    .u48(fields.sequence)
-    .u48(fields.expires)
-    .u16(fields.capacity)
-    .u8(fields.relays ? FLAG_RELAYS : 0)
-  writeAddresses(writer, fields.addresses)
-  writer.u8(fields.rendezvous.length)
-  for (const entry of fields.rendezvous) {
-    writer.raw(bytesOfPeerId(entry.peer))
-    writeAddresses(writer, entry.addresses)
+  const addresses = fields.addresses.slice(0, REF_ADDRESSES_MAX)
+  const rendezvous = fields.rendezvous
+    .slice(0, REF_RENDEZVOUS_MAX)
+    .map(entry => ({ peer: entry.peer, addresses: entry.addresses.slice(0, REF_ADDRESSES_MAX) }))
+  const kept: PeerRefFields = { ...fields, addresses, rendezvous }
+  let body = bodyOf(identity.publicKey, kept)
+  while (body.length + SIGNATURE_BYTES > REF_BYTES_MAX) {
+    if (rendezvous.pop() === undefined) addresses.pop()
+    body = bodyOf(identity.publicKey, kept)
   }
-  const body = writer.finish().slice()
   const bytes = new ByteWriter(body.length + SIGNATURE_BYTES)
     .raw(body)
     .raw(identity.sign(signedPart(body)))
     .finish()
-  return { ...fields, peer: identity.peer, position: positionOfPeer(suite, identity.publicKey), bytes }
+  return { ...kept, peer: identity.peer, position: positionOfPeer(suite, identity.publicKey), bytes }
 }
 
 /**
@@ -129,9 +130,27 @@ export function refText(ref: PeerRef): string {
 export function parseRefText(suite: CryptoSuite, text: string, now: WallTime | null): Result<PeerRef> {
   const trimmed = text.trim()
   if (!trimmed.startsWith(SCHEME)) return fail({ code: 'invalid-ref', detail: 'it does not start with "webmesh:"' })
+  if (trimmed.length > REF_TEXT_MAX) return fail({ code: 'invalid-ref', got: trimmed.length, limit: REF_TEXT_MAX })
   const bytes = bytesOfBase64url(trimmed.slice(SCHEME.length))
   if (bytes === null) return fail({ code: 'invalid-ref', detail: 'it holds characters that no ref has' })
   return readPeerRef(suite, bytes, now)
+}
+
+function bodyOf(publicKey: Uint8Array, fields: PeerRefFields): Uint8Array {
+  const writer = new ByteWriter(256)
+    .u8(REF_VERSION)
+    .raw(publicKey)
+    .u48(fields.sequence)
+    .u48(fields.expires)
+    .u16(fields.capacity)
+    .u8(fields.relays ? FLAG_RELAYS : 0)
+  writeAddresses(writer, fields.addresses)
+  writer.u8(fields.rendezvous.length)
+  for (const entry of fields.rendezvous) {
+    writer.raw(bytesOfPeerId(entry.peer))
+    writeAddresses(writer, entry.addresses)
+  }
+  return writer.finish()
 }
 
 function writeAddresses(writer: ByteWriter, addresses: readonly Address[]): void {
