@@ -55,9 +55,10 @@ export function wireContract(name: string, bench: WireBench): void {
       const coming = nextAccepted()
       const dialler = dial(bench.driver(), place.address)
       // An acceptor may know that it has a wire only by its first bytes.
-      dialler.send(frameOf(Uint8Array.of(0)))
+      const greeting = dialler.send(frameOf(Uint8Array.of(0)))
       const acceptor = await coming
       await Promise.all([dialler.opened, acceptor.opened, acceptor.received(1)])
+      await until(() => dialler.written === greeting)
       acceptor.frames.length = 0
       return [dialler, acceptor]
     }

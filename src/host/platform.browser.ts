@@ -1,0 +1,41 @@
+/** A browser as a platform: WebSockets that it dials, a store in IndexedDB, noble's cryptography; nothing listens. */
+import type { Address, AddressScheme } from '../core/base/address.ts'
+import { ok } from '../core/base/fault.ts'
+import { createNobleSuite } from '../core/crypto/noble-suite.ts'
+import { webSocketDriver } from '../paths/websocket/websocket-driver.browser.ts'
+import type { WireDriver, WireSink } from '../paths/wire-driver.ts'
+import { driverOf } from './driver-choice.ts'
+import { openIndexedDbStore } from './indexeddb-store.browser.ts'
+import { MemoryStore } from './memory-store.ts'
+import type { HostClock, Platform } from './platform.ts'
+
+const CAPACITY_OF_A_TAB = 12
+
+export function browserPlatform(): Platform {
+  const drivers: readonly WireDriver[] = [webSocketDriver()]
+  const dialable: AddressScheme[] = drivers.flatMap(driver => driver.schemes)
+  return {
+    suite: createNobleSuite(randomBytes),
+    clock,
+    defaultCapacity: CAPACITY_OF_A_TAB,
+    dialable,
+    dial: (address: Address, sink: WireSink) => driverOf(drivers, address).open(address, sink),
+    async openStore(place) {
+      return place === undefined ? ok({ store: new MemoryStore(), fault: null }) : openIndexedDbStore(place)
+    },
+    listen: null,
+  }
+}
+
+function randomBytes(length: number): Uint8Array {
+  return crypto.getRandomValues(new Uint8Array(length))
+}
+
+const clock: HostClock = {
+  monotonicNow: () => performance.now(),
+  wallNow: () => Date.now(),
+  setTimer(delayMs, task) {
+    const timer = setTimeout(task, delayMs)
+    return () => clearTimeout(timer)
+  },
+}

@@ -1,0 +1,40 @@
+/** Node as a platform: native cryptography, TCP and WebSocket both ways, a store in a folder. */
+import { performance } from 'node:perf_hooks'
+import type { Address, AddressScheme } from '../core/base/address.ts'
+import { ok } from '../core/base/fault.ts'
+import { openSharedPort } from '../paths/shared-port/shared-port.node.ts'
+import { tcpDriver } from '../paths/tcp/tcp-driver.node.ts'
+import { wsDriver } from '../paths/websocket/ws-driver.node.ts'
+import type { WireDriver, WireSink } from '../paths/wire-driver.ts'
+import { openClassicStore } from './classic-store.node.ts'
+import { driverOf } from './driver-choice.ts'
+import { MemoryStore } from './memory-store.ts'
+import { createNativeSuite } from './native-suite.node.ts'
+import type { HostClock, Platform } from './platform.ts'
+
+const CAPACITY_OF_A_DESKTOP = 24
+
+export function nodePlatform(): Platform {
+  const drivers: readonly WireDriver[] = [tcpDriver(), wsDriver()]
+  const dialable: AddressScheme[] = drivers.flatMap(driver => driver.schemes)
+  return {
+    suite: createNativeSuite(),
+    clock,
+    defaultCapacity: CAPACITY_OF_A_DESKTOP,
+    dialable,
+    dial: (address: Address, sink: WireSink) => driverOf(drivers, address).open(address, sink),
+    async openStore(place) {
+      return place === undefined ? ok({ store: new MemoryStore(), fault: null }) : openClassicStore(place)
+    },
+    listen: openSharedPort,
+  }
+}
+
+const clock: HostClock = {
+  monotonicNow: () => performance.now(),
+  wallNow: () => Date.now(),
+  setTimer(delayMs, task) {
+    const timer = setTimeout(task, delayMs)
+    return () => clearTimeout(timer)
+  },
+}
