@@ -1,0 +1,114 @@
+/** `webmesh up`: a peer that runs until it is interrupted. */
+import { Mesh, type Service } from '../index.node.ts'
+import { type CliCall, type CliCommand, JOIN_OPTION, JSON_OPTION, STORE_OPTION } from './command.ts'
+import { pathText, type Report, shortId } from './report.ts'
+import { interrupted } from './waiting.ts'
+
+export const up: CliCommand = {
+  name: 'up',
+  summary: 'run a peer until interrupted',
+  endless: true,
+  usage: '[--listen HOST:PORT]... [--join REF]... [--store DIR] [options]',
+  operands: [],
+  options: {
+    ...JSON_OPTION,
+    ...STORE_OPTION,
+    ...JOIN_OPTION,
+    listen: { type: 'string', multiple: true },
+    announce: { type: 'string', multiple: true },
+    service: { type: 'string', multiple: true },
+    capacity: { type: 'string' },
+    'no-relay': { type: 'boolean' },
+  },
+  help: `Runs a peer until it is interrupted (Ctrl-C), then leaves politely.
+
+  --listen HOST:PORT   take connections there; 0.0.0.0:4100, [::]:4100, 127.0.0.1:0
+                       (port 0: any free one). Without it the peer only dials.
+  --join REF           a way into the mesh: a ref (webmesh:…) or an address
+                       (tcp://host:port). Any one that works is enough. Without
+                       it the peer starts a mesh of its own, or finds peers that
+                       its store remembers.
+  --store DIR          keep identity, remembered peers and records there. Without
+                       it they live in memory, and the identity is a new one.
+  --announce ADDRESS   tell others this address instead of the bound ones
+                       (tcp://my.example:4100, where a port is forwarded).
+  --service NAME       be a member of this service, like chat.example/1.
+  --capacity N         how many links to carry, 4 to 4096.
+  --no-relay           do not forward circuits for others.
+  --json               one JSON object a line. The first is
+                       {"event":"ready","peer":…,"ref":"webmesh:…","listen":[…]},
+                       then link, unlink, self (a newer ref), member, message and
+                       warning events.
+
+--listen, --join, --announce and --service may be given several times.`,
+
+  async run(call: CliCall): Promise<void> {
+    const { flags, report, signal } = call
+    const mesh = await Mesh.start({
+      store: flags.text('store'),
+      listen: flags.list('listen'),
+      join: flags.list('join'),
+      announce: flags.list('announce').length > 0 ? flags.list('announce') : undefined,
+      capacity: flags.number('capacity', 1, true),
+      relays: !flags.has('no-relay'),
+      signal,
+    })
+    try {
+      sayReady(mesh, report)
+      sayEvents(mesh, report)
+      for (const name of flags.list('service')) sayService(await mesh.join(name, { signal }), report)
+      await interrupted(signal)
+    } finally {
+      await mesh.close()
+    }
+  },
+}
+
+function sayReady(mesh: Mesh, report: Report): void {
+  const { id, ref, listening } = mesh
+  const text = [
+    `${report.paint('bold', 'peer')}     ${id}`,
+    `${report.paint('bold', 'listens')}  ${listening.length > 0 ? listening.join(' ') : 'nowhere: it only dials'}`,
+    `${report.paint('bold', 'ref')}      ${ref}`,
+    '',
+    'Others join through this peer with',
+    '',
+    `  webmesh up --join ${ref}`,
+    '',
+  ].join('\n')
+  report.event('ready', { peer: id, ref, listen: listening }, text)
+}
+
+function sayEvents(mesh: Mesh, report: Report): void {
+  const linked = report.paint('green', 'link')
+  const unlinked = report.paint('yellow', 'unlink')
+  for (const link of mesh.status().links)
+    report.event('link', { ...link }, `${linked}    ${shortId(link.peer)}  ${link.role}, ${pathText(link.path)}`)
+  mesh.addEventListener('link', ({ peer, role, path }) => {
+    report.event('link', { peer, role, path }, `${linked}    ${shortId(peer)}  ${role}, ${pathText(path)}`)
+  })
+  mesh.addEventListener('unlink', ({ peer, error }) => {
+    report.event('unlink', { peer, code: error.code }, `${unlinked}  ${shortId(peer)}  ${error.code}`)
+  })
+  mesh.addEventListener('self', ({ ref }) => report.event('self', { ref }, null))
+  const warn = ({ code, message }: { code: string; message: string }): void => {
+    report.event('warning', { code, message }, null)
+    report.note(`webmesh: ${message}`)
+  }
+  for (const warning of mesh.status().warnings) warn(warning)
+  mesh.addEventListener('warning', ({ error }) => warn(error))
+}
+
+function sayService(service: Service, report: Report): void {
+  const { name } = service
+  const say = (peer: Mesh['id'], present: boolean): void => {
+    const what = present ? 'joined' : 'left'
+    report.event('member', { service: name, peer, present }, `member  ${shortId(peer)}  ${what} ${name}`)
+  }
+  for (const member of service.members) say(member.peer, true)
+  service.addEventListener('member', ({ peer, present }) => say(peer, present))
+  service.addEventListener('message', ({ from, data }) => {
+    const text = new TextDecoder().decode(data)
+    report.event('message', { service: name, from, text, bytes: data.length }, null)
+  })
+}

@@ -1,0 +1,410 @@
+/**
+ * The peer that a user runs: opens what it needs (store, identity, ports) in order and closes all of it again where one
+ * step fails, joins the mesh, and gives out sessions and services. What happens inside a peer is the core's business.
+ */
+import { type Address, addressText } from '../core/base/address.ts'
+import type { Fault } from '../core/base/fault.ts'
+import type { PeerId } from '../core/base/peer-id.ts'
+import { type PeerRef, REF_ADDRESSES_MAX, refText } from '../core/crypto/peer-ref.ts'
+import { KEY_BYTES } from '../core/crypto/suite.ts'
+import type { PathView, ServiceEntry } from '../core/effect.ts'
+import { createPeer } from '../core/peer.ts'
+import type { LinkView } from '../core/peer-options.ts'
+import type { Listening, Platform } from '../host/platform.ts'
+import { RunLoop } from '../host/run-loop.ts'
+import type { Store } from '../host/store.ts'
+import { ignore, throwIfAborted, unlessAborted, type Waiting } from './abort.ts'
+import { Dispatch, type WholePeerEvent } from './dispatch.ts'
+import {
+  DatagramEvent,
+  type HandlerErrorEvent,
+  LinkEvent,
+  SelfEvent,
+  TypedEventTarget,
+  type TypedTarget,
+  UnlinkEvent,
+  WarningEvent,
+} from './mesh-events.ts'
+import { type CheckedOptions, checkOptions, type ListenPoint, type MeshOptions } from './mesh-options.ts'
+import type { Member, Service } from './mesh-service.ts'
+import type { Session } from './mesh-session.ts'
+import type { StreamHandler } from './stream-handler.ts'
+import type { PeerLike } from './target.ts'
+import { WebmeshError } from './webmesh-error.ts'
+
+export interface MeshEvents {
+  /** The overlay keeps a session as a link. */
+  link: LinkEvent
+  unlink: UnlinkEvent
+  /** This peer's ref changed. */
+  self: SelfEvent
+  /** A datagram over any session. */
+  datagram: DatagramEvent
+  /** Something went wrong that the peer can go on without, like a store that cannot be written. */
+  warning: WarningEvent
+  /** A handler set by `mesh.handle` failed. */
+  handlererror: HandlerErrorEvent
+}
+
+/** What a peer knows of itself and its surroundings now. */
+export interface MeshStatus {
+  readonly peer: PeerId
+  readonly ref: string
+  readonly listening: readonly string[]
+  readonly links: readonly LinkView[]
+  /** How many peers the network has, as estimated from here. */
+  readonly estimatedPeers: number
+  readonly rememberedPeers: number
+  readonly sessions: number
+  /** How many circuits of others run over this peer. */
+  readonly circuitsRelayed: number
+  /** Registry records kept for others. */
+  readonly records: number
+  readonly services: readonly { readonly service: string; readonly members: readonly PeerId[] }[]
+  /** What went wrong that the peer went on without. */
+  readonly warnings: readonly WebmeshError[]
+}
+
+export interface PingOptions extends Waiting {
+  /** How many round trips; 1 unless given. */
+  readonly count?: number
+  /** The pause between them; 100 ms unless given. */
+  readonly intervalMs?: number
+}
+
+export interface PingOutcome {
+  readonly peer: PeerId
+  readonly roundTripsMs: readonly number[]
+  /** The way that the last one took. */
+  readonly path: PathView
+}
+
+export interface JoinOptions extends Waiting {
+  /** A line on what the service is, for those who list services. */
+  readonly summary?: string
+}
+
+/** One running peer with one identity. */
+export interface Mesh extends TypedTarget<MeshEvents> {
+  readonly id: PeerId
+  /** This peer's ref as text, `webmesh:…`: give it to others, it is their way in. It changes; this is the present one. */
+  readonly ref: string
+  readonly peerRef: PeerRef
+  /** Where it takes connections, as `tcp://host:port` with the real ports; the same ports take WebSockets. */
+  readonly listening: readonly string[]
+  /**
+   * A session with any peer, wherever it is; the open one if there is one. Errors: `peer-unreachable`, `dial-timeout`,
+   * `self-connect`, `wrong-peer`, `aborted`, and those of a peer that is not well named.
+   */
+  connect(peer: PeerLike, options?: Waiting): Promise<Session>
+  /** Becomes a member of a service, `name/major`. Joining twice gives the same object. Errors: `invalid-service-name`. */
+  join(service: string, options?: JoinOptions): Promise<Service>
+  /** The members of a service as the registry knows them, without joining it. */
+  find(service: string, options?: Waiting): Promise<readonly Member[]>
+  /** The services in the registry. */
+  services(options?: Waiting): Promise<readonly ServiceEntry[]>
+  /** Round-trip times to a peer. Errors: those of `connect`, `timeout`. */
+  ping(peer: PeerLike, options?: PingOptions): Promise<PingOutcome>
+  /**
+   * Says what to do with streams that others open with this subject outside any joined service; null removes it. As in
+   * `service.handle`, the stream ends when the promise of the handler settles.
+   */
+  handle(subject: string, handler: StreamHandler | null): void
+  status(): MeshStatus
+  /** Says goodbye, ends all sessions and closes the ports and the store. What was not sent by then is lost. */
+  close(): Promise<void>
+  [Symbol.asyncDispose](): Promise<void>
+}
+
+/** What the doors of the package give: the platform, and two things that only the mesh needs of it. */
+export interface MeshPlatform extends Platform {
+  /** Runs a task when this turn of the event loop is over (not as a microtask: writes of a turn are to gather). */
+  readonly soon: (task: () => void) => void
+  /** The addresses of this machine that others might reach: no loopback, no link-local ones. */
+  readonly ownHosts: () => readonly string[]
+}
+
+const SEED_KEY = 'self/seed'
+const REMEMBERED_PREFIX = 'ref/'
+
+export async function startMesh(platform: MeshPlatform, options: MeshOptions): Promise<Mesh> {
+  const checked = checkOptions(platform.suite, platform.clock.wallNow(), options)
+  if (!checked.ok) throw new WebmeshError(checked.fault)
+  const { signal, store: place, listen, waysIn } = checked.value
+  throwIfAborted(signal)
+  const opened = await platform.openStore(place)
+  if (!opened.ok) throw new WebmeshError(opened.fault)
+  const { store, fault } = opened.value
+  const before = await readStore(store, platform, fault)
+  if (before instanceof WebmeshError) {
+    await store.close()
+    throw before
+  }
+  const mesh = new RunningMesh(platform, checked.value, store, before.seed)
+  if (fault !== null) mesh.warn(fault)
+  try {
+    // A port in use is known before anyone is told of this peer.
+    for (const point of listen) await mesh.listen(point)
+    throwIfAborted(signal)
+    mesh.announce(checked.value.announce)
+    const joining = mesh.joinMesh(checked.value, before.rememberedPeers)
+    if (waysIn.length > 0) await joining
+    // Without a way in given, remembered peers are tried while the user goes on.
+    else joining.catch(ignore)
+    return mesh
+  } catch (error) {
+    await mesh.close()
+    throw error
+  }
+}
+
+/** The peer id kept in a store; the identity is made where there is none. Errors: `store-…`. */
+export async function storedIdentity(platform: Platform, place: string): Promise<PeerId> {
+  const opened = await platform.openStore(place)
+  if (!opened.ok) throw new WebmeshError(opened.fault)
+  const { store, fault } = opened.value
+  const held = await readStore(store, platform, fault)
+  await store.close()
+  if (held instanceof WebmeshError) throw held
+  return platform.suite.identity(held.seed).peer
+}
+
+/** The identity's seed, made where there is none, and how many peers are remembered. */
+async function readStore(
+  store: Store,
+  platform: Platform,
+  openFault: Fault | null,
+): Promise<{ readonly seed: Uint8Array; readonly rememberedPeers: number } | WebmeshError> {
+  const held = await store.load(SEED_KEY)
+  if (!held.ok) return new WebmeshError(held.fault)
+  const remembered = await store.load(REMEMBERED_PREFIX)
+  if (!remembered.ok) return new WebmeshError(remembered.fault)
+  const rememberedPeers = remembered.value.length
+  const entry = held.value.find(item => item.key === SEED_KEY)
+  if (entry !== undefined) {
+    if (entry.value.length === KEY_BYTES) return { seed: entry.value, rememberedPeers }
+    return new WebmeshError({
+      code: 'store-damaged',
+      detail: 'the identity',
+      got: entry.value.length,
+      limit: KEY_BYTES,
+    })
+  }
+  // An identity that was there must not be replaced by another one in silence.
+  if (openFault !== null)
+    return new WebmeshError({ ...openFault, detail: openFault.detail ?? 'the identity is missing' })
+  const seed = platform.suite.randomBytes(KEY_BYTES)
+  const fault = await store.save([{ key: SEED_KEY, value: seed }])
+  return fault === null ? { seed, rememberedPeers } : new WebmeshError(fault)
+}
+
+class RunningMesh extends TypedEventTarget<MeshEvents> implements Mesh {
+  readonly id: PeerId
+  private readonly platform: MeshPlatform
+  private readonly loop: RunLoop
+  private readonly dispatch: Dispatch
+  private readonly listeners: Listening[] = []
+  private readonly startedAt: number
+  private readonly warnings: WebmeshError[] = []
+  private ownRef: PeerRef
+  private closing: Promise<void> | null = null
+
+  constructor(platform: MeshPlatform, options: CheckedOptions, store: Store, seed: Uint8Array) {
+    super()
+    const { suite, clock } = platform
+    this.platform = platform
+    this.startedAt = clock.monotonicNow()
+    const identity = suite.identity(seed)
+    this.id = identity.peer
+    const peer = createPeer({
+      suite,
+      identity,
+      seed: suite.randomBytes(16).join('.'),
+      wallTime: clock.wallNow(),
+      capacity: options.capacity ?? platform.defaultCapacity,
+      relays: options.relays,
+      dialable: platform.dialable,
+    })
+    this.ownRef = peer.snapshot().ref
+    this.loop = new RunLoop({
+      peer,
+      clock,
+      store,
+      dial: (address, sink) => platform.dial(address, sink),
+      onEvent: event => this.dispatch.onEvent(event),
+      onStoreFault: fault => this.warn(fault),
+    })
+    this.dispatch = new Dispatch({
+      suite,
+      wallNow: () => clock.wallNow(),
+      soon: platform.soon,
+      command: command => this.loop.command(command),
+      onPeerEvent: event => this.onPeerEvent(event),
+      target: this,
+    })
+  }
+
+  get ref(): string {
+    return refText(this.ownRef)
+  }
+
+  get peerRef(): PeerRef {
+    return this.ownRef
+  }
+
+  get listening(): readonly string[] {
+    return this.listeners.map(({ host, port }) => addressText({ scheme: 'tcp', host, port, extra: '' }))
+  }
+
+  connect(peer: PeerLike, options: Waiting = {}): Promise<Session> {
+    return this.dispatch.connect(peer, options.signal)
+  }
+
+  join(service: string, options: JoinOptions = {}): Promise<Service> {
+    return this.dispatch.joinService(service, options.summary ?? '', options.signal)
+  }
+
+  async find(service: string, options: Waiting = {}): Promise<readonly Member[]> {
+    const event = await this.dispatch.request(options.signal, 'service-found', request => ({
+      kind: 'service-find',
+      request,
+      service,
+    }))
+    return event.members.map(ref => ({ peer: ref.peer, ref }))
+  }
+
+  async services(options: Waiting = {}): Promise<readonly ServiceEntry[]> {
+    const event = await this.dispatch.request(options.signal, 'service-listed', request => ({
+      kind: 'service-list',
+      request,
+    }))
+    return event.services
+  }
+
+  async ping(peer: PeerLike, options: PingOptions = {}): Promise<PingOutcome> {
+    const { count = 1, intervalMs = 100, signal } = options
+    if (!(Number.isInteger(count) && count >= 1))
+      throw new WebmeshError({ code: 'invalid-option', detail: 'count is a whole number from 1' })
+    const session = await this.connect(peer, options)
+    const roundTripsMs: number[] = []
+    let { path } = session
+    for (let i = 0; i < count; i += 1) {
+      if (i > 0) await this.pause(intervalMs, signal)
+      const pong = await session.ping(options)
+      roundTripsMs.push(pong.roundTripMs)
+      path = pong.path
+    }
+    return { peer: session.peer, roundTripsMs, path }
+  }
+
+  handle(subject: string, handler: StreamHandler | null): void {
+    this.dispatch.handle(subject, handler)
+  }
+
+  status(): MeshStatus {
+    const { ref, ...snapshot } = this.loop.snapshot()
+    const { peer, listening, warnings } = { peer: this.id, listening: this.listening, warnings: [...this.warnings] }
+    return { peer, ref: refText(ref), listening, ...snapshot, warnings }
+  }
+
+  close(): Promise<void> {
+    this.closing ??= this.windUp()
+    return this.closing
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  // ---- for startMesh ----
+
+  async listen(point: ListenPoint): Promise<void> {
+    if (this.platform.listen === null)
+      throw new WebmeshError({ code: 'not-supported', detail: 'a browser takes no connections; leave out listen' })
+    const listening = await this.platform.listen({
+      ...point,
+      accept: wire => this.loop.accept(wire),
+      report: () => {
+        const { links, estimatedPeers } = this.loop.snapshot()
+        const uptimeSeconds = Math.floor((this.platform.clock.monotonicNow() - this.startedAt) / 1000)
+        return { peer: this.id, ref: this.ref, links: links.length, estimatedPeers, uptimeSeconds }
+      },
+    })
+    if (!listening.ok) throw new WebmeshError(listening.fault)
+    this.listeners.push(listening.value)
+  }
+
+  announce(given: readonly Address[] | null): void {
+    const addresses = given ?? announcedAddresses(this.listeners, this.platform.ownHosts)
+    if (addresses.length > 0) this.loop.command({ kind: 'announce', addresses })
+  }
+
+  /** Settles when the peer is in through one of the ways given, or all have failed and none is remembered. */
+  async joinMesh(options: CheckedOptions, rememberedPeers: number): Promise<void> {
+    const { waysIn, signal } = options
+    try {
+      await this.dispatch.request(signal, 'joined', request => ({ kind: 'join-mesh', request, waysIn }))
+    } catch (error) {
+      // The core goes on trying the peers that it remembers.
+      if (!(error instanceof WebmeshError && error.code === 'no-way-in') || rememberedPeers === 0) throw error
+    }
+  }
+
+  warn(fault: Fault): void {
+    const error = new WebmeshError(fault)
+    this.warnings.push(error)
+    this.dispatchEvent(new WarningEvent(error))
+  }
+
+  private onPeerEvent(event: WholePeerEvent): void {
+    switch (event.kind) {
+      case 'self':
+        this.ownRef = event.ref
+        this.dispatchEvent(new SelfEvent(refText(event.ref), event.ref))
+        break
+      case 'link-up':
+        this.dispatchEvent(new LinkEvent(event.peer, event.role, event.path))
+        break
+      case 'link-down':
+        this.dispatchEvent(new UnlinkEvent(event.peer, new WebmeshError(event.fault)))
+        break
+      case 'datagram':
+        this.dispatchEvent(new DatagramEvent(event.peer, event.bytes))
+        break
+    }
+  }
+
+  private async windUp(): Promise<void> {
+    const fault: Fault = { code: 'closed', detail: 'this peer was closed' }
+    const closed = Promise.all(this.listeners.map(listener => listener.close()))
+    this.dispatch.close(fault)
+    this.loop.command({ kind: 'leave-mesh' })
+    await this.loop.stop()
+    await closed
+  }
+
+  private pause(delayMs: number, signal: AbortSignal | undefined): Promise<void> {
+    let cancel = ignore
+    const passed = new Promise<void>(resolve => {
+      cancel = this.platform.clock.setTimer(delayMs, resolve)
+    })
+    return unlessAborted(passed, signal, () => cancel())
+  }
+}
+
+/** Each port takes both plain wires and WebSockets, so each host is told under both schemes. */
+export function announcedAddresses(
+  listeners: readonly ListenPoint[],
+  ownHosts: () => readonly string[],
+): readonly Address[] {
+  const addresses: Address[] = []
+  for (const { host, port } of listeners) {
+    const hosts =
+      host === '0.0.0.0' ? ownHosts().filter(own => !own.includes(':')) : host === '::' ? ownHosts() : [host]
+    for (const reachable of hosts) {
+      addresses.push({ scheme: 'tcp', host: reachable, port, extra: '' })
+      addresses.push({ scheme: 'ws', host: reachable, port, extra: '' })
+    }
+  }
+  return addresses.slice(0, REF_ADDRESSES_MAX)
+}
