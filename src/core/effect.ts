@@ -19,8 +19,8 @@ export type Effect =
 /** How a session's packets travel now. */
 export type PathView =
   | { readonly kind: 'wire'; readonly transport: string; readonly remote: string }
-  /** Over other peers: `next` is the first of them; `hops` counts the wires of the whole way, where known. */
-  | { readonly kind: 'circuit'; readonly next: PeerId; readonly hops: number }
+  /** Over other peers, nearest first (as they name themselves). */
+  | { readonly kind: 'circuit'; readonly via: readonly PeerId[] }
   | { readonly kind: 'none' }
 
 export interface ServiceEntry {
@@ -75,7 +75,10 @@ export type PeerEvent =
       readonly fault: Fault
       readonly reset: number
     }
-  /** What was queued by `stream-write` and is not yet sealed fell to `queuedBytes` (sent when it crosses the low mark). */
+  /**
+   * What was queued by `stream-write` and is not yet sealed fell to `queuedBytes`: sent whenever nothing is left (the
+   * chunks are no longer read from then on), and when a queue that passed its high mark falls to the low one.
+   */
   | {
       readonly kind: 'stream-drained'
       readonly session: SessionId

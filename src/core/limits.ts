@@ -135,6 +135,10 @@ export const ROTATE_MS = 600_000
 export const LOST_PROBE_MS = 45_000
 /** How often remembered peers are written to the store. */
 export const REMEMBER_SAVE_MS = 5_000
+/** A peer's own ref lives a week and is signed anew each day. */
+export const REF_RENEW_MS = 86_400_000
+/** Services in one answer to a user. */
+export const SERVICE_LIST_MAX = 10_000
 /** A session that nobody here needs closes when it has been silent for longer than the other side's pings would allow. */
 export const SESSION_LINGER_MS = 50_000
 /** Of two sessions opened so close together by two peers that chose each other, one is kept (spec 5.2). */
@@ -252,7 +256,13 @@ export const VIEW_JOIN_TIMEOUT_MS = 5_000
 export const VIEW_RETRY_MS = 1_000
 export const VIEW_TRIES_MAX = 3
 export const VIEW_PAUSE_MS = 60_000
-/** Searches for members: the first interval, growing while nothing changes. */
+/** Changes of members within this time are answered by one new choice of the view. */
+export const VIEW_SETTLE_MS = 20
+/** Silent members that are tried at the same time. */
+export const PROBES_MAX = 4
+/** Searches for members: after joining, when two that join together have not announced themselves yet. */
+export const DISCOVER_FIRST_MS = 1_000
+/** After a change; growing by half while nothing changes. */
 export const DISCOVER_MS = 5_000
 export const DISCOVER_MS_MAX = 60_000
 /** While no other member is known. */
@@ -261,8 +271,14 @@ export const DISCOVER_ALONE_MS_MAX = 15_000
 export const MEMBER_SILENT_MS = 90_000
 /** For this long a member that left is not believed back on hearsay: as long as its announcement could linger. */
 export const DEPARTED_LAPSE_MS = 600_000
+/** For this long the registry's holders may not have heard of a withdrawal. */
+export const DEPARTED_LISTED_MS = 30_000
+/** How long a member may go unlisted where the registry answers with samples only. */
+export const MEMBER_UNSAMPLED_MS = 720_000
 /** Up to this many members joining and leaving is told to all at once by broadcast. */
 export const TELL_MEMBERS_MAX = 64
+/** Any message between members: below the 16 KiB that a session carries in one message. */
+export const SERVICE_MESSAGE_BYTES_MAX = 14_336
 /** A broadcast's payload: with its header it fits one message of a session. */
 export const BROADCAST_BYTES_MAX = 12_288
 /** Messages remembered as seen: of 14 bytes each, about 1 MB in memory. */
@@ -302,6 +318,7 @@ invariant(ANNOUNCEMENT_INTERVAL_MS * 2 < ANNOUNCEMENT_LIFETIME_MS, 'an announcem
 invariant(DESCRIPTOR_INTERVAL_MS * 2 < DESCRIPTOR_LIFETIME_MS, 'a descriptor is renewed twice before it expires')
 invariant(RECORD_BYTES_MAX < REGISTRY_MESSAGE_BYTES_MAX, 'a record fits a message')
 invariant(SERVICES_JOINED_MAX * 2 <= RECORDS_PER_PUBLISHER_MAX, 'a peer may publish all that it joins')
+invariant(BROADCAST_BYTES_MAX + 256 <= SERVICE_MESSAGE_BYTES_MAX, 'a broadcast and its header fit a message')
 invariant(CACHED_MESSAGE_MS < SEEN_LAPSE_MS, 'a message that can be asked for is still known as seen')
 invariant(CIRCUIT_FLIGHT_BYTES_MAX < CIRCUIT_QUEUE_BYTES_MAX, 'an honest end never overruns a hop')
 invariant(LINK_SILENT_MS + PING_TIMEOUT_MS < SESSION_LINGER_MS, 'a session that one side needs stays open at the other')

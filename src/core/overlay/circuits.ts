@@ -1,0 +1,447 @@
+/**
+ * Circuits: label-switched chains of peers that forward opaque packets (spec 5.6). At its two ends a circuit is a
+ * carrier like a wire: a pipe of frames, here without their length. In between, a hop rewrites the label and passes the
+ * body on. Hops see ciphertext only, may drop, and never store more than a bound.
+ */
+import { NO_BYTES, writeU32 } from '../base/bytes.ts'
+import type { Instant } from '../base/instant.ts'
+import { earlier } from '../base/instant.ts'
+import type { PeerId } from '../base/peer-id.ts'
+import type { PathView } from '../effect.ts'
+import {
+  CIRCUIT_FLIGHT_BYTES_MAX,
+  CIRCUIT_HOPS_MAX,
+  CIRCUIT_IDLE_MS,
+  CIRCUIT_OPEN_TIMEOUT_MS,
+  CIRCUIT_QUEUE_BYTES_MAX,
+  CIRCUIT_WAYS_TRIED_MAX,
+  CIRCUITS_PER_NEIGHBOUR_MAX,
+  CIRCUITS_RELAYED_MAX,
+  GREETING_BYTES_MAX,
+} from '../limits.ts'
+import { FRAME_HEADER_BYTES } from '../session/path.ts'
+import type { LabelTarget, Switchboard } from '../session/switchboard.ts'
+import type { Carrier, Wire } from '../session/wire.ts'
+import type { Turn } from '../turn.ts'
+import type { OverlayMessage, RefusalReason } from './overlay-messages.ts'
+
+/** What circuits need of the peer around them. */
+export interface CircuitsPort {
+  readonly self: PeerId
+  readonly relays: boolean
+  send(turn: Turn, to: PeerId, message: OverlayMessage): boolean
+  /** The neighbour to go on through towards a peer, none of `avoid`; null where there is none. */
+  nextHop(target: PeerId, avoid: readonly PeerId[]): PeerId | null
+  /** What the session with a neighbour travels over now. */
+  carrierTo(neighbour: PeerId): Carrier | null
+  /** The circuit can carry packets now: it was accepted, or a full wire below it has room again. */
+  onCircuitRoom(turn: Turn, circuit: CircuitEnd): void
+  onCircuitLost(turn: Turn, circuit: CircuitEnd, reason: RefusalReason | 'closed' | 'timeout'): void
+}
+
+type OpenMessage = Extract<OverlayMessage, { kind: 'circuit-open' }>
+type AcceptMessage = Extract<OverlayMessage, { kind: 'circuit-accept' }>
+
+export class Circuits {
+  private readonly board: Switchboard
+  private readonly port: CircuitsPort
+  private readonly ends = new Set<CircuitEnd>()
+  private readonly hops = new Set<Hop>()
+  /** By the label that this peer gave to its next neighbour. */
+  private readonly byLabel = new Map<number, CircuitEnd | HopSide>()
+  private readonly waiting = new Map<Wire, Set<HopSide>>()
+  private wakeAt: Instant | null = null
+
+  constructor(board: Switchboard, port: CircuitsPort) {
+    this.board = board
+    this.port = port
+  }
+
+  get relayedCount(): number {
+    return this.hops.size
+  }
+
+  /**
+   * Begins a circuit to `target` through a neighbour. The first frame sent over it travels in the request itself; with
+   * `bare`, the request leaves at once and carries none.
+   */
+  begin(turn: Turn, target: PeerId, neighbour: PeerId, bare: boolean): CircuitEnd {
+    const end = new CircuitEnd(this.board, this.port, neighbour, target, turn.now)
+    this.addEnd(end)
+    end.openBy = turn.now + CIRCUIT_OPEN_TIMEOUT_MS
+    this.wakeAt = earlier(this.wakeAt, end.openBy)
+    if (bare) end.request(turn, NO_BYTES)
+    return end
+  }
+
+  /** Ends a circuit of this peer's own and tells the chain. */
+  close(turn: Turn, end: CircuitEnd): void {
+    if (!this.dropEnd(end)) return
+    if (end.remoteLabel !== null) this.port.send(turn, end.neighbour, { kind: 'circuit-close', label: end.remoteLabel })
+  }
+
+  onOpen(turn: Turn, from: PeerId, message: OpenMessage): void {
+    if (message.target === this.port.self) {
+      this.acceptHere(turn, from, message)
+      return
+    }
+    const refusal = this.refusal(from, message)
+    if (refusal !== null) {
+      this.port.send(turn, from, { kind: 'circuit-refuse', forLabel: message.label, reason: refusal })
+      return
+    }
+    const hop = new Hop(this, from, message, turn.now)
+    hop.back.label = this.board.addLabel(hop.back)
+    hop.back.towardsLabel = message.label
+    this.byLabel.set(hop.back.label, hop.back)
+    hop.ahead.label = this.board.addLabel(hop.ahead)
+    this.byLabel.set(hop.ahead.label, hop.ahead)
+    this.hops.add(hop)
+    this.wakeAt = earlier(this.wakeAt, turn.now + CIRCUIT_OPEN_TIMEOUT_MS)
+    this.tryNext(turn, hop)
+  }
+
+  onAccept(turn: Turn, from: PeerId, message: AcceptMessage): void {
+    const found = this.byLabel.get(message.forLabel)
+    if (found instanceof CircuitEnd) {
+      if (found.neighbour !== from || found.remoteLabel !== null) return
+      found.remoteLabel = message.label
+      found.openBy = null
+      found.via = message.via
+      this.port.onCircuitRoom(turn, found)
+    } else if (found !== undefined && found.hop.back === found) {
+      const { hop } = found
+      if (hop.ahead.towards !== from || hop.ahead.towardsLabel !== null) return
+      hop.ahead.towardsLabel = message.label
+      hop.pending = null
+      this.port.send(turn, hop.from, {
+        kind: 'circuit-accept',
+        forLabel: hop.backLabelOfFrom,
+        label: hop.ahead.label,
+        via: [this.port.self, ...message.via].slice(0, CIRCUIT_HOPS_MAX),
+      })
+    }
+  }
+
+  onRefuse(turn: Turn, from: PeerId, forLabel: number, reason: RefusalReason): void {
+    const found = this.byLabel.get(forLabel)
+    if (found instanceof CircuitEnd) {
+      if (found.neighbour !== from || found.remoteLabel !== null) return
+      this.dropEnd(found)
+      this.port.onCircuitLost(turn, found, reason)
+    } else if (found !== undefined && found.hop.back === found && found.hop.ahead.towards === from) {
+      if (found.hop.pending !== null) this.tryNext(turn, found.hop)
+    }
+  }
+
+  /** The neighbour that gave us frames under `label` will give no more. */
+  onClose(turn: Turn, from: PeerId, label: number): void {
+    const found = this.byLabel.get(label)
+    if (found instanceof CircuitEnd) {
+      if (found.neighbour === from && this.dropEnd(found)) this.port.onCircuitLost(turn, found, 'closed')
+    } else if (found !== undefined) {
+      const expected = found === found.hop.ahead ? found.hop.from : found.hop.ahead.towards
+      if (expected === from) this.dropHop(turn, found.hop, from)
+    }
+  }
+
+  /** A session with a neighbour ended, or has no path any more: so have the circuits through it. */
+  onNeighbourLost(turn: Turn, peer: PeerId): void {
+    for (const end of this.ends) {
+      if (end.neighbour === peer && this.dropEnd(end)) this.port.onCircuitLost(turn, end, 'closed')
+    }
+    for (const hop of this.hops) {
+      if (hop.from === peer) this.dropHop(turn, hop, peer)
+      else if (hop.ahead.towards === peer) {
+        if (hop.pending !== null) this.tryNext(turn, hop)
+        else this.dropHop(turn, hop, peer)
+      }
+    }
+  }
+
+  /** A wire that was full has room: hops that wait for it take turns, a packet each. */
+  onWireRoom(turn: Turn, wire: Wire): void {
+    const sides = this.waiting.get(wire)
+    if (sides !== undefined) {
+      while (sides.size > 0 && wire.room() > 0) {
+        for (const side of sides) {
+          if (wire.room() <= 0) break
+          sides.delete(side)
+          if (this.sendOldest(turn, side)) sides.add(side)
+        }
+      }
+      if (sides.size === 0) this.waiting.delete(wire)
+    }
+    for (const end of this.ends) if (end.bottom() === wire) this.port.onCircuitRoom(turn, end)
+  }
+
+  onWireLost(wire: Wire): void {
+    for (const side of this.waiting.get(wire) ?? []) side.dropQueue()
+    this.waiting.delete(wire)
+  }
+
+  nextWake(): Instant | null {
+    return this.wakeAt
+  }
+
+  onWake(turn: Turn): void {
+    if (this.wakeAt === null || this.wakeAt > turn.now) return
+    this.wakeAt = null
+    for (const end of this.ends) {
+      if (end.openBy === null) continue
+      if (end.openBy <= turn.now) {
+        this.dropEnd(end)
+        this.port.onCircuitLost(turn, end, 'timeout')
+      } else this.wakeAt = earlier(this.wakeAt, end.openBy)
+    }
+    for (const hop of this.hops) {
+      const ends = hop.heardAt + (hop.pending === null ? CIRCUIT_IDLE_MS : CIRCUIT_OPEN_TIMEOUT_MS)
+      if (ends <= turn.now) this.dropHop(turn, hop, null)
+      else this.wakeAt = earlier(this.wakeAt, ends)
+    }
+  }
+
+  /** A frame at a hop: out under the next label, or into the hop's bounded queue while the wire is full. */
+  pass(turn: Turn, side: HopSide, bytes: Uint8Array, start: number, end: number, from: Carrier, spare: number): void {
+    if (from.peer !== side.source()) return
+    const carrier = side.towards === null ? null : this.port.carrierTo(side.towards)
+    if (carrier === null || side.towardsLabel === null) return
+    side.hop.heardAt = turn.now
+    if (side.queue === null && carrier.room() > 0) {
+      carrier.forward(turn, side.towardsLabel, bytes, start, end, spare)
+      return
+    }
+    const wire = carrier.bottom()
+    if (wire === null || side.queuedBytes + end - start > CIRCUIT_QUEUE_BYTES_MAX) return
+    side.queue ??= []
+    side.queue.push(bytes.slice(start, end))
+    side.queuedBytes += end - start
+    const sides = this.waiting.get(wire)
+    if (sides === undefined) this.waiting.set(wire, new Set([side]))
+    else sides.add(side)
+  }
+
+  private sendOldest(turn: Turn, side: HopSide): boolean {
+    const body = side.queue?.shift()
+    const carrier = side.towards === null ? null : this.port.carrierTo(side.towards)
+    if (body === undefined || side.queue === null) return false
+    side.queuedBytes -= body.length
+    if (carrier !== null && side.towardsLabel !== null) {
+      carrier.send(turn, side.towardsLabel, new Uint8Array(FRAME_HEADER_BYTES), [body])
+    }
+    if (side.queue.length > 0) return true
+    side.queue = null
+    return false
+  }
+
+  private acceptHere(turn: Turn, from: PeerId, message: OpenMessage): void {
+    const end = new CircuitEnd(this.board, this.port, from, null, turn.now)
+    this.addEnd(end)
+    end.remoteLabel = message.label
+    end.via = [...message.via].reverse()
+    this.port.send(turn, from, { kind: 'circuit-accept', forLabel: message.label, label: end.localLabel, via: [] })
+    if (message.frame.length > 0) this.board.deliver(turn, message.frame, 0, message.frame.length, end, 0)
+  }
+
+  private refusal(from: PeerId, message: OpenMessage): RefusalReason | null {
+    if (!this.port.relays) return 'declined'
+    if (message.via.includes(this.port.self)) return 'loop'
+    if (message.via.length >= CIRCUIT_HOPS_MAX) return 'no-route'
+    if (this.hops.size >= CIRCUITS_RELAYED_MAX) return 'overloaded'
+    let fromNeighbour = 0
+    for (const hop of this.hops) if (hop.from === from) fromNeighbour += 1
+    return fromNeighbour >= CIRCUITS_PER_NEIGHBOUR_MAX ? 'overloaded' : null
+  }
+
+  /** Asks the next neighbour that has not been asked; refuses backwards when none is left. */
+  private tryNext(turn: Turn, hop: Hop): void {
+    const { pending } = hop
+    if (pending === null) return
+    while (hop.tried.length < CIRCUIT_WAYS_TRIED_MAX) {
+      const next = this.port.nextHop(pending.target, [hop.from, ...pending.via, ...hop.tried])
+      if (next === null) break
+      hop.tried.push(next)
+      hop.ahead.towards = next
+      const via = [...pending.via, this.port.self]
+      if (this.port.send(turn, next, { ...pending, label: hop.back.label, via })) return
+    }
+    this.removeHop(hop)
+    this.port.send(turn, hop.from, { kind: 'circuit-refuse', forLabel: hop.backLabelOfFrom, reason: 'no-route' })
+  }
+
+  private addEnd(end: CircuitEnd): void {
+    this.ends.add(end)
+    this.byLabel.set(end.localLabel, end)
+  }
+
+  private dropEnd(end: CircuitEnd): boolean {
+    if (!this.ends.delete(end)) return false
+    end.open = false
+    this.byLabel.delete(end.localLabel)
+    this.board.removeLabel(end.localLabel)
+    return true
+  }
+
+  /** Ends a hop and tells both sides, except the one that is gone already. */
+  private dropHop(turn: Turn, hop: Hop, gone: PeerId | null): void {
+    this.removeHop(hop)
+    const { towards, towardsLabel } = hop.ahead
+    if (towards !== null && towards !== gone && towardsLabel !== null) {
+      this.port.send(turn, towards, { kind: 'circuit-close', label: towardsLabel })
+    }
+    if (hop.from !== gone) {
+      if (hop.pending === null) this.port.send(turn, hop.from, { kind: 'circuit-close', label: hop.backLabelOfFrom })
+      else this.port.send(turn, hop.from, { kind: 'circuit-refuse', forLabel: hop.backLabelOfFrom, reason: 'no-route' })
+    }
+  }
+
+  private removeHop(hop: Hop): void {
+    this.hops.delete(hop)
+    for (const side of [hop.ahead, hop.back]) {
+      this.byLabel.delete(side.label)
+      this.board.removeLabel(side.label)
+      for (const sides of this.waiting.values()) sides.delete(side)
+    }
+  }
+}
+
+/** This peer's end of a circuit: a carrier for sessions. */
+export class CircuitEnd implements Carrier, LabelTarget {
+  readonly neighbour: PeerId
+  /** Whom the circuit is meant to reach; null at the end that accepted it. */
+  readonly target: PeerId | null
+  readonly localLabel: number
+  /** The label that the neighbour gave; null while the circuit is being opened. */
+  remoteLabel: number | null = null
+  openBy: Instant | null = null
+  /** The peers in between, nearest first. */
+  via: readonly PeerId[] = []
+  peer: PeerId | null = null
+  heardAt: Instant
+  open = true
+  readonly reliable = false
+  readonly flightBytesMax = CIRCUIT_FLIGHT_BYTES_MAX
+  private readonly board: Switchboard
+  private readonly port: CircuitsPort
+  private requested = false
+
+  constructor(board: Switchboard, port: CircuitsPort, neighbour: PeerId, target: PeerId | null, now: Instant) {
+    this.board = board
+    this.port = port
+    this.neighbour = neighbour
+    this.target = target
+    this.heardAt = now
+    this.localLabel = board.addLabel(this)
+  }
+
+  /** Asks the neighbour for the circuit, with the first frame in the request. */
+  request(turn: Turn, frame: Uint8Array): void {
+    this.requested = true
+    if (this.target === null) return
+    this.port.send(turn, this.neighbour, {
+      kind: 'circuit-open',
+      label: this.localLabel,
+      target: this.target,
+      via: [],
+      frame,
+    })
+  }
+
+  onFrame(turn: Turn, bytes: Uint8Array, start: number, end: number, from: Carrier, spare: number): void {
+    if (from.peer === this.neighbour) this.board.deliver(turn, bytes, start, end, this, spare)
+  }
+
+  room(): number {
+    if (this.remoteLabel === null || !this.open) return 0
+    return this.port.carrierTo(this.neighbour)?.room() ?? 0
+  }
+
+  send(turn: Turn, label: number, header: Uint8Array, rest: readonly Uint8Array[]): void {
+    if (!this.open) return
+    if (this.remoteLabel === null) {
+      if (this.requested || rest.length > 0 || header.length > GREETING_BYTES_MAX) return
+      writeU32(header, 4, label)
+      this.request(turn, header.subarray(4))
+      return
+    }
+    const outer = new Uint8Array(FRAME_HEADER_BYTES + 4)
+    writeU32(outer, FRAME_HEADER_BYTES, label)
+    const inner = header.subarray(FRAME_HEADER_BYTES)
+    this.port.carrierTo(this.neighbour)?.send(turn, this.remoteLabel, outer, [inner, ...rest])
+  }
+
+  forward(turn: Turn, label: number, bytes: Uint8Array, start: number, end: number, spare: number): void {
+    if (this.remoteLabel === null || !this.open) return
+    const carrier = this.port.carrierTo(this.neighbour)
+    if (carrier === null) return
+    if (spare < 4) {
+      this.send(turn, label, new Uint8Array(FRAME_HEADER_BYTES), [bytes.subarray(start, end)])
+      return
+    }
+    writeU32(bytes, start - 4, label)
+    carrier.forward(turn, this.remoteLabel, bytes, start - 4, end, spare - 4)
+  }
+
+  bottom(): Wire | null {
+    return this.open ? (this.port.carrierTo(this.neighbour)?.bottom() ?? null) : null
+  }
+
+  view(): PathView {
+    return { kind: 'circuit', via: this.via.length > 0 ? this.via : [this.neighbour] }
+  }
+}
+
+/** One peer's part in the middle of a circuit. */
+class Hop {
+  readonly from: PeerId
+  /** The label under which `from` expects frames. */
+  readonly backLabelOfFrom: number
+  /** The request, kept until the circuit stands, so that another way can be tried. */
+  pending: OpenMessage | null
+  readonly tried: PeerId[] = []
+  heardAt: Instant
+  /** Frames from `from`, onwards. */
+  readonly ahead: HopSide
+  /** Frames from the next peer, back to `from`. */
+  readonly back: HopSide
+
+  constructor(circuits: Circuits, from: PeerId, message: OpenMessage, now: Instant) {
+    this.from = from
+    this.backLabelOfFrom = message.label
+    // reason for the copy: a message's frame is borrowed from its packet no longer than the session keeps it.
+    this.pending = { ...message, frame: message.frame.slice() }
+    this.heardAt = now
+    this.ahead = new HopSide(circuits, this, null)
+    this.back = new HopSide(circuits, this, from)
+  }
+}
+
+class HopSide implements LabelTarget {
+  readonly hop: Hop
+  towards: PeerId | null
+  towardsLabel: number | null = null
+  /** The label under which frames for this side arrive here. */
+  label = 0
+  queue: Uint8Array[] | null = null
+  queuedBytes = 0
+  private readonly circuits: Circuits
+
+  constructor(circuits: Circuits, hop: Hop, towards: PeerId | null) {
+    this.circuits = circuits
+    this.hop = hop
+    this.towards = towards
+  }
+
+  source(): PeerId | null {
+    return this === this.hop.ahead ? this.hop.from : this.hop.ahead.towards
+  }
+
+  dropQueue(): void {
+    this.queue = null
+    this.queuedBytes = 0
+  }
+
+  onFrame(turn: Turn, bytes: Uint8Array, start: number, end: number, from: Carrier, spare: number): void {
+    this.circuits.pass(turn, this, bytes, start, end, from, spare)
+  }
+}

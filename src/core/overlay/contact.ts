@@ -1,0 +1,34 @@
+/** A peer with which this one has a session, why it keeps it, and whether it is alive. */
+import type { Instant } from '../base/instant.ts'
+import type { PeerId } from '../base/peer-id.ts'
+import type { PeerRef } from '../crypto/peer-ref.ts'
+import type { Session } from '../session/session.ts'
+
+/** Reasons to keep a session: bits of `Contact.needs`. */
+export const Need = { link: 1, service: 2, user: 4 } as const
+
+export class Contact {
+  readonly peer: PeerId
+  session: Session
+  /** The other side's newest ref, once it said hello or was dialled by ref. */
+  ref: PeerRef | null
+  needs = 0
+  /** When the session stood. */
+  since: Instant
+  /** When a ping left whose answer is awaited; null while none is. */
+  pingedAt: Instant | null = null
+  /** Since when the session has no path; null while it has one. */
+  pathlessSince: Instant | null = null
+
+  constructor(peer: PeerId, session: Session, ref: PeerRef | null, now: Instant) {
+    this.peer = peer
+    this.session = session
+    this.ref = ref
+    this.since = now
+  }
+
+  /** Whether this side pings to keep the session. */
+  get wanted(): boolean {
+    return this.needs !== 0 || this.session.openStreams > 0
+  }
+}

@@ -1,0 +1,124 @@
+/** The links of a peer: bounded, symmetric, each kept for a purpose (spec 5.2). */
+import type { Instant } from '../base/instant.ts'
+import type { PeerId } from '../base/peer-id.ts'
+import type { Position } from '../base/position.ts'
+import type { Rng } from '../base/rng.ts'
+import { isPublic, type PeerRef } from '../crypto/peer-ref.ts'
+import { NEAR_PER_SIDE, PUBLIC_LINKS_MIN } from '../limits.ts'
+import { closestAfter, closestBefore } from './ring-order.ts'
+
+/** What this side asked the link for; `guest` where the other side asked. */
+export type LinkRole = 'near' | 'far' | 'random' | 'public' | 'way-in' | 'guest'
+
+const NO_NEIGHBOURS = new Float64Array(0)
+
+export class Link {
+  readonly peer: PeerId
+  readonly position: Position
+  ref: PeerRef
+  role: LinkRole
+  readonly since: Instant
+  /** Positions of the peers that this one says it is linked to. */
+  neighbours: Float64Array = NO_NEIGHBOURS
+
+  constructor(ref: PeerRef, role: LinkRole, now: Instant) {
+    this.peer = ref.peer
+    this.position = ref.position
+    this.ref = ref
+    this.role = role
+    this.since = now
+  }
+}
+
+/** How many links of each kind a peer of some capacity asks for: a tab 4 near, 5 far, 2 random (prototype, rule 11). */
+export interface LinkQuota {
+  readonly far: number
+  readonly random: number
+}
+
+export function linkQuota(capacity: number): LinkQuota {
+  if (capacity <= 16) return { far: 5, random: 2 }
+  if (capacity <= 64) return { far: 14, random: 4 }
+  return { far: 60, random: 16 }
+}
+
+export class LinkTable {
+  readonly capacity: number
+  private readonly position: Position
+  private readonly links = new Map<PeerId, Link>()
+  private nearSet: ReadonlySet<Link> | null = null
+
+  constructor(position: Position, capacity: number) {
+    this.position = position
+    this.capacity = capacity
+  }
+
+  get size(): number {
+    return this.links.size
+  }
+
+  get(peer: PeerId): Link | undefined {
+    return this.links.get(peer)
+  }
+
+  has(peer: PeerId): boolean {
+    return this.links.has(peer)
+  }
+
+  all(): IterableIterator<Link> {
+    return this.links.values()
+  }
+
+  list(): Link[] {
+    return [...this.links.values()]
+  }
+
+  add(link: Link): void {
+    this.links.set(link.peer, link)
+    this.nearSet = null
+  }
+
+  remove(peer: PeerId): Link | undefined {
+    const link = this.links.get(peer)
+    if (link === undefined) return undefined
+    this.links.delete(peer)
+    this.nearSet = null
+    return link
+  }
+
+  before(): Link[] {
+    return closestBefore(this.position, this.links.values(), NEAR_PER_SIDE)
+  }
+
+  after(): Link[] {
+    return closestAfter(this.position, this.links.values(), NEAR_PER_SIDE)
+  }
+
+  /** The nearest links on both sides. */
+  near(): ReadonlySet<Link> {
+    this.nearSet ??= new Set([...this.after(), ...this.before()])
+    return this.nearSet
+  }
+
+  count(role: LinkRole): number {
+    let count = 0
+    for (const link of this.links.values()) if (link.role === role) count += 1
+    return count
+  }
+
+  publicLinks(): Link[] {
+    return this.list().filter(link => isPublic(link.ref))
+  }
+
+  /**
+   * The link to give up when there is no room: guests first, then what this side asked for, by chance; never a near
+   * one, nor (for a peer that cannot be dialled) one of the last public ones. Null where all are needed.
+   */
+  leastNeeded(rng: Rng, needsPublic: boolean): Link | null {
+    const near = this.near()
+    const keepPublic = needsPublic && this.publicLinks().length <= PUBLIC_LINKS_MIN
+    const spare = this.list().filter(link => !near.has(link) && !(keepPublic && isPublic(link.ref)))
+    const guests = spare.filter(link => link.role === 'guest' || link.role === 'way-in' || link.role === 'near')
+    return rng.pick(guests.length > 0 ? guests : spare) ?? null
+  }
+}

@@ -1,0 +1,232 @@
+/**
+ * The messages between the overlays of two peers with a session (spec 5.3). Numbers are append-only.
+ *
+ *    1 hello            ref sized
+ *    2 link-ask         purpose u8
+ *    3 link-answer      accepted u8 | refs
+ *    4 link-drop        (empty)
+ *    5 neighbours       count u16 | positions u56 …
+ *    6 gossip           flags u8 (1: answer me) | refs
+ *    7 route            id u32 | key u56 | method u8 | ttl u8 | payload sized
+ *    8 route-answer     id u32 | status u8 (0 answered, 1 no way on, 2 refused) | hops u8 | payload sized
+ *    9 circuit-open     label u32 | target 32 | via | frame sized
+ *   10 circuit-accept   forLabel u32 | label u32 | via
+ *   11 circuit-refuse   forLabel u32 | reason u8
+ *   12 circuit-close    label u32
+ *
+ *   refs = count u8 | (age u16 s | ref sized)…      via = count u8 | (public key 32)…
+ */
+import { ByteReader, ByteWriter } from '../base/bytes.ts'
+import { bytesOfPeerId, PEER_ID_BYTES, type PeerId, peerIdOfBytes } from '../base/peer-id.ts'
+import { type Position, RING } from '../base/position.ts'
+import { REF_BYTES_MAX } from '../crypto/peer-ref.ts'
+import {
+  CIRCUIT_HOPS_MAX,
+  GREETING_BYTES_MAX,
+  NEIGHBOURS_MAX,
+  REFS_PER_MESSAGE_MAX,
+  ROUTED_PAYLOAD_BYTES_MAX,
+} from '../limits.ts'
+
+/** Why a peer asks for a link: a near one is judged by the ring, any other by the room there is. */
+export type LinkPurpose = 'near' | 'far' | 'random' | 'public' | 'way-in'
+export type RefusalReason = 'no-route' | 'loop' | 'declined' | 'overloaded'
+export type RouteStatus = 'answered' | 'no-way-on' | 'refused'
+
+/** A ref on its way: its signed bytes, and how many seconds ago somebody had contact with the peer itself. */
+export interface RefEntry {
+  readonly ageSeconds: number
+  readonly bytes: Uint8Array
+}
+
+export type OverlayMessage =
+  | { readonly kind: 'hello'; readonly ref: Uint8Array }
+  | { readonly kind: 'link-ask'; readonly purpose: LinkPurpose }
+  | { readonly kind: 'link-answer'; readonly accepted: boolean; readonly refs: readonly RefEntry[] }
+  | { readonly kind: 'link-drop' }
+  | { readonly kind: 'neighbours'; readonly positions: Float64Array }
+  | { readonly kind: 'gossip'; readonly wantsAnswer: boolean; readonly refs: readonly RefEntry[] }
+  | {
+      readonly kind: 'route'
+      readonly id: number
+      readonly key: Position
+      readonly method: number
+      readonly ttl: number
+      readonly payload: Uint8Array
+    }
+  | {
+      readonly kind: 'route-answer'
+      readonly id: number
+      readonly status: RouteStatus
+      readonly hops: number
+      readonly payload: Uint8Array
+    }
+  | {
+      readonly kind: 'circuit-open'
+      readonly label: number
+      readonly target: PeerId
+      readonly via: readonly PeerId[]
+      readonly frame: Uint8Array
+    }
+  | {
+      readonly kind: 'circuit-accept'
+      readonly forLabel: number
+      readonly label: number
+      readonly via: readonly PeerId[]
+    }
+  | { readonly kind: 'circuit-refuse'; readonly forLabel: number; readonly reason: RefusalReason }
+  | { readonly kind: 'circuit-close'; readonly label: number }
+
+const PURPOSES: readonly LinkPurpose[] = ['near', 'far', 'random', 'public', 'way-in']
+const REASONS: readonly RefusalReason[] = ['no-route', 'loop', 'declined', 'overloaded']
+const STATUSES: readonly RouteStatus[] = ['answered', 'no-way-on', 'refused']
+
+export function encodeOverlayMessage(message: OverlayMessage): Uint8Array {
+  const writer = new ByteWriter(64)
+  switch (message.kind) {
+    case 'hello':
+      return writer.u8(1).sized(message.ref).finish()
+    case 'link-ask':
+      return writer.u8(2).u8(PURPOSES.indexOf(message.purpose)).finish()
+    case 'link-answer':
+      return writeRefs(writer.u8(3).u8(message.accepted ? 1 : 0), message.refs).finish()
+    case 'link-drop':
+      return writer.u8(4).finish()
+    case 'neighbours':
+      writer.u8(5).u16(message.positions.length)
+      for (const position of message.positions) writer.u56(position)
+      return writer.finish()
+    case 'gossip':
+      return writeRefs(writer.u8(6).u8(message.wantsAnswer ? 1 : 0), message.refs).finish()
+    case 'route':
+      return writer
+        .u8(7)
+        .u32(message.id)
+        .u56(message.key)
+        .u8(message.method)
+        .u8(message.ttl)
+        .sized(message.payload)
+        .finish()
+    case 'route-answer':
+      return writer
+        .u8(8)
+        .u32(message.id)
+        .u8(STATUSES.indexOf(message.status))
+        .u8(message.hops)
+        .sized(message.payload)
+        .finish()
+    case 'circuit-open':
+      writer.u8(9).u32(message.label).raw(bytesOfPeerId(message.target))
+      return writeVia(writer, message.via).sized(message.frame).finish()
+    case 'circuit-accept':
+      return writeVia(writer.u8(10).u32(message.forLabel).u32(message.label), message.via).finish()
+    case 'circuit-refuse':
+      return writer.u8(11).u32(message.forLabel).u8(REASONS.indexOf(message.reason)).finish()
+    case 'circuit-close':
+      return writer.u8(12).u32(message.label).finish()
+  }
+}
+
+/** The message, or null where the bytes are not exactly one message of a known kind. */
+export function decodeOverlayMessage(bytes: Uint8Array): OverlayMessage | null {
+  const reader = new ByteReader(bytes)
+  const message = readMessage(reader)
+  return message !== null && reader.finished ? message : null
+}
+
+function readMessage(reader: ByteReader): OverlayMessage | null {
+  switch (reader.u8()) {
+    case 1:
+      return { kind: 'hello', ref: reader.sized(REF_BYTES_MAX) }
+    case 2: {
+      const purpose = PURPOSES[reader.u8()]
+      return purpose === undefined ? null : { kind: 'link-ask', purpose }
+    }
+    case 3:
+      return { kind: 'link-answer', accepted: reader.u8() === 1, refs: readRefs(reader) }
+    case 4:
+      return { kind: 'link-drop' }
+    case 5:
+      return { kind: 'neighbours', positions: readPositions(reader) }
+    case 6:
+      return { kind: 'gossip', wantsAnswer: reader.u8() === 1, refs: readRefs(reader) }
+    case 7: {
+      const id = reader.u32()
+      const key = reader.u56()
+      const method = reader.u8()
+      const ttl = reader.u8()
+      if (key >= RING) return null
+      return { kind: 'route', id, key, method, ttl, payload: reader.sized(ROUTED_PAYLOAD_BYTES_MAX) }
+    }
+    case 8: {
+      const id = reader.u32()
+      const status = STATUSES[reader.u8()]
+      const hops = reader.u8()
+      const payload = reader.sized(ROUTED_PAYLOAD_BYTES_MAX)
+      return status === undefined ? null : { kind: 'route-answer', id, status, hops, payload }
+    }
+    case 9: {
+      const label = reader.u32()
+      const target = reader.raw(PEER_ID_BYTES)
+      const via = readVia(reader)
+      const frame = reader.sized(GREETING_BYTES_MAX)
+      return reader.failed ? null : { kind: 'circuit-open', label, target: peerIdOfBytes(target), via, frame }
+    }
+    case 10:
+      return { kind: 'circuit-accept', forLabel: reader.u32(), label: reader.u32(), via: readVia(reader) }
+    case 11: {
+      const forLabel = reader.u32()
+      const reason = REASONS[reader.u8()]
+      return reason === undefined ? null : { kind: 'circuit-refuse', forLabel, reason }
+    }
+    case 12:
+      return { kind: 'circuit-close', label: reader.u32() }
+    default:
+      return null
+  }
+}
+
+export function writeRefs(writer: ByteWriter, refs: readonly RefEntry[]): ByteWriter {
+  writer.u8(refs.length)
+  for (const ref of refs) writer.u16(Math.min(ref.ageSeconds, 0xffff)).sized(ref.bytes)
+  return writer
+}
+
+export function readRefs(reader: ByteReader): RefEntry[] {
+  const count = reader.u8()
+  if (count > REFS_PER_MESSAGE_MAX) reader.failed = true
+  const refs: RefEntry[] = []
+  for (let i = 0; i < count && !reader.failed; i += 1) {
+    refs.push({ ageSeconds: reader.u16(), bytes: reader.sized(REF_BYTES_MAX) })
+  }
+  return refs
+}
+
+function writeVia(writer: ByteWriter, via: readonly PeerId[]): ByteWriter {
+  writer.u8(via.length)
+  for (const peer of via) writer.raw(bytesOfPeerId(peer))
+  return writer
+}
+
+function readVia(reader: ByteReader): PeerId[] {
+  const count = reader.u8()
+  if (count > CIRCUIT_HOPS_MAX) reader.failed = true
+  const via: PeerId[] = []
+  for (let i = 0; i < count && !reader.failed; i += 1) {
+    const key = reader.raw(PEER_ID_BYTES)
+    if (!reader.failed) via.push(peerIdOfBytes(key))
+  }
+  return via
+}
+
+function readPositions(reader: ByteReader): Float64Array {
+  const count = reader.u16()
+  if (count > NEIGHBOURS_MAX) reader.failed = true
+  const positions = new Float64Array(reader.failed ? 0 : count)
+  for (let i = 0; i < positions.length && !reader.failed; i += 1) {
+    const position = reader.u56()
+    if (position >= RING) reader.failed = true
+    positions[i] = position
+  }
+  return positions
+}

@@ -1,0 +1,181 @@
+/**
+ * Requests that travel to the peer closest to a key, hop by hop, and whose answer comes back the same way (spec 5.5).
+ * A hop that fails condemns that link for this request, not the key: another way is tried from where it failed.
+ */
+import { type Fault, fail, ok } from '../base/fault.ts'
+import { earlier, type Instant } from '../base/instant.ts'
+import type { PeerId } from '../base/peer-id.ts'
+import type { Position } from '../base/position.ts'
+import {
+  ROUTE_HOPS_MAX,
+  ROUTED_HOP_TIMEOUT_MS,
+  ROUTED_PAYLOAD_BYTES_MAX,
+  ROUTED_PENDING_MAX,
+  ROUTED_TIMEOUT_MS,
+  ROUTED_WAYS_TRIED_MAX,
+} from '../limits.ts'
+import type { Turn } from '../turn.ts'
+import type { OverlayMessage } from './overlay-messages.ts'
+import type { OnAnswer } from './overlay-port.ts'
+
+export interface RoutedPort {
+  send(turn: Turn, to: PeerId, message: OverlayMessage): boolean
+  /** The link to go on through, none of `avoid`; null where this peer is the closest. */
+  nextHopToKey(key: Position, method: number, avoid: readonly PeerId[]): PeerId | null
+  /** This peer is the closest: its answer, or null where it has none. */
+  answer(turn: Turn, key: Position, method: number, payload: Uint8Array): Uint8Array | null
+}
+
+type RouteMessage = Extract<OverlayMessage, { kind: 'route' }>
+type AnswerMessage = Extract<OverlayMessage, { kind: 'route-answer' }>
+
+interface Pending {
+  readonly id: number
+  readonly request: RouteMessage
+  /** Who waits: a user of this peer, or the neighbour that passed the request on, under its number. */
+  readonly waiter: { readonly onAnswer: OnAnswer } | { readonly neighbour: PeerId; readonly id: number }
+  readonly tried: PeerId[]
+  next: PeerId | null
+  giveUpAt: Instant
+  /** For own requests: how often the whole request may still be made again. */
+  again: number
+}
+
+export class RoutedRequests {
+  private readonly port: RoutedPort
+  private readonly pending = new Map<number, Pending>()
+  private nextId = 1
+  private wakeAt: Instant | null = null
+
+  constructor(port: RoutedPort) {
+    this.port = port
+  }
+
+  /** Asks the peer closest to `key`; with `via`, that neighbour is the first hop whatever the ring says. */
+  request(
+    turn: Turn,
+    key: Position,
+    method: number,
+    payload: Uint8Array,
+    onAnswer: OnAnswer,
+    via: PeerId | null = null,
+  ): void {
+    if (payload.length > ROUTED_PAYLOAD_BYTES_MAX) {
+      onAnswer(turn, fail({ code: 'message-too-large', got: payload.length, limit: ROUTED_PAYLOAD_BYTES_MAX }))
+      return
+    }
+    if (this.pending.size >= ROUTED_PENDING_MAX) {
+      onAnswer(turn, fail({ code: 'overloaded', limit: ROUTED_PENDING_MAX }))
+      return
+    }
+    const id = this.nextId++
+    const item: Pending = {
+      id,
+      request: { kind: 'route', id, key, method, ttl: ROUTE_HOPS_MAX, payload },
+      waiter: { onAnswer },
+      tried: [],
+      next: null,
+      giveUpAt: turn.now + ROUTED_TIMEOUT_MS,
+      again: 1,
+    }
+    if (via === null) this.goOn(turn, item)
+    else this.passTo(turn, item, via)
+  }
+
+  onRoute(turn: Turn, from: PeerId, message: RouteMessage): void {
+    if (message.ttl === 0 || this.pending.size >= ROUTED_PENDING_MAX) {
+      this.port.send(turn, from, noWayOn(message.id))
+      return
+    }
+    const id = this.nextId++
+    this.goOn(turn, {
+      id,
+      request: { ...message, id, ttl: message.ttl - 1, payload: message.payload.slice() },
+      waiter: { neighbour: from, id: message.id },
+      tried: [],
+      next: null,
+      giveUpAt: turn.now + ROUTED_HOP_TIMEOUT_MS,
+      again: 0,
+    })
+  }
+
+  onRouteAnswer(turn: Turn, from: PeerId, message: AnswerMessage): void {
+    const item = this.pending.get(message.id)
+    if (item === undefined || item.next !== from) return
+    if (message.status === 'no-way-on') this.goOn(turn, item)
+    else this.finish(turn, item, message)
+  }
+
+  onNeighbourLost(turn: Turn, peer: PeerId): void {
+    for (const item of [...this.pending.values()]) if (item.next === peer) this.goOn(turn, item)
+  }
+
+  nextWake(): Instant | null {
+    return this.wakeAt
+  }
+
+  onWake(turn: Turn): void {
+    if (this.wakeAt === null || this.wakeAt > turn.now) return
+    this.wakeAt = null
+    for (const item of [...this.pending.values()]) {
+      if (item.giveUpAt > turn.now) {
+        this.wakeAt = earlier(this.wakeAt, item.giveUpAt)
+      } else if (item.again > 0) {
+        item.again -= 1
+        item.giveUpAt = turn.now + ROUTED_TIMEOUT_MS
+        this.goOn(turn, item)
+      } else {
+        this.pending.delete(item.id)
+        if ('onAnswer' in item.waiter) item.waiter.onAnswer(turn, fail({ code: 'timeout', detail: 'routed request' }))
+      }
+    }
+  }
+
+  /** Tries the next way, answers here where this peer is the closest, or says that there is no way on. */
+  private goOn(turn: Turn, item: Pending): void {
+    const { request, waiter } = item
+    const source = 'neighbour' in waiter ? [waiter.neighbour] : []
+    for (;;) {
+      const next = this.port.nextHopToKey(request.key, request.method, [...source, ...item.tried])
+      // None closer is left: this peer is the closest, or has become it.
+      if (next === null) break
+      if (item.tried.length >= ROUTED_WAYS_TRIED_MAX) {
+        this.conclude(turn, item, noWayOn(0))
+        return
+      }
+      if (this.passTo(turn, item, next)) return
+    }
+    const payload = this.port.answer(turn, request.key, request.method, request.payload)
+    const status = payload === null ? 'refused' : 'answered'
+    this.conclude(turn, item, { kind: 'route-answer', id: 0, status, hops: 0, payload: payload ?? new Uint8Array(0) })
+  }
+
+  private passTo(turn: Turn, item: Pending, next: PeerId): boolean {
+    item.tried.push(next)
+    item.next = next
+    this.pending.set(item.id, item)
+    this.wakeAt = earlier(this.wakeAt, item.giveUpAt)
+    return this.port.send(turn, next, item.request)
+  }
+
+  private finish(turn: Turn, item: Pending, answer: AnswerMessage): void {
+    this.conclude(turn, item, { ...answer, hops: Math.min(255, answer.hops + 1) })
+  }
+
+  private conclude(turn: Turn, item: Pending, answer: AnswerMessage): void {
+    this.pending.delete(item.id)
+    if ('neighbour' in item.waiter) {
+      this.port.send(turn, item.waiter.neighbour, { ...answer, id: item.waiter.id })
+      return
+    }
+    item.waiter.onAnswer(turn, answer.status === 'answered' ? ok(answer.payload) : fail(faultOf(answer)))
+  }
+}
+
+function noWayOn(id: number): AnswerMessage {
+  return { kind: 'route-answer', id, status: 'no-way-on', hops: 0, payload: new Uint8Array(0) }
+}
+
+function faultOf(answer: AnswerMessage): Fault {
+  return answer.status === 'refused' ? { code: 'refused' } : { code: 'peer-unreachable', detail: 'no way on' }
+}

@@ -1,0 +1,457 @@
+/**
+ * One peer: holds the parts, hands each input to the part that it is for, and gathers what they ask of the world. All
+ * of it runs to completion within `step`; nothing here reads a clock, a socket or chance of its own.
+ */
+import type { Fault, Result } from './base/fault.ts'
+import { earlier, type Instant, type WallTime } from './base/instant.ts'
+import { unreachable } from './base/invariant.ts'
+import { bytesOfPeerId, type PeerId } from './base/peer-id.ts'
+import { positionOfHash } from './base/position.ts'
+import { Rng } from './base/rng.ts'
+import { type PeerRef, type PeerRefFields, REF_LIFETIME_MS, type Rendezvous, signPeerRef } from './crypto/peer-ref.ts'
+import type { CryptoSuite, Identity } from './crypto/suite.ts'
+import type { Effect } from './effect.ts'
+import type { Command, Input, RequestId, SessionId, StoreEntry, Target } from './input.ts'
+import { GLARE_MS, REF_RENEW_MS, REMEMBER_SAVE_MS, SERVICE_LIST_MAX } from './limits.ts'
+import { Connector } from './overlay/connector.ts'
+import { type Contact, Need } from './overlay/contact.ts'
+import { Overlay } from './overlay/overlay.ts'
+import { decodeOverlayMessage, type OverlayMessage } from './overlay/overlay-messages.ts'
+import type { OverlayPort } from './overlay/overlay-port.ts'
+import { RoutedMethod } from './overlay/overlay-port.ts'
+import type { Peer, PeerOptions, PeerSnapshot } from './peer-options.ts'
+import { Registry } from './registry/registry.ts'
+import { Services } from './service/services.ts'
+import type { Session } from './session/session.ts'
+import { Channel } from './session/session-owner.ts'
+import { Turn } from './turn.ts'
+
+const LOAD_REFS = 1
+const LOAD_RECORDS = 2
+const REF_KEYS = 'ref/'
+const RECORD_KEYS = 'record/'
+
+const NO_EFFECTS: readonly Effect[] = Object.freeze([])
+
+export function createPeer(options: PeerOptions): Peer {
+  return new MeshPeer(options)
+}
+
+class MeshPeer implements Peer {
+  private readonly suite: CryptoSuite
+  private readonly identity: Identity
+  private readonly connector: Connector
+  private readonly overlay: Overlay
+  private readonly registry: Registry
+  private readonly services: Services
+  private ref: PeerRef
+  /** Wall time of instant 0, as last told. */
+  private wallTimeAtZero: WallTime
+  private started = false
+  private left = false
+  private renewAt: Instant = REF_RENEW_MS
+  private saveAt: Instant = REMEMBER_SAVE_MS
+  /** What the store holds of remembered peers: sequence numbers of their refs. */
+  private readonly saved = new Map<PeerId, number>()
+
+  constructor(options: PeerOptions) {
+    const { suite, identity } = options
+    this.suite = suite
+    this.identity = identity
+    this.wallTimeAtZero = options.wallTime
+    this.ref = signPeerRef(suite, identity, {
+      sequence: Math.floor(options.wallTime),
+      expires: Math.floor(options.wallTime) + REF_LIFETIME_MS,
+      capacity: options.capacity,
+      relays: options.relays,
+      addresses: [],
+      rendezvous: [],
+    })
+    const rng = new Rng(options.seed)
+    this.connector = new Connector(suite, identity, options.relays, options.dialable, {
+      onContact: (turn, contact) => this.overlay.onContact(turn, contact),
+      onPathLost: (turn, contact, fault) => {
+        this.overlay.onContactLost(turn, contact, fault)
+      },
+      onContactLost: (turn, contact, fault) => {
+        this.overlay.onContactLost(turn, contact, fault)
+        this.services.onSessionClosed(turn, contact.peer)
+      },
+      onMessage: (turn, contact, channel, bytes) => this.onMessage(turn, contact, channel, bytes),
+      nextHop: (target, avoid) => this.overlay.nextHopToPeer(target, this.positionOf(target), avoid),
+      refOf: peer => this.overlay.refOf(peer),
+    })
+    this.overlay = new Overlay(
+      {
+        peer: identity.peer,
+        position: this.ref.position,
+        capacity: options.capacity,
+        self: () => this.ref,
+        send: (turn, to, message) => this.connector.send(turn, to, message),
+        reach: (turn, target, onReached) => this.reach(turn, target, onReached),
+        contact: peer => this.connector.contact(peer),
+        need: (turn, contact) => this.connector.need(turn, contact, Need.link),
+        release: contact => this.connector.release(contact, Need.link),
+        suspectSilent: (turn, silentMs) => this.connector.suspectSilent(turn, silentMs),
+        closeIfUnneeded: (turn, contact) => {
+          const openedForThis = contact.session.initiator && turn.now - contact.since < 3 * GLARE_MS
+          if (!contact.wanted && openedForThis) this.connector.closeSession(turn, contact.session, 'closed')
+        },
+        admit: (turn, bytes) => {
+          const read = this.registry.refs.read(bytes, turn.wallTime)
+          return read.ok ? read.value : null
+        },
+        answer: (turn, key, method, payload) =>
+          method === RoutedMethod.registry ? this.registry.onRequest(turn, key, payload) : null,
+        onNearChanged: turn => this.registry.onNearChanged(turn),
+        onRendezvous: (turn, rendezvous) => this.renewRef(turn, { rendezvous }),
+      },
+      rng.fork('overlay'),
+      0,
+    )
+    const port: OverlayPort = {
+      self: () => this.ref,
+      request: (turn, key, method, payload, onAnswer) =>
+        this.overlay.requests.request(turn, key, method, payload, onAnswer),
+      near: () => this.overlay.near(),
+      estimatedPeers: () => this.overlay.estimatedPeers(),
+      send: (turn, channel, to, message) => this.connector.sendMessage(turn, to, channel, message),
+      keep: (turn, ref, onOpen) =>
+        this.connector.reach(turn, ref.peer, ref, (later, outcome) => {
+          if (outcome.ok) this.connector.need(later, outcome.value, Need.service)
+          onOpen(later, outcome.ok ? { ok: true, value: outcome.value.peer } : outcome)
+        }),
+      release: (_turn, peer) => {
+        const contact = this.connector.contact(peer)
+        if (contact !== null) this.connector.release(contact, Need.service)
+      },
+      learn: (turn, ref) => this.overlay.learn(turn, ref),
+    }
+    this.registry = new Registry({ port, suite, identity, rng: rng.fork('registry') })
+    this.services = new Services({ port, suite, identity, rng: rng.fork('service'), registry: this.registry })
+  }
+
+  step(now: Instant, input: Input): readonly Effect[] {
+    if (this.left) return NO_EFFECTS
+    const turn = new Turn(now, Math.floor(this.wallTimeAtZero + now))
+    if (!this.started) this.start(turn)
+    this.take(turn, input)
+    const wake = this.nextWake()
+    if (wake !== null && wake <= now) this.wake(turn)
+    this.connector.board.flush(turn)
+    return turn.effects
+  }
+
+  nextWake(): Instant | null {
+    if (this.left) return null
+    let wake: Instant | null = Math.min(this.renewAt, this.saveAt)
+    wake = earlier(wake, this.connector.nextWake())
+    wake = earlier(wake, this.overlay.nextWake())
+    wake = earlier(wake, this.registry.nextWake())
+    return earlier(wake, this.services.nextWake())
+  }
+
+  snapshot(): PeerSnapshot {
+    const { links, memory } = this.overlay
+    const near = links.near()
+    return {
+      ref: this.ref,
+      links: links.list().map(link => ({
+        peer: link.peer,
+        role: near.has(link) ? 'near' : link.role === 'near' || link.role === 'way-in' ? 'guest' : link.role,
+        path: this.connector.contact(link.peer)?.session.path?.view() ?? { kind: 'none' },
+      })),
+      rememberedPeers: memory.size,
+      estimatedPeers: this.overlay.estimatedPeers(),
+      sessions: this.connector.sessionCount,
+      circuitsRelayed: this.connector.circuits.relayedCount,
+      records: this.registry.snapshotCount(),
+      services: this.services.snapshot(),
+    }
+  }
+
+  private start(turn: Turn): void {
+    this.started = true
+    turn.effects.push({ kind: 'load', load: LOAD_REFS, prefix: REF_KEYS })
+    turn.effects.push({ kind: 'load', load: LOAD_RECORDS, prefix: RECORD_KEYS })
+  }
+
+  private take(turn: Turn, input: Input): void {
+    const { board } = this.connector
+    switch (input.kind) {
+      case 'wake':
+        return
+      case 'clock':
+        this.wallTimeAtZero = input.wallTime - turn.now
+        return
+      case 'wire-open':
+        board.onWireOpen(turn, input.wire, input.role, input.about)
+        return
+      case 'wire-bytes':
+        board.onWireBytes(turn, input.wire, input.bytes)
+        return
+      case 'wire-writable':
+        board.onWireWritable(turn, input.wire, input.bytes)
+        return
+      case 'wire-closed':
+        board.onWireClosed(turn, input.wire, input.fault)
+        return
+      case 'loaded':
+        this.onLoaded(turn, input.load, input.entries)
+        return
+      case 'command':
+        this.onCommand(turn, input.command)
+        return
+      default:
+        unreachable(input)
+    }
+  }
+
+  private wake(turn: Turn): void {
+    this.connector.onWake(turn)
+    this.overlay.onWake(turn)
+    this.registry.onWake(turn)
+    this.services.onWake(turn)
+    if (this.renewAt <= turn.now) this.renewRef(turn, {})
+    if (this.saveAt <= turn.now) this.saveRemembered(turn)
+  }
+
+  private onMessage(turn: Turn, contact: Contact, channel: number, bytes: Uint8Array): void {
+    const fault = this.messageFault(turn, contact, channel, bytes)
+    if (fault !== null) this.connector.onSessionBroken(turn, contact.session, fault)
+  }
+
+  private messageFault(turn: Turn, contact: Contact, channel: number, bytes: Uint8Array): Fault | null {
+    switch (channel) {
+      case Channel.overlay: {
+        const message = decodeOverlayMessage(bytes)
+        if (message === null) return { code: 'malformed', detail: 'overlay message' }
+        return this.onOverlayMessage(turn, contact, message)
+      }
+      case Channel.registry:
+        return this.registry.onMessage(turn, contact.peer, bytes)
+      case Channel.service:
+        return this.services.onMessage(turn, contact.peer, bytes)
+      default:
+        // A channel of a later version: not ours to judge.
+        return null
+    }
+  }
+
+  private onOverlayMessage(turn: Turn, contact: Contact, message: OverlayMessage): Fault | null {
+    const { circuits } = this.connector
+    const from = contact.peer
+    switch (message.kind) {
+      case 'circuit-open':
+        circuits.onOpen(turn, from, message)
+        return null
+      case 'circuit-accept':
+        circuits.onAccept(turn, from, message)
+        return null
+      case 'circuit-refuse':
+        circuits.onRefuse(turn, from, message.forLabel, message.reason)
+        return null
+      case 'circuit-close':
+        circuits.onClose(turn, from, message.label)
+        return null
+      default:
+        return this.overlay.onMessage(turn, contact, message)
+    }
+  }
+
+  private onCommand(turn: Turn, command: Command): void {
+    switch (command.kind) {
+      case 'announce':
+        this.renewRef(turn, { addresses: command.addresses, rendezvous: [] })
+        return
+      case 'join-mesh': {
+        const { request } = command
+        this.overlay.join(turn, command.waysIn, (later, outcome) => {
+          if (outcome.ok) later.emit({ kind: 'joined', request, through: outcome.value })
+          else
+            later.emit({
+              kind: 'failed',
+              request,
+              fault: { ...outcome.fault, code: 'no-way-in', detail: outcome.fault.detail ?? outcome.fault.code },
+            })
+        })
+        return
+      }
+      case 'leave-mesh':
+        for (const { service } of this.services.snapshot()) this.services.leave(turn, service)
+        this.connector.closeAll(turn)
+        this.saveRemembered(turn)
+        this.connector.board.flush(turn)
+        this.left = true
+        return
+      case 'connect':
+        this.connect(turn, command.request, command.target)
+        return
+      case 'ping':
+        this.withSession(turn, command.session, command.request, session =>
+          this.connector.ping(turn, session, command.request),
+        )
+        return
+      case 'session-close':
+        this.closeForUser(turn, command.session, command.code)
+        return
+      case 'stream-open':
+        this.withSession(turn, command.session, command.request, session => {
+          const opened = session.openStream(turn, command.subject)
+          const { request } = command
+          if (typeof opened !== 'number') turn.emit({ kind: 'failed', request, fault: opened })
+          else turn.emit({ kind: 'stream-opened', request, session: session.id, stream: opened })
+        })
+        return
+      case 'stream-write':
+        this.connector.session(command.session)?.writeStream(turn, command.stream, command.chunks)
+        return
+      case 'stream-end':
+        this.connector.session(command.session)?.endStream(turn, command.stream)
+        return
+      case 'stream-reset':
+        this.connector.session(command.session)?.resetStream(turn, command.stream, command.reset)
+        return
+      case 'stream-consumed':
+        this.connector.session(command.session)?.consumeStream(turn, command.stream, command.bytes)
+        return
+      case 'datagram-send':
+        this.connector.session(command.session)?.sendDatagram(turn, command.bytes)
+        return
+      case 'service-find': {
+        const { request } = command
+        this.registry.find(turn, command.service, (later, found) => {
+          if (found.ok) later.emit({ kind: 'service-found', request, members: found.value })
+          else later.emit({ kind: 'failed', request, fault: found.fault })
+        })
+        return
+      }
+      case 'service-list': {
+        const { request } = command
+        this.registry.list(turn, (later, listed) => {
+          if (listed.ok)
+            later.emit({ kind: 'service-listed', request, services: listed.value.slice(0, SERVICE_LIST_MAX) })
+          else later.emit({ kind: 'failed', request, fault: listed.fault })
+        })
+        return
+      }
+      case 'service-join': {
+        const fault = this.services.join(turn, command.service, command.summary)
+        const { request, service } = command
+        turn.emit(fault === null ? { kind: 'service-joined', request, service } : { kind: 'failed', request, fault })
+        return
+      }
+      case 'service-leave':
+        this.services.leave(turn, command.service)
+        return
+      case 'service-broadcast': {
+        const sent = this.services.broadcast(turn, command.service, command.bytes)
+        const { request } = command
+        if (typeof sent === 'number') turn.emit({ kind: 'broadcast-sent', request, neighbours: sent })
+        else turn.emit({ kind: 'failed', request, fault: sent })
+        return
+      }
+      default:
+        unreachable(command)
+    }
+  }
+
+  private connect(turn: Turn, request: RequestId, target: Target): void {
+    this.reach(turn, target, (later, outcome) => {
+      if (!outcome.ok) {
+        later.emit({ kind: 'failed', request, fault: outcome.fault })
+        return
+      }
+      const { session, peer } = outcome.value
+      this.connector.need(later, outcome.value, Need.user)
+      const path = session.path?.view() ?? { kind: 'none' }
+      later.emit({ kind: 'connected', request, session: session.id, peer, path })
+    })
+  }
+
+  private reach(turn: Turn, target: Target, onReached: (turn: Turn, outcome: Result<Contact>) => void): void {
+    switch (target.kind) {
+      case 'peer':
+        this.connector.reach(turn, target.peer, null, onReached)
+        return
+      case 'ref':
+        this.connector.reach(turn, target.ref.peer, target.ref, onReached)
+        return
+      case 'address':
+        this.connector.reachAddress(turn, target.address, onReached)
+        return
+      default:
+        unreachable(target)
+    }
+  }
+
+  private withSession(turn: Turn, id: SessionId, request: RequestId, use: (session: Session) => void): void {
+    const session = this.connector.session(id)
+    if (session === null) turn.emit({ kind: 'failed', request, fault: { code: 'closed', detail: 'session' } })
+    else use(session)
+  }
+
+  /** A session that links or services use as well stays open: only the user's hold on it ends. */
+  private closeForUser(turn: Turn, id: SessionId, code: Fault['code']): void {
+    const session = this.connector.session(id)
+    if (session === null) return
+    const contact = this.connector.contact(session.peer)
+    if (contact?.session === session) {
+      this.connector.release(contact, Need.user)
+      if (contact.needs !== 0) return
+    }
+    this.connector.closeSession(turn, session, code)
+  }
+
+  private positionOf(peer: PeerId): number {
+    return this.overlay.refOf(peer)?.position ?? positionOfHash(this.suite.sha256(bytesOfPeerId(peer)))
+  }
+
+  /** Signs this peer's ref anew and tells those who should know. */
+  private renewRef(
+    turn: Turn,
+    changes: Partial<Pick<PeerRefFields, 'addresses'>> & { rendezvous?: readonly Rendezvous[] },
+  ): void {
+    const { capacity, relays, addresses, rendezvous } = this.ref
+    this.ref = signPeerRef(this.suite, this.identity, {
+      sequence: Math.max(this.ref.sequence + 1, turn.wallTime),
+      expires: turn.wallTime + REF_LIFETIME_MS,
+      capacity,
+      relays,
+      addresses,
+      rendezvous,
+      ...changes,
+    })
+    this.renewAt = turn.now + REF_RENEW_MS
+    turn.emit({ kind: 'self', ref: this.ref })
+    this.overlay.onSelfChanged(turn)
+    this.registry.onSelfChanged(turn)
+    this.services.onSelfChanged(turn)
+  }
+
+  private onLoaded(turn: Turn, load: number, entries: readonly StoreEntry[]): void {
+    if (load === LOAD_RECORDS) {
+      this.registry.restore(turn, entries)
+      return
+    }
+    // What can't be read any more is deleted with the next save.
+    for (const entry of entries) this.saved.set(entry.key.slice(REF_KEYS.length) as PeerId, -1)
+    this.overlay.restore(turn, entries)
+  }
+
+  /** Writes what changed in the memory of peers; the store follows by a few seconds. */
+  private saveRemembered(turn: Turn): void {
+    this.saveAt = turn.now + REMEMBER_SAVE_MS
+    const { memory } = this.overlay
+    for (const entry of memory.all()) {
+      if (this.saved.get(entry.peer) === entry.ref.sequence) continue
+      this.saved.set(entry.peer, entry.ref.sequence)
+      turn.effects.push({ kind: 'save', key: REF_KEYS + entry.peer, value: entry.ref.bytes })
+    }
+    for (const peer of this.saved.keys()) {
+      if (memory.get(peer) !== undefined) continue
+      this.saved.delete(peer)
+      turn.effects.push({ kind: 'save', key: REF_KEYS + peer, value: null })
+    }
+  }
+}

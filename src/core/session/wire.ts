@@ -1,0 +1,111 @@
+/**
+ * A wire as the core sees it (spec 3.1): a byte pipe of frames with a queue of known length. What is sent within a step
+ * leaves as one `send` effect at its end.
+ */
+import { writeU32 } from '../base/bytes.ts'
+import type { Instant } from '../base/instant.ts'
+import type { PeerId } from '../base/peer-id.ts'
+import type { PathView } from '../effect.ts'
+import type { WireFacts, WireId } from '../input.ts'
+import { FLIGHT_BYTES_MAX, WIRE_QUEUE_BYTES_MAX } from '../limits.ts'
+import type { Turn } from '../turn.ts'
+import { FRAME_HEADER_BYTES, type Path } from './path.ts'
+
+/** Something that frames arrive over: a wire, or the end of a circuit. */
+export interface Carrier extends Path {
+  /** Who is at the other end, once a session over it proved so. */
+  peer: PeerId | null
+  /** The wire at the bottom of it, or null while there is none. */
+  bottom(): Wire | null
+  /**
+   * Passes on a frame's body, `bytes[start, end)`, under another label without copying it. The `spare` bytes before it
+   * are its old header and may be overwritten.
+   */
+  forward(turn: Turn, label: number, bytes: Uint8Array, start: number, end: number, spare: number): void
+}
+
+export class Wire implements Carrier {
+  readonly id: WireId
+  readonly role: 'dialler' | 'acceptor'
+  about: WireFacts | null = null
+  peer: PeerId | null = null
+  heardAt: Instant
+  open = true
+  readonly reliable = true
+  readonly flightBytesMax = FLIGHT_BYTES_MAX
+  private readonly onDirty: (wire: Wire) => void
+  private outgoing: Uint8Array[] = []
+  private outgoingBytes = 0
+  private queuedBytes = 0
+
+  constructor(id: WireId, role: 'dialler' | 'acceptor', now: Instant, onDirty: (wire: Wire) => void) {
+    this.id = id
+    this.role = role
+    this.heardAt = now
+    this.onDirty = onDirty
+  }
+
+  room(): number {
+    return this.open ? WIRE_QUEUE_BYTES_MAX - this.queuedBytes : 0
+  }
+
+  send(_turn: Turn, label: number, header: Uint8Array, rest: readonly Uint8Array[]): void {
+    if (!this.open) return
+    let bytes = header.length
+    for (const buffer of rest) bytes += buffer.length
+    writeU32(header, 0, bytes - 4)
+    writeU32(header, 4, label)
+    if (this.outgoing.length === 0) this.onDirty(this)
+    this.outgoing.push(header, ...rest)
+    this.outgoingBytes += bytes
+    this.queuedBytes += bytes
+  }
+
+  forward(turn: Turn, label: number, bytes: Uint8Array, start: number, end: number, spare: number): void {
+    if (!this.open) return
+    if (spare < FRAME_HEADER_BYTES) {
+      this.send(turn, label, new Uint8Array(FRAME_HEADER_BYTES), [bytes.subarray(start, end)])
+      return
+    }
+    const from = start - FRAME_HEADER_BYTES
+    writeU32(bytes, from, end - start + 4)
+    writeU32(bytes, from + 4, label)
+    if (this.outgoing.length === 0) this.onDirty(this)
+    const last = this.outgoing.at(-1)
+    // Frames that lie back to back go on as one slice.
+    if (
+      last !== undefined &&
+      last.buffer === bytes.buffer &&
+      last.byteOffset + last.length === bytes.byteOffset + from
+    ) {
+      this.outgoing[this.outgoing.length - 1] = new Uint8Array(bytes.buffer, last.byteOffset, last.length + end - from)
+    } else {
+      this.outgoing.push(bytes.subarray(from, end))
+    }
+    this.outgoingBytes += end - from
+    this.queuedBytes += end - from
+  }
+
+  /** The host wrote `bytes` out. True when the wire had no room and has some now. */
+  written(bytes: number): boolean {
+    const before = this.room()
+    this.queuedBytes = Math.max(0, this.queuedBytes - bytes)
+    return before <= 0 && this.room() > 0
+  }
+
+  /** Hands what this step queued to the host. */
+  flush(turn: Turn): void {
+    if (this.outgoing.length === 0) return
+    if (this.open) turn.effects.push({ kind: 'send', wire: this.id, buffers: this.outgoing, bytes: this.outgoingBytes })
+    this.outgoing = []
+    this.outgoingBytes = 0
+  }
+
+  bottom(): Wire | null {
+    return this.open ? this : null
+  }
+
+  view(): PathView {
+    return { kind: 'wire', transport: this.about?.transport ?? 'tcp', remote: this.about?.remote ?? '' }
+  }
+}
