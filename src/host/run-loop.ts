@@ -68,8 +68,10 @@ export class RunLoop {
     if (!this.delivering) this.now = this.options.clock.monotonicNow() - this.startedAt
     const effects = this.peer.step(this.now, input)
     if (effects.length > 0) this.perform(effects)
-    if (!this.delivering) {
+    if (this.delivering) return
+    try {
       if (this.events.length > 0) this.deliver()
+    } finally {
       this.arm()
     }
   }
