@@ -203,6 +203,8 @@ export const DESCRIPTOR_LIFETIME_MS = 3_600_000
 export const DESCRIPTOR_INTERVAL_MS = 1_500_000
 /** Where a key is full, those outside its sample announce more rarely the more there are; at least this often. */
 export const PUBLICATION_INTERVAL_MS_MAX = 86_400_000
+/** A descriptor whose count of members is out of date is published again, at most this often. */
+export const DESCRIPTOR_GAP_MS = 15_000
 /** After a failed publication: doubling. */
 export const PUBLICATION_RETRY_MS = 1_500
 export const PUBLICATION_RETRY_MS_MAX = 60_000
@@ -223,7 +225,7 @@ export const RECORDS_BYTES_MAX = 8_388_608
 export const RECORDS_PER_PUBLISHER_MAX = 64
 /** One record: a ref of full size, the name, the summary, key and signature. */
 export const RECORD_BYTES_MAX = 1_536
-/** A registry message, a routed answer too: below the 16 KiB that a session carries in one message. */
+/** A registry message, a routed answer too: below what a session carries in one message. */
 export const REGISTRY_MESSAGE_BYTES_MAX = 14_336
 /** Members in one answer. */
 export const FOUND_REFS_MAX = 64
@@ -277,7 +279,7 @@ export const DEPARTED_LISTED_MS = 30_000
 export const MEMBER_UNSAMPLED_MS = 720_000
 /** Up to this many members joining and leaving is told to all at once by broadcast. */
 export const TELL_MEMBERS_MAX = 64
-/** Any message between members: below the 16 KiB that a session carries in one message. */
+/** Any message between members: below what a session carries in one message. */
 export const SERVICE_MESSAGE_BYTES_MAX = 14_336
 /** A broadcast's payload: with its header it fits one message of a session. */
 export const BROADCAST_BYTES_MAX = 12_288
@@ -316,6 +318,8 @@ invariant(STREAM_QUEUE_LOW_BYTES < STREAM_QUEUE_HIGH_BYTES, 'a writer that waits
 invariant(FRAME_BYTES_MAX < 2 ** 24, 'the first byte of a frame on a shared port is zero')
 invariant(ANNOUNCEMENT_INTERVAL_MS * 2 < ANNOUNCEMENT_LIFETIME_MS, 'an announcement is renewed twice before it expires')
 invariant(DESCRIPTOR_INTERVAL_MS * 2 < DESCRIPTOR_LIFETIME_MS, 'a descriptor is renewed twice before it expires')
+invariant(REGISTRY_MESSAGE_BYTES_MAX + 512 <= MESSAGE_BYTES_MAX, 'a registry answer fits a message with its routing')
+invariant(SERVICE_MESSAGE_BYTES_MAX <= MESSAGE_BYTES_MAX, 'a message between members fits')
 invariant(RECORD_BYTES_MAX < REGISTRY_MESSAGE_BYTES_MAX, 'a record fits a message')
 invariant(SERVICES_JOINED_MAX * 2 <= RECORDS_PER_PUBLISHER_MAX, 'a peer may publish all that it joins')
 invariant(BROADCAST_BYTES_MAX + 256 <= SERVICE_MESSAGE_BYTES_MAX, 'a broadcast and its header fit a message')

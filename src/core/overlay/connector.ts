@@ -196,6 +196,7 @@ export class Connector implements SwitchboardOwner, CircuitsPort {
   // ---- SwitchboardOwner ----
 
   onMessage(turn: Turn, session: Session, channel: number, bytes: Uint8Array): void {
+    this.board.prove(turn, session)
     const contact = this.contacts.get(session.peer)
     if (contact !== undefined) this.port.onMessage(turn, contact, channel, bytes)
   }

@@ -445,7 +445,7 @@ export class Overlay {
       this.refused.set(contact.peer, { until: turn.now + delayMs, delayMs })
       this.needs.closeIfUnneeded(turn, contact)
     }
-    if (asked?.purpose === 'way-in') this.joinedThrough(turn, contact.peer)
+    this.joinedThrough(turn, contact.peer)
     if (this.tendAt > turn.now + 20) this.tendAt = turn.now + 20
   }
 
@@ -461,6 +461,7 @@ export class Overlay {
     this.needs.need(turn, contact)
     turn.emit({ kind: 'link-up', peer: ref.peer, role, path: contact.session.path?.view() ?? { kind: 'none' } })
     this.linksChanged(turn)
+    this.joinedThrough(turn, ref.peer)
     if (this.links.size === 1) this.searchKey(turn, this.needs.position, ref.peer)
     // A lone guest is a newcomer: its search for its place ends here, and its neighbours are told at once.
     this.needs.send(turn, ref.peer, { kind: 'neighbours', positions: this.positions() })

@@ -32,6 +32,8 @@ export interface Publication {
   /** A put is under way; `dueAt` counts again after its answer. */
   underWay: boolean
   failures: number
+  /** Whether the answer to the put before said that it is kept. */
+  stored: boolean
 }
 
 export function newPublication(kind: RecordKind, service: ServiceName, summary: string, dueAt: Instant): Publication {
@@ -48,6 +50,7 @@ export function newPublication(kind: RecordKind, service: ServiceName, summary: 
     sentAt: null,
     underWay: false,
     failures: 0,
+    stored: false,
   }
 }
 
@@ -70,5 +73,5 @@ export function publicationDelayMs(
 
 /** Whether the number of members has changed so much that the descriptor should say so. */
 export function membersChangedMuch(told: number, members: number): boolean {
-  return members >= told * 2 || told >= members * 2
+  return members * 4 >= told * 5 || told * 4 >= members * 5
 }

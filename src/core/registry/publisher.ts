@@ -6,6 +6,7 @@ import type { Rng } from '../base/rng.ts'
 import type { CryptoSuite, Identity } from '../crypto/suite.ts'
 import {
   ANNOUNCEMENT_LIFETIME_MS,
+  DESCRIPTOR_GAP_MS,
   DESCRIPTOR_LIFETIME_MS,
   PUBLICATION_GAP_MS,
   PUBLICATION_RETRY_MS,
@@ -20,7 +21,7 @@ import { descriptionBytes, type ServiceRecord, signRecord } from './record.ts'
 import { besideKey } from './region.ts'
 import type { RegistryOptions } from './registry.ts'
 import { decodePutAnswer, encodeRegistryRequest, type PutAnswer } from './registry-messages.ts'
-import { parseServiceName, type ServiceName } from './service-name.ts'
+import { parseServiceName } from './service-name.ts'
 
 export class Publisher {
   private readonly port: OverlayPort
@@ -86,6 +87,16 @@ export class Publisher {
     this.onWake(turn)
   }
 
+  /** How many members a service has now: its descriptor is published again soon where it tells something else. */
+  onMembers(turn: Turn, service: string, members: number): void {
+    const descriptor = this.publications.find(other => other.kind === 'descriptor' && other.service === service)
+    if (descriptor === undefined) return
+    descriptor.members = Math.max(1, members)
+    if (!descriptor.stored || !membersChangedMuch(descriptor.toldMembers, descriptor.members)) return
+    const soon = Math.max(turn.now, (descriptor.sentAt ?? 0) + DESCRIPTOR_GAP_MS)
+    descriptor.dueAt = Math.min(descriptor.dueAt, soon)
+  }
+
   onWake(turn: Turn): void {
     for (const publication of this.publications.slice())
       if (!publication.underWay && publication.dueAt <= turn.now) this.publish(turn, publication)
@@ -137,6 +148,7 @@ export class Publisher {
     const outcome = answer?.outcome ?? 'failed'
     const members = answer?.members ?? 0
     const done = outcome === 'stored' || outcome === 'outranked'
+    publication.stored = outcome === 'stored'
     publication.failures = done ? 0 : publication.failures + 1
     if (publication.withdrawing && (done || publication.failures >= WITHDRAWAL_TRIES_MAX)) {
       this.forget(publication)
@@ -145,15 +157,6 @@ export class Publisher {
     const delay = publicationDelayMs(publication.kind, outcome, members, publication.failures)
     publication.dueAt = turn.now + this.rng.around(delay, 0.15)
     if (publication.kind === 'announcement' && done) this.onMembers(turn, publication.service, members)
-  }
-
-  /** The descriptor is published again at once where the number of members has doubled or halved. */
-  private onMembers(turn: Turn, service: ServiceName, members: number): void {
-    const descriptor = this.publications.find(other => other.kind === 'descriptor' && other.service === service)
-    if (descriptor === undefined) return
-    descriptor.members = Math.max(1, members)
-    if (descriptor.sentAt !== null && membersChangedMuch(descriptor.toldMembers, descriptor.members))
-      descriptor.dueAt = Math.min(descriptor.dueAt, turn.now + this.rng.around(PUBLICATION_RETRY_MS, 0.5))
   }
 
   private forget(publication: Publication): void {

@@ -43,6 +43,9 @@ export interface RegistryOptions {
 export type OnFound = (turn: Turn, found: Result<PeerRef[]>, members: number) => void
 export type OnListed = (turn: Turn, listed: Result<ServiceEntry[]>) => void
 
+/** How many publishers of a descriptor are heard about the number of members. */
+const COUNTS_HEARD = 5
+
 export class Registry {
   /** Refs read by this part and by those above it. */
   readonly refs: VerifiedRefs
@@ -88,7 +91,10 @@ export class Registry {
 
   /** Up to 64 members, a random sample where there are more, this peer not among them. Faults: those of `request`. */
   find(turn: Turn, service: string, done: OnFound): void {
-    this.search.find(turn, service, done)
+    this.search.find(turn, service, (now, found, members) => {
+      if (found.ok) this.publisher.onMembers(now, service, members)
+      done(now, found, members)
+    })
   }
 
   /** All services of the network, by name; without those whose shard did not answer. A fault where none did. */
@@ -231,19 +237,15 @@ export class Registry {
 
   private entryOf(service: ServiceName, turn: Turn): ServiceEntry | null {
     const records = this.store.live('descriptor', service, turn.wallTime)
-    const told: number[] = []
-    let newest: { sequence: number; summary: string } | null = null
-    for (const record of records) {
-      const description = readDescription(record.payload)
-      if (description === null) continue
-      told.push(description.members)
-      if (newest === null || record.sequence > newest.sequence)
-        newest = { sequence: record.sequence, summary: description.summary }
-    }
-    if (newest === null) return null
-    told.sort((a, b) => a - b)
-    // The median, so that a few liars count for nothing; never fewer than have published.
-    return { service, summary: newest.summary, members: Math.max(told.length, told[Math.floor(told.length / 2)]!) }
+    records.sort((a, b) => b.sequence - a.sequence)
+    const told = records.map(record => readDescription(record.payload)).filter(description => description !== null)
+    const newest = told[0]
+    if (newest === undefined) return null
+    // The median of the newest few: one liar counts for nothing. Never fewer than have published.
+    const counts = told.slice(0, COUNTS_HEARD).map(description => description.members)
+    counts.sort((a, b) => a - b)
+    const members = Math.max(told.length, counts[Math.floor(counts.length / 2)]!)
+    return { service, summary: newest.summary, members }
   }
 
   // ---- passing on ----

@@ -1,5 +1,5 @@
 /**
- * Opened packets that came before an earlier one (spec 4.2), and which numbers they are. What is in here is kept until
+ * Opened packets that came before an earlier one (spec 4.2), and which sequence numbers they have. What is in here is kept until
  * its turn comes: the acknowledgement says so, and the sender forgets it then.
  */
 import { REORDER_BYTES_MAX, REORDER_PACKETS_MAX, REORDER_RANGES_MAX } from '../limits.ts'
@@ -8,53 +8,50 @@ import { REORDER_BYTES_MAX, REORDER_PACKETS_MAX, REORDER_RANGES_MAX } from '../l
 const OVERHEAD_BYTES = 256
 
 export class ReorderBuffer {
-  private readonly packets = new Map<number, Uint8Array>()
+  private readonly packets = new Map<sequence, Uint8Array>()
   private bytes = 0
-  /** Pairs of first and past-the-last number, ascending, never touching. */
+  /** Pairs of first and past-the-last sequence, ascending, never touching. */
   readonly ranges: number[] = []
 
   get size(): number {
     return this.packets.size
   }
 
-  has(number: number): boolean {
-    return this.packets.has(number)
-  }
-
-  /** False where a bound would break: the packet is then as good as lost. */
-  add(number: number, plaintext: Uint8Array): boolean {
+  /** False where it is held already or a bound would break: the packet is then as good as lost. */
+  add(sequence: sequence, plaintext: Uint8Array): boolean {
     const cost = plaintext.length + OVERHEAD_BYTES
+    if (this.packets.has(sequence)) return false
     if (this.packets.size >= REORDER_PACKETS_MAX || this.bytes + cost > REORDER_BYTES_MAX) return false
-    if (!this.addToRanges(number)) return false
-    this.packets.set(number, plaintext)
+    if (!this.addToRanges(sequence)) return false
+    this.packets.set(sequence, plaintext)
     this.bytes += cost
     return true
   }
 
-  /** The packet of that number, which must be the least held, or undefined. */
-  take(number: number): Uint8Array | undefined {
-    const plaintext = this.packets.get(number)
+  /** The packet of that sequence, which must be the least held, or undefined. */
+  take(sequence: sequence): Uint8Array | undefined {
+    const plaintext = this.packets.get(sequence)
     if (plaintext === undefined) return undefined
-    this.packets.delete(number)
+    this.packets.delete(sequence)
     this.bytes -= plaintext.length + OVERHEAD_BYTES
-    if (this.ranges[1] === number + 1) this.ranges.splice(0, 2)
-    else this.ranges[0] = number + 1
+    if (this.ranges[1] === sequence + 1) this.ranges.splice(0, 2)
+    else this.ranges[0] = sequence + 1
     return plaintext
   }
 
-  private addToRanges(number: number): boolean {
+  private addToRanges(sequence: sequence): boolean {
     const { ranges } = this
     let at = ranges.length
-    while (at > 0 && ranges[at - 2]! > number) at -= 2
-    // The ranges before `at` start below the number; it joins the one before it, the one after it, both or none.
-    const joinsBefore = at > 0 && ranges[at - 1] === number
-    const joinsAfter = at < ranges.length && ranges[at] === number + 1
+    while (at > 0 && ranges[at - 2]! > sequence) at -= 2
+    // The ranges before `at` start below it; it joins the one before it, the one after it, both or none.
+    const joinsBefore = at > 0 && ranges[at - 1] === sequence
+    const joinsAfter = at < ranges.length && ranges[at] === sequence + 1
     if (joinsBefore && joinsAfter) ranges.splice(at - 1, 2)
-    else if (joinsBefore) ranges[at - 1] = number + 1
-    else if (joinsAfter) ranges[at] = number
+    else if (joinsBefore) ranges[at - 1] = sequence + 1
+    else if (joinsAfter) ranges[at] = sequence
     else {
       if (ranges.length >= 2 * REORDER_RANGES_MAX) return false
-      ranges.splice(at, 0, number, number + 1)
+      ranges.splice(at, 0, sequence, sequence + 1)
     }
     return true
   }

@@ -176,6 +176,7 @@ export class Pair {
   private flying: Flying[] = []
   private order = 0
   packetsCarried = 0
+  private healed = false
 
   constructor(rng: Rng | null = null) {
     this.rng = rng
@@ -186,6 +187,16 @@ export class Pair {
     return new MemoryPath(this, 'a', options)
   }
 
+  /** From now on nothing is lost, and both sides end their direction of each stream that comes. */
+  heal(): void {
+    this.healed = true
+    for (const end of [this.a, this.b]) {
+      this.step(end, (turn, session) => {
+        for (const event of end.events) if (event.kind === 'stream-inbound') session.endStream(turn, event.stream)
+      })
+    }
+  }
+
   /** One step of one side, flushed as its owner would. */
   step(end: End, act: (turn: Turn, session: Session) => void): void {
     const turn = new Turn(this.now, 0)
@@ -194,6 +205,7 @@ export class Pair {
       for (const effect of turn.effects.splice(0)) {
         if (effect.kind !== 'event') continue
         end.events.push(effect.event)
+        if (effect.event.kind === 'stream-inbound' && this.healed) end.session.endStream(turn, effect.event.stream)
         if (effect.event.kind === 'stream-data' && this.reads) {
           const bytes = effect.event.chunks.reduce((sum, chunk) => sum + chunk.length, 0)
           end.session.consumeStream(turn, effect.event.stream, bytes)
@@ -211,7 +223,7 @@ export class Pair {
     const { options } = from
     from.underWayBytes += packet.length
     this.packetsCarried += 1
-    const lost = this.chance(options.lossShare)
+    const lost = !this.healed && this.chance(options.lossShare)
     const copies = this.chance(options.doubleShare) ? 2 : 1
     for (let copy = 0; copy < copies; copy += 1) {
       const delayMs = options.delayMs + (options.jitterMs ?? 0) * (this.rng?.unit() ?? 0)
@@ -227,7 +239,7 @@ export class Pair {
 
   /** Runs until nothing is under way and no deadline stands, or until the given time. */
   run(until = Number.POSITIVE_INFINITY): void {
-    for (let steps = 0; steps < 2_000_000; steps += 1) {
+    for (let steps = 0; steps < 40_000; steps += 1) {
       const flying = this.nextFlying()
       const wakeA = this.a.session.nextWake()
       const wakeB = this.b.session.nextWake()

@@ -176,6 +176,19 @@ export class Switchboard {
     return opening
   }
 
+  /**
+   * The first packet of a session that the other side opened has been opened: it is no replay. Called before what the
+   * packet holds is handed on, so that nothing comes from a session that nobody has heard of.
+   */
+  prove(turn: Turn, session: Session): void {
+    const item = this.unproven.get(session.id)
+    if (item?.kind !== 'session' || item.session !== session) return
+    this.unproven.delete(session.id)
+    this.labels.set(session.id, new SessionEnd(this, session))
+    item.carrier.peer = session.peer
+    this.owner.onSessionReady(turn, session, null)
+  }
+
   /** Takes a session off the table: frames for it are dropped from here on. */
   forget(session: Session): void {
     this.labels.delete(session.id)
@@ -266,11 +279,7 @@ export class Switchboard {
     if (item === undefined) return
     if (item.kind === 'session') {
       this.onSessionPacket(turn, item.session, body, from)
-      if (!item.session.confirmed) return
-      this.unproven.delete(label)
-      this.labels.set(label, new SessionEnd(this, item.session))
-      from.peer = item.session.peer
-      this.owner.onSessionReady(turn, item.session, null)
+      if (item.session.confirmed) this.prove(turn, item.session)
       return
     }
     const carrier = item.kind === 'opening' ? item.opening.carrier : item.carrier
