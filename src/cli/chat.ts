@@ -7,8 +7,8 @@ import { pause } from './waiting.ts'
 
 const WAIT_SECONDS = 10
 const STAY_SECONDS = 1
-/** How often a line that found nobody is tried again. */
-const RETRY_MS = 200
+/** A member that was found is linked within this. */
+const LINK_MS = 3_000
 
 export const chat: CliCommand = {
   name: 'chat',
@@ -54,14 +54,19 @@ its members, and prints their lines with the peer that sent them. Works in a pip
       listenTo(service, report)
       report.event('ready', { peer: mesh.id, service: service.name }, null)
       report.note(report.paint('dim', `You are ${shortId(mesh.id)} in ${service.name}. End with Ctrl-D.`))
-      // A person sees that nobody is there, and types again; a pipe cannot.
-      const patienceMs = stdin.isTTY ? 0 : waitMs
-      let firstSendEndsAt: number | null = null
+      let reached = true
+      let first = true
       for await (const line of linesOf(stdin, signal)) {
-        firstSendEndsAt ??= performance.now() + patienceMs
-        await send(service, line, firstSendEndsAt, call)
+        // A person sees that nobody is there, and types again; a pipe cannot.
+        if (first && !stdin.isTTY) await someMember(service, waitMs, signal)
+        first = false
+        const { neighbours } = await service.broadcast(new TextEncoder().encode(line), { signal })
+        reached = neighbours > 0
+        report.event('sent', { neighbours }, null)
+        if (!reached && service.members.length === 0) report.note('Nobody else is here yet.')
       }
-      await pause(stayMs, signal)
+      // A line that has found no neighbour yet goes out when one is linked.
+      await pause(reached ? stayMs : Math.max(stayMs, LINK_MS), signal)
       await service.leave()
     } finally {
       await mesh.close()
@@ -69,23 +74,14 @@ its members, and prints their lines with the peer that sent them. Works in a pip
   },
 }
 
-/** Broadcasts one line. While it reaches nobody it is tried again: it has not left. */
-async function send(service: Service, line: string, endAt: number, { report, signal, stdin }: CliCall): Promise<void> {
-  const bytes = new TextEncoder().encode(line)
-  for (;;) {
-    const { neighbours } = await service.broadcast(bytes, { signal })
-    if (neighbours > 0) {
-      report.event('sent', { neighbours }, null)
-      return
-    }
-    const leftMs = endAt - performance.now()
-    if (leftMs > 0) await pause(Math.min(RETRY_MS, leftMs), signal)
-    else if (stdin.isTTY) {
-      report.note('Nobody else is here yet.')
-      return
-    } else {
-      throw new WebmeshError({ code: 'timeout', detail: `no other member of ${service.name} appeared` })
-    }
+/** Waits for a first other member; an error where none comes in time. */
+async function someMember(service: Service, waitMs: number, signal: AbortSignal): Promise<void> {
+  const timeout = AbortSignal.timeout(waitMs)
+  try {
+    for await (const _member of service.discover({ signal: AbortSignal.any([signal, timeout]) })) return
+  } catch (error) {
+    if (!timeout.aborted || signal.aborted) throw error
+    throw new WebmeshError({ code: 'timeout', detail: `no other member of ${service.name} appeared` })
   }
 }
 

@@ -7,7 +7,7 @@ import type { WallTime } from '../core/base/instant.ts'
 import { invariant, unreachable } from '../core/base/invariant.ts'
 import type { PeerId } from '../core/base/peer-id.ts'
 import type { CryptoSuite } from '../core/crypto/suite.ts'
-import type { PathView, PeerEvent } from '../core/effect.ts'
+import type { PeerEvent } from '../core/effect.ts'
 import type { Command, RequestId, SessionId } from '../core/input.ts'
 import { abortedError, type Deferred, deferred, throwIfAborted, unlessAborted } from './abort.ts'
 import type { EventSink } from './mesh-events.ts'
@@ -184,7 +184,7 @@ export class Dispatch implements StreamHost {
         this.options.onPeerEvent(event)
         break
       case 'connected':
-        this.session(event.session, event.peer, event.path)
+        this.session(event.session, event.peer).onConnected(event.path)
         this.answer(event)
         break
       case 'joined':
@@ -249,12 +249,12 @@ export class Dispatch implements StreamHost {
     request?.outcome.reject(new WebmeshError(fault))
   }
 
-  private session(id: SessionId, peer: PeerId, path: PathView | null): OpenSession {
+  private session(id: SessionId, peer: PeerId): OpenSession {
     let session = this.sessions.get(id)
     if (session === undefined) {
-      session = new OpenSession(this, id, peer, path ?? { kind: 'none' })
+      session = new OpenSession(this, id, peer)
       this.sessions.set(id, session)
-    } else if (path !== null) session.onPath(path)
+    }
     return session
   }
 
@@ -278,7 +278,7 @@ export class Dispatch implements StreamHost {
   }
 
   private onStreamInbound(event: Extract<PeerEvent, { kind: 'stream-inbound' }>): void {
-    const stream = this.session(event.session, event.peer, null).addStream(event.stream, event.subject)
+    const stream = this.session(event.session, event.peer).addStream(event.stream, event.subject)
     const service = this.services.get(event.subject)
     const handler = this.handlers.get(event.subject)
     if (service !== undefined) service.onStream(stream)

@@ -50,7 +50,10 @@ export interface Service extends TypedTarget<ServiceEvents> {
    * peer is no member), `aborted`, and those of a peer that is not well named.
    */
   open(peer: PeerLike, options?: Waiting): Promise<MeshStream>
-  /** Sends to all members. Resolves when it has left for the `neighbours` next in the tree; 0 where no member is known. */
+  /**
+   * Sends to all members. Resolves when it has left for the `neighbours` next in the tree; with 0 it waits for the first
+   * ones to be linked. Errors: `message-too-large`, `aborted`.
+   */
   broadcast(bytes: Uint8Array, options?: Waiting): Promise<{ readonly neighbours: number }>
   /** Leaves: other members see it go. Open streams stay open. */
   leave(): Promise<void>

@@ -42,26 +42,36 @@ export interface Session extends TypedTarget<SessionEvents> {
   sendDatagram(bytes: Uint8Array): void
   /** Resolves, with why, when the session has ended. */
   readonly closed: Promise<WebmeshError>
-  /** Ends the session for all who hold it: its streams fail with `closed` at both ends. */
+  /**
+   * Ends the session for all who hold it: its streams are reset. What links and services need of it stays, unseen. One
+   * that `connect()` gave is held until then; others end by themselves a while after their last stream.
+   */
   close(): void
   [Symbol.asyncDispose](): Promise<void>
 }
+
+/** How long a session that nobody holds outlives its last stream. */
+const SESSION_IDLE_MS = 30_000
 
 export class OpenSession extends TypedEventTarget<SessionEvents> implements Session {
   readonly peer: PeerId
   readonly id: SessionId
   private readonly dispatch: Dispatch
-  private currentPath: PathView
+  private currentPath: PathView = { kind: 'none' }
   private streams: Map<StreamId, OpenStream> | null = null
   private endedBy: WebmeshError | null = null
   private whenClosed: Deferred<WebmeshError> | null = null
+  /** A user got it by `connect()`, and may keep it without any stream. */
+  private held = false
+  /** The core keeps it open for us: `session-close` gives that up. */
+  private kept = false
+  private idleTimer: ReturnType<typeof setTimeout> | null = null
 
-  constructor(dispatch: Dispatch, id: SessionId, peer: PeerId, path: PathView) {
+  constructor(dispatch: Dispatch, id: SessionId, peer: PeerId) {
     super()
     this.dispatch = dispatch
     this.id = id
     this.peer = peer
-    this.currentPath = path
   }
 
   get path(): PathView {
@@ -109,9 +119,8 @@ export class OpenSession extends TypedEventTarget<SessionEvents> implements Sess
 
   close(): void {
     if (this.endedBy !== null) return
-    this.dispatch.command({ kind: 'session-close', session: this.id, code: 'closed' })
-    this.end({ code: 'closed', detail: 'this side closed the session' })
-    this.dispatch.forgetSession(this)
+    for (const stream of [...(this.streams?.values() ?? [])]) stream.reset()
+    this.giveUp()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -119,6 +128,16 @@ export class OpenSession extends TypedEventTarget<SessionEvents> implements Sess
   }
 
   // ---- for Dispatch ----
+
+  onConnected(path: PathView): void {
+    this.kept = true
+    this.onPath(path)
+    this.endIfIdle()
+  }
+
+  hold(): void {
+    this.held = true
+  }
 
   addStream(stream: StreamId, subject: string): OpenStream {
     const opened = new OpenStream(this.dispatch, this.id, stream, this.peer, subject)
@@ -133,7 +152,9 @@ export class OpenSession extends TypedEventTarget<SessionEvents> implements Sess
 
   dropStream(stream: StreamId): void {
     this.streams?.delete(stream)
-    if (this.streams?.size === 0) this.streams = null
+    if (this.streams?.size !== 0) return
+    this.streams = null
+    this.endIfIdle()
   }
 
   onPath(path: PathView): void {
@@ -148,6 +169,7 @@ export class OpenSession extends TypedEventTarget<SessionEvents> implements Sess
 
   end(fault: Fault): void {
     if (this.endedBy !== null) return
+    if (this.idleTimer !== null) clearTimeout(this.idleTimer)
     const error = new WebmeshError(fault)
     this.endedBy = error
     this.currentPath = { kind: 'none' }
@@ -155,6 +177,23 @@ export class OpenSession extends TypedEventTarget<SessionEvents> implements Sess
     this.streams = null
     this.whenClosed?.resolve(error)
     this.dispatchEvent(new SessionCloseEvent(error))
+  }
+
+  /** Without a stream and without a holder it is kept a while, for the next stream to the same peer. */
+  private endIfIdle(): void {
+    if (this.streams !== null || this.held || this.endedBy !== null) return
+    if (!this.kept) this.giveUp()
+    else
+      this.idleTimer ??= setTimeout(() => {
+        this.idleTimer = null
+        if (this.streams === null && !this.held) this.giveUp()
+      }, SESSION_IDLE_MS)
+  }
+
+  private giveUp(): void {
+    this.dispatch.forgetSession(this)
+    if (this.kept) this.dispatch.command({ kind: 'session-close', session: this.id, code: 'closed' })
+    this.end({ code: 'closed', detail: 'this side closed the session' })
   }
 }
 

@@ -7,7 +7,7 @@
 import type { Fault } from '../core/base/fault.ts'
 import type { PeerId } from '../core/base/peer-id.ts'
 import type { Command, SessionId, StreamId } from '../core/input.ts'
-import { type Deferred, deferred, ignore, rejected, throwIfAborted, unlessAborted, type Waiting } from './abort.ts'
+import { abortedError, type Deferred, deferred, ignore, rejected, unlessAborted, type Waiting } from './abort.ts'
 import type { Staging } from './staging.ts'
 import { WebmeshError } from './webmesh-error.ts'
 
@@ -226,12 +226,13 @@ export class OpenStream implements MeshStream {
 
   // ---- reading ----
 
-  async read(options?: Waiting): Promise<Uint8Array | null> {
-    throwIfAborted(options?.signal)
-    this.take('reader')
+  read(options?: Waiting): Promise<Uint8Array | null> {
+    if (options?.signal?.aborted) return rejected(abortedError(options.signal))
+    const otherSurface = this.take('reader')
+    if (otherSurface !== null) return rejected(otherSurface)
     const ready = this.next()
-    if (ready !== undefined) return ready
-    if (this.failure !== null) throw this.failure
+    if (ready !== undefined) return Promise.resolve(ready)
+    if (this.failure !== null) return rejected(this.failure)
     const waiting = deferred<Uint8Array | null>()
     this.reads ??= []
     this.reads.push(waiting)
@@ -241,7 +242,8 @@ export class OpenStream implements MeshStream {
   }
 
   [Symbol.asyncIterator](): AsyncIterableIterator<Uint8Array> {
-    this.take('reader')
+    const otherSurface = this.take('reader')
+    if (otherSurface !== null) throw otherSurface
     return new StreamIterator(this)
   }
 
@@ -262,13 +264,12 @@ export class OpenStream implements MeshStream {
     return chunk
   }
 
-  private take(taking: 'reader' | 'web'): void {
-    if (this.taking === taking) return
-    if (this.taking !== 'nobody-yet') {
-      const detail = 'a stream is read either through readable or through read() and the iterator'
-      throw new WebmeshError({ code: 'invalid-option', detail })
-    }
-    this.taking = taking
+  /** Settles who reads; the error where that is someone else already. */
+  private take(taking: 'reader' | 'web'): WebmeshError | null {
+    if (this.taking === 'nobody-yet') this.taking = taking
+    if (this.taking === taking) return null
+    const detail = 'a stream is read either through readable or through read() and the iterator'
+    return new WebmeshError({ code: 'invalid-option', detail })
   }
 
   /** What nobody will read counts as read, or the session would hold room for it for good. */
@@ -372,7 +373,8 @@ export class OpenStream implements MeshStream {
 
   get readable(): ReadableStream<Uint8Array> {
     if (this.web === null) {
-      this.take('web')
+      const otherSurface = this.take('web')
+      if (otherSurface !== null) throw otherSurface
       this.web = new WebReader(
         bytes => this.consumed(bytes),
         () => this.stopReading(),
@@ -422,12 +424,9 @@ class StreamIterator implements AsyncIterableIterator<Uint8Array> {
   next(): Promise<IteratorResult<Uint8Array, undefined>> {
     const ready = this.stream.next()
     if (ready) return Promise.resolve({ done: false, value: ready })
-    return this.later()
-  }
-
-  private async later(): Promise<IteratorResult<Uint8Array, undefined>> {
-    const chunk = await this.stream.read()
-    return chunk === null ? FINISHED : { done: false, value: chunk }
+    const later = this.stream.read().then(resultOf)
+    later.catch(ignore)
+    return later
   }
 
   return(): Promise<IteratorResult<Uint8Array, undefined>> {
@@ -501,6 +500,10 @@ class WebReader {
     this.enqueuedBytes = held
     this.onConsumed(taken)
   }
+}
+
+function resultOf(chunk: Uint8Array | null): IteratorResult<Uint8Array, undefined> {
+  return chunk === null ? FINISHED : { done: false, value: chunk }
 }
 
 function byteLength(chunk: Uint8Array): number {

@@ -256,8 +256,10 @@ class RunningMesh extends TypedEventTarget<MeshEvents> implements Mesh {
     return this.listeners.map(({ host, port }) => addressText({ scheme: 'tcp', host, port, extra: '' }))
   }
 
-  connect(peer: PeerLike, options: Waiting = {}): Promise<Session> {
-    return this.dispatch.connect(peer, options.signal)
+  async connect(peer: PeerLike, options: Waiting = {}): Promise<Session> {
+    const session = await this.dispatch.connect(peer, options.signal)
+    session.hold()
+    return session
   }
 
   join(service: string, options: JoinOptions = {}): Promise<Service> {
@@ -285,7 +287,7 @@ class RunningMesh extends TypedEventTarget<MeshEvents> implements Mesh {
     const { count = 1, intervalMs = 100, signal } = options
     if (!(Number.isInteger(count) && count >= 1))
       throw new WebmeshError({ code: 'invalid-option', detail: 'count is a whole number from 1' })
-    const session = await this.connect(peer, options)
+    const session = await this.dispatch.connect(peer, signal)
     const roundTripsMs: number[] = []
     let { path } = session
     for (let i = 0; i < count; i += 1) {

@@ -1,0 +1,102 @@
+import { describe, expect, it } from 'vitest'
+import { createNobleSuite } from '../core/crypto/noble-suite.ts'
+import { refText, signPeerRef } from '../core/crypto/peer-ref.ts'
+import { announcedAddresses } from './mesh.ts'
+import { checkOptions, parseListenPoint } from './mesh-options.ts'
+
+const suite = createNobleSuite(length => new Uint8Array(length))
+const NOW = 1_800_000_000_000
+const identity = suite.identity(new Uint8Array(32).fill(1))
+const fields = { sequence: NOW, capacity: 24, relays: true, addresses: [], rendezvous: [] }
+const ref = signPeerRef(suite, identity, { ...fields, expires: NOW + 1000 })
+const expired = signPeerRef(suite, identity, { ...fields, expires: NOW - 1 })
+
+describe('the options of Mesh.start', () => {
+  it('has a default for each', () => {
+    expect(checkOptions(suite, NOW, {})).toMatchObject({
+      ok: true,
+      value: { store: undefined, listen: [], waysIn: [], announce: null, relays: true, signal: undefined },
+    })
+  })
+
+  it('takes refs as text and as objects, and addresses, as ways in', () => {
+    const checked = checkOptions(suite, NOW, { join: [refText(ref), ref, 'tcp://example.org:4100'] })
+    expect(checked.ok && checked.value.waysIn.map(way => way.kind)).toEqual(['ref', 'ref', 'address'])
+  })
+
+  const refused: [string, unknown, string][] = [
+    ['no object', 7, 'invalid-option'],
+    ['null', null, 'invalid-option'],
+    ['a list', [], 'invalid-option'],
+    ['an unknown key', { lisen: [] }, 'invalid-option'],
+    ['a store that is no text', { store: 7 }, 'invalid-option'],
+    ['an empty store', { store: '' }, 'invalid-option'],
+    ['one place to listen instead of a list', { listen: '0.0.0.0:1' }, 'invalid-option'],
+    ['a place without a port', { listen: ['0.0.0.0'] }, 'invalid-option'],
+    ['too many places', { listen: Array(17).fill('127.0.0.1:0') }, 'invalid-option'],
+    ['a port above 65535', { listen: ['0.0.0.0:70000'] }, 'invalid-option'],
+    ['a damaged ref', { join: ['webmesh:AAAA'] }, 'invalid-ref'],
+    ['a forged ref', { join: [forged(refText(ref))] }, 'ref-forged'],
+    ['an expired ref', { join: [refText(expired)] }, 'ref-expired'],
+    ['a way in that is none', { join: ['example.org'] }, 'invalid-peer-id'],
+    ['an address without a port', { join: ['tcp://example.org'] }, 'invalid-address'],
+    ['a way in that is a number', { join: [4100] }, 'invalid-peer-id'],
+    ['an announced place without a scheme', { announce: ['example.org:4100'] }, 'invalid-address'],
+    ['a capacity of half a link', { capacity: 4.5 }, 'invalid-option'],
+    ['a capacity of none', { capacity: 0 }, 'invalid-option'],
+    ['relays by word', { relays: 'yes' }, 'invalid-option'],
+    ['a signal that is none', { signal: {} }, 'invalid-option'],
+  ]
+  it.each(refused)('refuses %s', (_, options, code) => {
+    expect(checkOptions(suite, NOW, options)).toMatchObject({ ok: false, fault: { code } })
+  })
+
+  it('names the unknown key and the known ones', () => {
+    const checked = checkOptions(suite, NOW, { lisen: [] })
+    expect(!checked.ok && checked.fault.detail).toMatch(/"lisen".*listen/)
+  })
+})
+
+describe('a place to listen', () => {
+  it.each([
+    ['0.0.0.0:4100', '0.0.0.0', 4100],
+    ['[::]:0', '::', 0],
+    ['[fe80::1%eth0]:5', 'fe80::1%eth0', 5],
+    ['localhost:80', 'localhost', 80],
+  ])('is read: %s', (text, host, port) => {
+    expect(parseListenPoint(text)).toEqual({ ok: true, value: { host, port } })
+  })
+
+  it.each(['', ':80', '80', '::1:80', 'tcp://a:1', 'a:b', 'a:1:2', 'a:-1'])('is refused: "%s"', text => {
+    expect(parseListenPoint(text).ok).toBe(false)
+  })
+})
+
+describe('announced addresses', () => {
+  const own = (): string[] => ['192.0.2.1', '2001:db8::1']
+  const hosts = (host: string, ownHosts = own): string[] => [
+    ...new Set(announcedAddresses([{ host, port: 9 }], ownHosts).map(address => address.host)),
+  ]
+
+  it("are the machine's own where all interfaces listen", () => {
+    expect(hosts('0.0.0.0')).toEqual(['192.0.2.1'])
+    expect(hosts('::')).toEqual(['192.0.2.1', '2001:db8::1'])
+  })
+
+  it('are none for a machine without any, and loopback only where that was asked for', () => {
+    expect(hosts('0.0.0.0', () => [])).toEqual([])
+    expect(hosts('127.0.0.1', () => [])).toEqual(['127.0.0.1'])
+  })
+
+  it('name both schemes that the port takes', () => {
+    expect(announcedAddresses([{ host: '127.0.0.1', port: 9 }], own).map(address => address.scheme)).toEqual([
+      'tcp',
+      'ws',
+    ])
+  })
+})
+
+function forged(text: string): string {
+  const at = 'webmesh:'.length + 60
+  return text.slice(0, at) + (text[at] === 'A' ? 'B' : 'A') + text.slice(at + 1)
+}

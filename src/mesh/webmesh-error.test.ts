@@ -1,0 +1,31 @@
+import { readFileSync } from 'node:fs'
+import { describe, expect, it } from 'vitest'
+import type { FaultCode } from '../core/base/fault.ts'
+import { WebmeshError } from './webmesh-error.ts'
+
+/** The codes as the source declares them: the type is gone at run time. */
+const CODES = readFileSync(new URL('../core/base/fault.ts', import.meta.url), 'utf8')
+  .split('\n')
+  .flatMap(line => /^ {2}\| '([a-z-]+)'/.exec(line)?.[1] ?? [])
+
+describe('WebmeshError', () => {
+  it('knows every code of the core', () => {
+    expect(CODES.length).toBeGreaterThan(30)
+    expect(new Set(CODES).size).toBe(CODES.length)
+  })
+
+  it.each(CODES)('says in one sentence what happened and what to do: %s', code => {
+    // reason: the codes were read from the declaration of this type.
+    const fault = { code: code as FaultCode, detail: 'DETAIL', got: 3, limit: 2 }
+    const { message } = new WebmeshError(fault)
+    expect(message).toMatch(/^[A-Z][^\n]*(: |, )[^\n]*\.$/)
+    expect(message).toContain('(DETAIL; got 3, limit 2)')
+    expect(new WebmeshError({ code: fault.code }).message).not.toContain('(')
+  })
+
+  it('carries code, detail and reset code, and is an Error', () => {
+    const error = new WebmeshError({ code: 'stream-reset', detail: 'why' }, 7)
+    expect(error).toBeInstanceOf(Error)
+    expect(error).toMatchObject({ name: 'WebmeshError', code: 'stream-reset', detail: 'why', reset: 7 })
+  })
+})
