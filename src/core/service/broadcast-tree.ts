@@ -1,0 +1,224 @@
+/**
+ * Plumtree (Leitão, Pereira, Rodrigues: Epidemic Broadcast Trees, 2007; spec 7.4): a message is pushed whole along the
+ * eager neighbours, which come to form a tree, and only announced to the lazy ones. A copy too many prunes the neighbour
+ * it came from; a message that was announced but does not come is fetched, and its bringer joins the tree. It knows
+ * neighbours by id only: who they are is the view's choice.
+ */
+import { ExpiringSet } from '../base/expiring-set.ts'
+import type { Fault } from '../base/fault.ts'
+import { earlier, type Instant } from '../base/instant.ts'
+import type { PeerId } from '../base/peer-id.ts'
+import {
+  CACHED_MESSAGE_MS,
+  GRAFT_MS,
+  IHAVE_DELAY_MS,
+  IHAVE_IDS_MAX,
+  IHAVE_QUEUE_MAX,
+  MISSING_ANNOUNCERS_MAX,
+  MISSING_MAX,
+  MISSING_MS,
+  ORIGIN_FLOORS_MAX,
+  SEEN_LAPSE_MS,
+  SEEN_MESSAGES_MAX,
+} from '../limits.ts'
+import type { Turn } from '../turn.ts'
+import { type Broadcast, type MessageId, messageIdOf, splitMessageId } from './broadcast.ts'
+import { MessageCache } from './message-cache.ts'
+import type { ServiceMessage } from './service-messages.ts'
+
+/** What the tree asks of the service it belongs to. */
+export interface TreeOwner {
+  /** False where the message cannot leave now. */
+  sendTo(turn: Turn, peer: PeerId, message: ServiceMessage): boolean
+  isAuthentic(broadcast: Broadcast): boolean
+  /** Called once for each message of others. */
+  onBroadcast(turn: Turn, broadcast: Broadcast): void
+}
+
+interface Neighbour {
+  eager: boolean
+  /** Announced to it with the next batch. */
+  ids: MessageId[]
+}
+
+interface Missing {
+  /** Who has it, in the order of asking. */
+  readonly announcers: PeerId[]
+  askAt: Instant
+}
+
+export class BroadcastTree {
+  private readonly owner: TreeOwner
+  private readonly neighbours = new Map<PeerId, Neighbour>()
+  private readonly cache = new MessageCache()
+  private readonly missing = new Map<MessageId, Missing>()
+  /** By origin: the highest number among the messages that are no longer remembered one by one. */
+  private readonly floors = new Map<string, number>()
+  private readonly seen: ExpiringSet<MessageId>
+  private flushAt: Instant | null = null
+  private missingAt: Instant | null = null
+  private trimAt: Instant | null = null
+
+  constructor(owner: TreeOwner) {
+    this.owner = owner
+    this.seen = new ExpiringSet({
+      sizeMax: SEEN_MESSAGES_MAX,
+      lapseMs: SEEN_LAPSE_MS,
+      onLapse: id => this.raiseFloor(id),
+    })
+  }
+
+  /** A new neighbour is eager; it is told of the messages since it became a member. */
+  add(turn: Turn, peer: PeerId, memberForMs: number): void {
+    if (this.neighbours.has(peer)) return
+    const ids = this.cache.since(turn.now, memberForMs, IHAVE_IDS_MAX)
+    this.neighbours.set(peer, { eager: true, ids })
+    if (ids.length > 0) this.flushAt ??= turn.now + IHAVE_DELAY_MS
+  }
+
+  remove(peer: PeerId): void {
+    this.neighbours.delete(peer)
+  }
+
+  /** Starts a message of this peer. Returns to how many neighbours it left whole. */
+  originate(turn: Turn, broadcast: Broadcast, toAll = false): number {
+    const id = messageIdOf(broadcast)
+    this.seen.add(id, turn.now)
+    // Members that start at the same time may prune a member out of the tree: it comes back by asking nobody.
+    const outside = ![...this.neighbours.values()].some(neighbour => neighbour.eager)
+    if (outside) for (const neighbour of this.neighbours.values()) neighbour.eager = true
+    return this.push(turn, id, broadcast, null, toAll)
+  }
+
+  onGossip(turn: Turn, from: PeerId, broadcast: Broadcast): Fault | null {
+    const id = messageIdOf(broadcast)
+    const neighbour = this.neighbours.get(from)
+    if (this.isSeen(id, turn.now)) {
+      if (neighbour === undefined) return null
+      neighbour.eager = false
+      this.owner.sendTo(turn, from, { kind: 'prune' })
+      return null
+    }
+    if (!this.owner.isAuthentic(broadcast)) return { code: 'malformed', detail: 'broadcast with a wrong signature' }
+    this.seen.add(id, turn.now)
+    this.missing.delete(id)
+    if (neighbour !== undefined) neighbour.eager = true
+    this.push(turn, id, broadcast, from, false)
+    this.owner.onBroadcast(turn, broadcast)
+    return null
+  }
+
+  onIhave(turn: Turn, from: PeerId, ids: readonly MessageId[]): void {
+    for (const id of ids) {
+      if (this.isSeen(id, turn.now)) continue
+      const known = this.missing.get(id)
+      if (known !== undefined) {
+        if (known.announcers.length < MISSING_ANNOUNCERS_MAX && !known.announcers.includes(from))
+          known.announcers.push(from)
+      } else if (this.missing.size < MISSING_MAX) {
+        const askAt = turn.now + MISSING_MS
+        this.missing.set(id, { announcers: [from], askAt })
+        this.missingAt = earlier(this.missingAt, askAt)
+      }
+    }
+  }
+
+  onGraft(turn: Turn, from: PeerId, id: MessageId): void {
+    const neighbour = this.neighbours.get(from)
+    if (neighbour !== undefined) neighbour.eager = true
+    const broadcast = this.cache.get(id)
+    if (broadcast !== null && !this.owner.sendTo(turn, from, { kind: 'gossip', broadcast }))
+      this.announceTo(turn, from, id)
+  }
+
+  onPrune(from: PeerId): void {
+    const neighbour = this.neighbours.get(from)
+    if (neighbour !== undefined) neighbour.eager = false
+  }
+
+  onWake(turn: Turn): void {
+    if (this.flushAt !== null && this.flushAt <= turn.now) this.flush(turn)
+    if (this.missingAt !== null && this.missingAt <= turn.now) this.fetchMissing(turn)
+    if (this.trimAt !== null && this.trimAt <= turn.now) {
+      this.cache.trim(turn.now)
+      this.seen.lapse(turn.now)
+      this.trimAt = this.seen.size > 0 ? turn.now + CACHED_MESSAGE_MS : null
+    }
+  }
+
+  nextWake(): Instant | null {
+    return earlier(earlier(this.flushAt, this.missingAt), this.trimAt)
+  }
+
+  private push(turn: Turn, id: MessageId, broadcast: Broadcast, from: PeerId | null, toAll: boolean): number {
+    this.cache.add(id, broadcast, turn.now)
+    this.trimAt ??= turn.now + CACHED_MESSAGE_MS
+    let sent = 0
+    for (const [peer, neighbour] of this.neighbours) {
+      if (peer === from) continue
+      if ((neighbour.eager || toAll) && this.owner.sendTo(turn, peer, { kind: 'gossip', broadcast })) sent += 1
+      else this.announceTo(turn, peer, id)
+    }
+    return sent
+  }
+
+  private announceTo(turn: Turn, peer: PeerId, id: MessageId): void {
+    const neighbour = this.neighbours.get(peer)
+    if (neighbour === undefined) return
+    if (neighbour.ids.length >= IHAVE_QUEUE_MAX) neighbour.ids.shift()
+    neighbour.ids.push(id)
+    this.flushAt ??= turn.now + IHAVE_DELAY_MS
+  }
+
+  private flush(turn: Turn): void {
+    this.flushAt = null
+    for (const [peer, neighbour] of this.neighbours) {
+      while (neighbour.ids.length > 0) {
+        const ids = neighbour.ids.slice(0, IHAVE_IDS_MAX)
+        if (!this.owner.sendTo(turn, peer, { kind: 'ihave', ids })) {
+          this.flushAt = turn.now + 5 * IHAVE_DELAY_MS
+          break
+        }
+        neighbour.ids.splice(0, ids.length)
+      }
+    }
+  }
+
+  private fetchMissing(turn: Turn): void {
+    this.missingAt = null
+    for (const [id, missing] of this.missing) {
+      if (missing.askAt <= turn.now && !this.askNext(turn, id, missing)) {
+        this.missing.delete(id)
+        continue
+      }
+      this.missingAt = earlier(this.missingAt, missing.askAt)
+    }
+  }
+
+  /** Grafts the next neighbour that announced the message; false where none is left. */
+  private askNext(turn: Turn, id: MessageId, missing: Missing): boolean {
+    for (let from = missing.announcers.shift(); from !== undefined; from = missing.announcers.shift()) {
+      const neighbour = this.neighbours.get(from)
+      if (neighbour === undefined || !this.owner.sendTo(turn, from, { kind: 'graft', id })) continue
+      neighbour.eager = true
+      missing.askAt = turn.now + GRAFT_MS
+      return true
+    }
+    return false
+  }
+
+  private isSeen(id: MessageId, now: Instant): boolean {
+    if (this.seen.has(id, now)) return true
+    const { origin, sequence } = splitMessageId(id)
+    return sequence <= (this.floors.get(origin) ?? -1)
+  }
+
+  private raiseFloor(id: MessageId): void {
+    const { origin, sequence } = splitMessageId(id)
+    const floor = Math.max(sequence, this.floors.get(origin) ?? -1)
+    this.floors.delete(origin)
+    this.floors.set(origin, floor)
+    if (this.floors.size > ORIGIN_FLOORS_MAX)
+      for (const oldest of this.floors.keys()) if (this.floors.delete(oldest)) break
+  }
+}

@@ -1,0 +1,145 @@
+/**
+ * Messages between members of a service (spec 7.5): `kind u8 | tag 8 | …`, where the tag names the service. Numbers are
+ * append-only.
+ *
+ *   1 view-join    member for u32 ms | ref sized
+ *   2 view-accept  member for u32 ms | refs sized …
+ *   3 view-refuse  reason u8 (0 not a member, 1 full) | refs sized …
+ *   4 view-leave   reason u8 (0 trimmed, 1 left the service, 2 not linked)
+ *   5 gossip       content u8 | origin 32 | sequence u48 | signature 64 | payload, to the end
+ *   6 ihave        message ids 14 …
+ *   7 graft        message id 14
+ *   8 prune
+ */
+import { ByteReader, ByteWriter } from '../base/bytes.ts'
+import { unreachable } from '../base/invariant.ts'
+import { bytesOfPeerId, PEER_ID_BYTES, peerIdOfBytes } from '../base/peer-id.ts'
+import { REF_BYTES_MAX } from '../crypto/peer-ref.ts'
+import { SIGNATURE_BYTES } from '../crypto/suite.ts'
+import { BROADCAST_BYTES_MAX, IHAVE_IDS_MAX, SERVICE_MESSAGE_BYTES_MAX, VIEW_REFS_MAX } from '../limits.ts'
+import {
+  type Broadcast,
+  bytesOfMessageId,
+  codeOfContent,
+  contentOfCode,
+  MESSAGE_ID_BYTES,
+  type MessageId,
+  messageIdOfBytes,
+} from './broadcast.ts'
+import { bytesOfTag, type ServiceTag, TAG_BYTES, tagOfBytes } from './service-tag.ts'
+
+export type ServiceMessage =
+  | { readonly kind: 'view-join'; readonly memberForMs: number; readonly ref: Uint8Array }
+  | { readonly kind: 'view-accept'; readonly memberForMs: number; readonly refs: readonly Uint8Array[] }
+  | { readonly kind: 'view-refuse'; readonly reason: RefuseReason; readonly refs: readonly Uint8Array[] }
+  | { readonly kind: 'view-leave'; readonly reason: LeaveReason }
+  | { readonly kind: 'gossip'; readonly broadcast: Broadcast }
+  | { readonly kind: 'ihave'; readonly ids: readonly MessageId[] }
+  | { readonly kind: 'graft'; readonly id: MessageId }
+  | { readonly kind: 'prune' }
+
+export type RefuseReason = 'not-a-member' | 'full'
+/** `not-linked`: the receiver takes the sender for a neighbour, which it is not. */
+export type LeaveReason = 'trimmed' | 'left' | 'not-linked'
+
+const LEAVE_REASONS: readonly LeaveReason[] = ['trimmed', 'left', 'not-linked']
+
+/** Seven weeks; older members say this. */
+const MEMBER_FOR_MS_MAX = 0xffffffff
+
+export function encodeServiceMessage(tag: ServiceTag, message: ServiceMessage): Uint8Array {
+  const writer = new ByteWriter(message.kind === 'gossip' ? 120 + message.broadcast.payload.length : 64)
+  const start = (kind: number): ByteWriter => writer.u8(kind).raw(bytesOfTag(tag))
+  switch (message.kind) {
+    case 'view-join':
+      return start(1).u32(Math.min(message.memberForMs, MEMBER_FOR_MS_MAX)).sized(message.ref).finish()
+    case 'view-accept':
+      start(2).u32(Math.min(message.memberForMs, MEMBER_FOR_MS_MAX))
+      return writeRefs(writer, message.refs).finish()
+    case 'view-refuse':
+      start(3).u8(message.reason === 'full' ? 1 : 0)
+      return writeRefs(writer, message.refs).finish()
+    case 'view-leave':
+      return start(4).u8(LEAVE_REASONS.indexOf(message.reason)).finish()
+    case 'gossip': {
+      const { content, origin, sequence, signature, payload } = message.broadcast
+      start(5).u8(codeOfContent(content)).raw(bytesOfPeerId(origin)).u48(sequence)
+      return writer.raw(signature).raw(payload).finish()
+    }
+    case 'ihave':
+      start(6)
+      for (const id of message.ids) writer.raw(bytesOfMessageId(id))
+      return writer.finish()
+    case 'graft':
+      return start(7).raw(bytesOfMessageId(message.id)).finish()
+    case 'prune':
+      return start(8).finish()
+    default:
+      return unreachable(message)
+  }
+}
+
+export function decodeServiceMessage(bytes: Uint8Array): { tag: ServiceTag; message: ServiceMessage } | null {
+  const reader = new ByteReader(bytes)
+  const kind = reader.u8()
+  const tagBytes = reader.raw(TAG_BYTES)
+  if (reader.failed) return null
+  const message = readBody(kind, reader)
+  return message !== null && reader.finished ? { tag: tagOfBytes(tagBytes), message } : null
+}
+
+function readBody(kind: number, reader: ByteReader): ServiceMessage | null {
+  switch (kind) {
+    case 1:
+      return { kind: 'view-join', memberForMs: reader.u32(), ref: reader.sized(REF_BYTES_MAX) }
+    case 2: {
+      const memberForMs = reader.u32()
+      const refs = readRefs(reader)
+      return refs === null ? null : { kind: 'view-accept', memberForMs, refs }
+    }
+    case 3: {
+      const reason = reader.u8()
+      const refs = readRefs(reader)
+      if (refs === null || reason > 1) return null
+      return { kind: 'view-refuse', reason: reason === 1 ? 'full' : 'not-a-member', refs }
+    }
+    case 4: {
+      const reason = LEAVE_REASONS[reader.u8()]
+      return reason === undefined ? null : { kind: 'view-leave', reason }
+    }
+    case 5: {
+      const content = contentOfCode(reader.u8())
+      const origin = reader.raw(PEER_ID_BYTES)
+      const sequence = reader.u48()
+      const signature = reader.raw(SIGNATURE_BYTES)
+      const payload = reader.rest()
+      if (reader.failed || content === null || payload.length > BROADCAST_BYTES_MAX) return null
+      return { kind: 'gossip', broadcast: { content, origin: peerIdOfBytes(origin), sequence, signature, payload } }
+    }
+    case 6: {
+      const ids: MessageId[] = []
+      while (reader.remaining >= MESSAGE_ID_BYTES) ids.push(messageIdOfBytes(reader.raw(MESSAGE_ID_BYTES)))
+      return ids.length > IHAVE_IDS_MAX ? null : { kind: 'ihave', ids }
+    }
+    case 7: {
+      const id = reader.raw(MESSAGE_ID_BYTES)
+      return reader.failed ? null : { kind: 'graft', id: messageIdOfBytes(id) }
+    }
+    case 8:
+      return { kind: 'prune' }
+    default:
+      return null
+  }
+}
+
+/** As many as fit one message. */
+function writeRefs(writer: ByteWriter, refs: readonly Uint8Array[]): ByteWriter {
+  for (const ref of refs) if (writer.length + ref.length + 2 <= SERVICE_MESSAGE_BYTES_MAX) writer.sized(ref)
+  return writer
+}
+
+function readRefs(reader: ByteReader): Uint8Array[] | null {
+  const refs: Uint8Array[] = []
+  while (!reader.failed && reader.remaining > 0) refs.push(reader.sized(REF_BYTES_MAX))
+  return reader.failed || refs.length > VIEW_REFS_MAX ? null : refs
+}
