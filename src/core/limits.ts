@@ -119,6 +119,9 @@ export const CANDIDATE_BACKOFF_MAX_MS = 600_000
 /** A near link that was refused is asked for again after this, doubling (rule 4). */
 export const REFUSED_BACKOFF_MS = 2_000
 export const REFUSED_BACKOFF_MAX_MS = 64_000
+/** Far and random links are asked for this often at most; each refusal doubles it (rule 3). */
+export const ROAM_MIN_MS = 1_000
+export const ROAM_MAX_MS = 120_000
 /** Gossip starts this long after a change of the near links and slows down by doubling (rule 6). */
 export const GOSSIP_MIN_MS = 1_000
 export const GOSSIP_MAX_MS = 40_000

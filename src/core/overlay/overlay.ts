@@ -29,6 +29,8 @@ import {
   REACH_TIMEOUT_MS,
   REFUSED_BACKOFF_MAX_MS,
   REFUSED_BACKOFF_MS,
+  ROAM_MAX_MS,
+  ROAM_MIN_MS,
   ROTATE_MS,
   SEARCH_MAX_MS,
   SEARCH_MIN_MS,
@@ -96,6 +98,9 @@ export class Overlay {
   private searchAt: Instant = 0
   private searchDelayMs = SEARCH_MIN_MS
   private farSearchAt: Instant = 0
+  /** When far and random links may be asked for again: refusals slow that down, for everybody may be full (rule 3). */
+  private roamAt: Instant = 0
+  private roamDelayMs = ROAM_MIN_MS
   private rotateAt: Instant
   private probeAt: Instant
   private neighboursAt: Instant | null = null
@@ -269,7 +274,7 @@ export class Overlay {
       if (!this.linkTo(turn, this.randomCandidate(turn, true), 'public')) break
     }
     for (const candidate of this.nearCandidates(turn)) if (room()) this.linkTo(turn, candidate, 'near')
-    if (this.links.size >= this.links.capacity - LINKS_RESERVED) return
+    if (this.roamAt > turn.now || this.links.size >= this.links.capacity - LINKS_RESERVED) return
     const quota = linkQuota(this.links.capacity)
     if (this.links.count('random') + this.countLinking('random') < quota.random && room()) {
       this.linkTo(turn, this.randomCandidate(turn, hidden), 'random')
@@ -361,6 +366,11 @@ export class Overlay {
     this.needs.send(turn, contact.peer, { kind: 'link-ask', purpose })
   }
 
+  private roamLater(turn: Turn): void {
+    this.roamDelayMs = Math.min(this.roamDelayMs * 2, this.isHungry() ? SEARCH_MIN_MS : ROAM_MAX_MS)
+    this.roamAt = turn.now + this.rng.around(this.roamDelayMs, 0.3)
+  }
+
   /** Gives up links beyond the capacity. */
   private shed(turn: Turn): void {
     while (this.links.size > this.links.capacity) {
@@ -436,8 +446,10 @@ export class Overlay {
     const ref = contact.ref ?? this.memory.get(contact.peer)?.ref ?? null
     if (accepted && asked !== undefined && ref !== null) {
       this.refused.delete(contact.peer)
+      this.roamDelayMs = ROAM_MIN_MS
       this.addLink(turn, contact, ref, asked.purpose)
     } else if (asked !== undefined) {
+      if (asked.purpose === 'far' || asked.purpose === 'random') this.roamLater(turn)
       const delayMs = Math.min(
         (this.refused.get(contact.peer)?.delayMs ?? REFUSED_BACKOFF_MS / 2) * 2,
         REFUSED_BACKOFF_MAX_MS,

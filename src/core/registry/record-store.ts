@@ -28,7 +28,10 @@ export type Verdict = 'new' | 'known' | 'older' | 'untimely' | 'outranked' | 'fu
 
 interface Held {
   readonly record: ServiceRecord
+  /** Among the publishers of its service: lower stays. */
   readonly rank: number
+  /** Of its key from this peer: nearer stays. */
+  readonly distance: number
 }
 
 /** All records of one kind about one service. */
@@ -48,6 +51,8 @@ export class RecordStore {
   private readonly perPublisher = new Map<PeerId, number>()
   private readonly servicesPerShard = new Map<Position, number>()
   private bytes = 0
+  /** Found when the store is full, until it goes. */
+  private farthest: Held | null = null
   /** Slots whose record came, changed or went since the last `takeChanged`. */
   private changed = new Set<Slot>()
 
@@ -94,7 +99,7 @@ export class RecordStore {
       return this.rankOf(record) < highestOf(group).rank ? 'new' : 'outranked'
     }
     if (this.roomFor(record)) return 'new'
-    return this.nearness(record) < this.nearness(this.farthest()) ? 'new' : 'full'
+    return ringDistance(this.position, record.key) < this.farthestHeld().distance ? 'new' : 'full'
   }
 
   /** Keeps a record that `judge` called new, in the place of its predecessor or of one that ranks behind it. */
@@ -102,8 +107,9 @@ export class RecordStore {
     this.remove(record.slot)
     const full = this.groups[record.kind].get(record.service)
     if (full !== undefined && full.held.size >= groupMax(record.kind)) this.remove(highestOf(full).record.slot)
-    while (!this.roomFor(record)) this.remove(this.farthest().slot)
-    const held = { record, rank: this.rankOf(record) }
+    while (!this.roomFor(record)) this.remove(this.farthestHeld().record.slot)
+    const held = { record, rank: this.rankOf(record), distance: ringDistance(this.position, record.key) }
+    if (this.farthest !== null && held.distance > this.farthest.distance) this.farthest = held
     const group = this.groups[record.kind].get(record.service) ?? { held: new Map() }
     if (group.held.size === 0) {
       this.groups[record.kind].set(record.service, group)
@@ -121,6 +127,7 @@ export class RecordStore {
     const held = this.slots.get(slot)
     if (held === undefined) return
     const { record } = held
+    if (this.farthest === held) this.farthest = null
     this.slots.delete(slot)
     this.changed.add(slot)
     this.bytes -= record.bytes.length
@@ -175,16 +182,13 @@ export class RecordStore {
     return this.slots.size < RECORDS_MAX && this.bytes + record.bytes.length <= RECORDS_BYTES_MAX
   }
 
-  private farthest(): ServiceRecord {
-    let farthest: ServiceRecord | null = null
-    for (const { record } of this.slots.values())
-      if (farthest === null || this.nearness(record) > this.nearness(farthest)) farthest = record
+  private farthestHeld(): Held {
+    let { farthest } = this
+    if (farthest === null)
+      for (const held of this.slots.values()) if (farthest === null || held.distance > farthest.distance) farthest = held
     invariant(farthest !== null, 'a full store holds records')
+    this.farthest = farthest
     return farthest
-  }
-
-  private nearness(record: ServiceRecord): number {
-    return ringDistance(this.position, record.key)
   }
 
   private rankOf(record: ServiceRecord): number {

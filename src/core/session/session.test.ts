@@ -2,9 +2,19 @@ import { describe, expect, it } from 'vitest'
 import { encodeUtf8, equalBytes } from '../base/bytes.ts'
 import type { Fault } from '../base/fault.ts'
 import { invariant } from '../base/invariant.ts'
+import { Rng } from '../base/rng.ts'
 import type { StreamId } from '../input.ts'
+import {
+  CONTROL_QUEUE_BYTES_MAX,
+  SESSION_WINDOW_BYTES,
+  STREAM_QUEUE_HIGH_BYTES,
+  STREAM_QUEUE_LOW_BYTES,
+  STREAM_WINDOW_BYTES,
+  STREAMS_OPEN_MAX,
+  UNACKNOWLEDGED_BYTES_MAX,
+} from '../limits.ts'
 import type { Turn } from '../turn.ts'
-import { pair, pattern } from './session.fixtures.ts'
+import { type End, Pair, pair, pattern } from './session.fixtures.ts'
 import type { Session } from './session.ts'
 
 function opened(result: StreamId | Fault): StreamId {
@@ -18,28 +28,35 @@ function openWith(turn: Turn, session: Session, bytes: Uint8Array): StreamId {
   return stream
 }
 
+function expectSilence(...ends: End[]): void {
+  for (const end of ends) {
+    expect(end.session.idle).toBe(true)
+    expect(end.session.nextWake()).toBeNull()
+    expect(end.fault).toBeNull()
+  }
+}
+
 describe('a session over a perfect path', () => {
   it('carries a stream both ways and forgets it when both directions ended', () => {
     const two = pair()
     two.step(two.a, (turn, session) => {
       const stream = openWith(turn, session, pattern(3_000_000))
       session.endStream(turn, stream)
+      session.writeStream(turn, stream, [pattern(5)])
     })
     two.run()
     expect(equalBytes(two.b.received(0), pattern(3_000_000))).toBe(true)
     expect(two.b.events[0]).toMatchObject({ kind: 'stream-inbound', stream: 0, subject: 'test' })
     expect(two.b.kinds().at(-1)).toBe('stream-ended')
+    expect(two.a.session.openStreams).toBe(1)
     two.step(two.b, (turn, session) => {
       session.writeStream(turn, 0, [pattern(100, 9)])
       session.endStream(turn, 0)
     })
     two.run()
     expect(two.a.received(0)).toEqual(pattern(100, 9))
-    for (const end of [two.a, two.b]) {
-      expect(end.session.openStreams).toBe(0)
-      expect(end.session.idle).toBe(true)
-      expect(end.session.nextWake()).toBeNull()
-    }
+    expect([two.a.session.openStreams, two.b.session.openStreams]).toEqual([0, 0])
+    expectSilence(two.a, two.b)
   })
 
   it('delivers messages in order and answers pings', () => {
@@ -53,7 +70,366 @@ describe('a session over a perfect path', () => {
       Array.from({ length: 50 }, (_, i) => `message ${i}`),
     )
     expect(two.a.pongs).toEqual([{ token: 77, roundTripMs: 20 }])
-    expect(two.a.session.idle && two.b.session.idle).toBe(true)
+    expectSilence(two.a, two.b)
     expect(two.a.session.roundTripMs).toBe(20)
+    expect(two.b.session.confirmed).toBe(true)
+  })
+
+  it('falls silent after each exchange within a few packets', () => {
+    const two = pair()
+    two.run()
+    const before = two.packetsCarried
+    two.step(two.a, (turn, session) => session.sendMessage(turn, 1, pattern(10)))
+    two.run()
+    // The message and its acknowledgement, which is not acknowledged.
+    expect(two.packetsCarried - before).toBe(2)
+    expectSilence(two.a, two.b)
+  })
+
+  it('answers within the same packet what is answered at once', () => {
+    const two = pair()
+    two.run()
+    const before = two.packetsCarried
+    two.step(two.a, (turn, session) => session.ping(turn, 1))
+    two.run()
+    // Ping, pong with acknowledgement, acknowledgement.
+    expect(two.packetsCarried - before).toBe(3)
+  })
+
+  it('sends a datagram at once or not at all', () => {
+    const two = pair({ delayMs: 10, roomBytes: 2_000 })
+    two.run()
+    two.step(two.a, (turn, session) => {
+      expect(session.sendDatagram(turn, pattern(1_201))).toBe(false)
+      expect(session.sendDatagram(turn, pattern(1_200))).toBe(true)
+      expect(session.sendDatagram(turn, pattern(1_200))).toBe(true)
+      expect(session.sendDatagram(turn, pattern(1_200))).toBe(false)
+    })
+    two.run()
+    expect(two.b.events).toMatchObject([
+      { kind: 'datagram', bytes: pattern(1_200) },
+      { kind: 'datagram', bytes: pattern(1_200) },
+    ])
+    expectSilence(two.a, two.b)
+    two.step(two.a, (turn, session) => {
+      session.usePath(turn, null)
+      expect(session.sendDatagram(turn, pattern(1))).toBe(false)
+    })
+  })
+
+  it('keeps no more messages than its bound', () => {
+    const two = new Pair()
+    let taken = 0
+    two.step(two.a, (turn, session) => {
+      while (session.sendMessage(turn, 1, pattern(1_000))) taken += 1
+    })
+    expect(taken * 1_000).toBeLessThan(CONTROL_QUEUE_BYTES_MAX + 2_000)
+    expect(taken * 1_000).toBeGreaterThan(CONTROL_QUEUE_BYTES_MAX * 0.8)
+  })
+})
+
+describe('streams', () => {
+  it('fail on the other side when one side resets them, and later writes are ignored', () => {
+    const two = pair()
+    two.step(two.a, (turn, session) => openWith(turn, session, pattern(500)))
+    two.run()
+    two.step(two.b, (turn, session) => session.resetStream(turn, 0, 4_000_000_000))
+    two.step(two.a, (turn, session) => session.writeStream(turn, 0, [pattern(10)]))
+    two.run()
+    expect(two.a.events).toEqual([
+      { kind: 'stream-failed', session: 1, stream: 0, fault: { code: 'stream-reset' }, reset: 4_000_000_000 },
+    ])
+    two.step(two.a, (turn, session) => {
+      session.writeStream(turn, 0, [pattern(10)])
+      session.endStream(turn, 0)
+      session.resetStream(turn, 0, 1)
+    })
+    two.run()
+    expect(two.a.events.length).toBe(1)
+    expect([two.a.session.openStreams, two.b.session.openStreams]).toEqual([0, 0])
+    expectSilence(two.a, two.b)
+  })
+
+  it('that were reset before they left are never heard of', () => {
+    const two = new Pair()
+    two.step(two.a, (turn, session) => {
+      session.resetStream(turn, openWith(turn, session, pattern(9)), 1)
+      session.endStream(turn, openWith(turn, session, pattern(7)))
+    })
+    const line = two.line({ delayMs: 1 })
+    two.step(two.b, (turn, session) => session.usePath(turn, line.twin))
+    two.step(two.a, (turn, session) => session.usePath(turn, line))
+    two.run()
+    expect(two.b.kinds()).toEqual(['stream-inbound', 'stream-data', 'stream-ended'])
+    expect(two.b.received(2)).toEqual(pattern(7))
+  })
+
+  it('share the path: a small one is not held up by a bulk one', () => {
+    const two = pair({ delayMs: 5, roomBytes: 100_000 })
+    two.step(two.a, (turn, session) => openWith(turn, session, pattern(2_000_000)))
+    two.run(two.now + 6)
+    two.step(two.a, (turn, session) => session.endStream(turn, openWith(turn, session, pattern(20_000))))
+    const before = two.b.received(0).length
+    for (let ms = 0; ms < 200 && two.b.received(2).length < 20_000; ms += 1) two.run(two.now + 1)
+    expect(two.b.received(0).length - before).toBeLessThan(300_000)
+    two.run()
+    expect(two.b.received(0).length).toBe(2_000_000)
+  })
+
+  it('get equal shares while all have data', () => {
+    const two = pair({ delayMs: 1, roomBytes: 200_000 })
+    two.step(two.a, (turn, session) => {
+      for (let i = 0; i < 4; i += 1) openWith(turn, session, pattern(1_000_000))
+    })
+    two.run(two.now + 8)
+    const shares = [0, 2, 4, 6].map(stream => two.b.received(stream).length)
+    expect(Math.min(...shares)).toBeGreaterThan(0)
+    expect(Math.max(...shares) - Math.min(...shares)).toBeLessThan(70_000)
+  })
+
+  it('ask their writer to wait above the high mark and to go on at the low one', () => {
+    const two = pair({ delayMs: 10, roomBytes: 50_000 })
+    two.step(two.a, (turn, session) => openWith(turn, session, pattern(STREAM_QUEUE_HIGH_BYTES - 100_000)))
+    two.run()
+    expect(two.a.events).toEqual([])
+    two.step(two.a, (turn, session) => session.writeStream(turn, 0, [pattern(STREAM_QUEUE_HIGH_BYTES + 200_000)]))
+    two.run()
+    expect(two.a.events.length).toBe(1)
+    expect(two.a.events[0]).toMatchObject({ kind: 'stream-drained', stream: 0 })
+    const [event] = two.a.events
+    if (event?.kind === 'stream-drained') expect(event.queuedBytes).toBeLessThanOrEqual(STREAM_QUEUE_LOW_BYTES)
+  })
+
+  it('are bounded in number on either side, and free places are used again', () => {
+    const two = pair()
+    two.step(two.a, (turn, session) => {
+      for (let i = 0; i < STREAMS_OPEN_MAX; i += 1) opened(session.openStream(turn, ''))
+      expect(session.openStream(turn, '')).toMatchObject({ code: 'overloaded' })
+    })
+    two.run()
+    two.step(two.a, (turn, session) => {
+      session.resetStream(turn, 0, 0)
+      opened(session.openStream(turn, ''))
+      expect(session.openStream(turn, '')).toMatchObject({ code: 'overloaded' })
+    })
+    two.step(two.b, (turn, session) => opened(session.openStream(turn, '')))
+    two.run()
+    expect(two.b.fault).toBeNull()
+    expect(two.b.session.openStreams).toBe(STREAMS_OPEN_MAX + 1)
+  })
+
+  it('refuse a subject that is too long', () => {
+    const two = pair()
+    two.step(two.a, (turn, session) => {
+      expect(session.openStream(turn, 'é'.repeat(65))).toMatchObject({ code: 'invalid-option', got: 130 })
+      opened(session.openStream(turn, 'é'.repeat(64)))
+    })
+    two.run()
+    expect(two.b.events[0]).toMatchObject({ subject: 'é'.repeat(64) })
+  })
+})
+
+describe('credit', () => {
+  it('stops a stream whose reader stopped, and not the others', () => {
+    const two = pair()
+    two.reads = false
+    two.step(two.a, (turn, session) => openWith(turn, session, pattern(STREAM_WINDOW_BYTES + 1_000_000)))
+    two.step(two.a, (turn, session) => openWith(turn, session, pattern(1_000)))
+    two.run()
+    expect(two.b.received(0).length).toBe(STREAM_WINDOW_BYTES)
+    expect(two.b.received(2).length).toBe(1_000)
+    expect(two.a.session.nextWake()).toBeNull()
+    two.step(two.b, (turn, session) => session.consumeStream(turn, 0, STREAM_WINDOW_BYTES / 2 - 1))
+    two.run()
+    expect(two.b.received(0).length).toBe(STREAM_WINDOW_BYTES)
+    two.step(two.b, (turn, session) => session.consumeStream(turn, 0, 1))
+    two.run()
+    expect(two.b.received(0).length).toBe(STREAM_WINDOW_BYTES + 1_000_000)
+  })
+
+  it('bounds what all streams of a session may hold unread, and comes back when they are reset', () => {
+    const two = pair()
+    two.reads = false
+    const streams: StreamId[] = []
+    two.step(two.a, (turn, session) => {
+      for (let i = 0; i < 6; i += 1) streams.push(openWith(turn, session, pattern(STREAM_WINDOW_BYTES)))
+    })
+    two.run()
+    const total = (): number => streams.reduce((sum, stream) => sum + two.b.received(stream).length, 0)
+    expect(total()).toBe(SESSION_WINDOW_BYTES)
+    // An opening and an end need no credit.
+    two.step(two.a, (turn, session) => session.endStream(turn, opened(session.openStream(turn, 'empty'))))
+    two.run()
+    expect(two.b.kinds().at(-1)).toBe('stream-ended')
+    two.step(two.b, (turn, session) => {
+      for (const stream of streams.slice(0, 3)) session.resetStream(turn, stream, 0)
+    })
+    two.run()
+    for (const stream of streams.slice(3)) expect(two.b.received(stream).length).toBe(STREAM_WINDOW_BYTES)
+    expect(two.b.fault).toBeNull()
+  })
+
+  it('is not lost with streams that end before they are read', () => {
+    const two = pair()
+    two.reads = false
+    for (let round = 0; round < 12; round += 1) {
+      two.step(two.a, (turn, session) => session.endStream(turn, openWith(turn, session, pattern(1_000_000))))
+      two.run()
+      const stream = round * 2
+      two.step(two.b, (turn, session) => session.endStream(turn, stream))
+      two.run()
+      expect(two.b.session.openStreams).toBe(1)
+      two.step(two.b, (turn, session) => session.consumeStream(turn, stream, 1_000_000))
+      expect(two.b.session.openStreams).toBe(0)
+    }
+    two.run()
+    expect(two.b.received(22).length).toBe(1_000_000)
+    expectSilence(two.a, two.b)
+  })
+})
+
+describe('a change of path', () => {
+  it('loses nothing that was under way, and the other side follows', () => {
+    const two = pair({ delayMs: 30, roomBytes: 400_000 })
+    two.step(two.a, (turn, session) => openWith(turn, session, pattern(1_500_000)))
+    two.run(two.now + 40)
+    two.step(two.b, (turn, session) => session.writeStream(turn, 0, [pattern(900_000, 3)]))
+    two.run(two.now + 15)
+    // reason: the first line is the path of both.
+    const first = two.a.session.path as ReturnType<Pair['line']>
+    first.cut()
+    two.step(two.a, (turn, session) => session.usePath(turn, null))
+    two.run(two.now + 100)
+    expect(two.a.session.nextWake()).toBeNull()
+    const second = two.line({ delayMs: 5 })
+    two.step(two.a, (turn, session) => session.usePath(turn, second))
+    two.run()
+    expect(two.b.session.path).toBe(second.twin)
+    expect(equalBytes(two.b.received(0), pattern(1_500_000))).toBe(true)
+    expect(equalBytes(two.a.received(0), pattern(900_000, 3))).toBe(true)
+    expect(two.a.session.roundTripMs).toBeLessThan(30)
+  })
+
+  it('is told even when there is nothing else to send', () => {
+    const two = pair()
+    two.run()
+    const second = two.line({ delayMs: 5 })
+    two.step(two.a, (turn, session) => session.usePath(turn, second))
+    two.run()
+    expect(two.b.session.path).toBe(second.twin)
+    expectSilence(two.a, two.b)
+  })
+
+  it('is told over a path that loses most packets', () => {
+    const two = pair({ delayMs: 10 }, new Rng(5))
+    two.run()
+    const second = two.line({ delayMs: 5, lossShare: 0.7, reliable: false })
+    two.step(two.a, (turn, session) => session.usePath(turn, second))
+    two.run()
+    expect(two.b.session.path).toBe(second.twin)
+    expectSilence(two.a, two.b)
+  })
+
+  it('is not made by the opening side because of where packets come from', () => {
+    const two = pair()
+    two.run()
+    const path = two.a.session.path
+    const second = two.line({ delayMs: 5 })
+    two.step(two.b, (turn, session) => session.usePath(turn, second.twin))
+    two.step(two.b, (turn, session) => session.sendMessage(turn, 1, pattern(3)))
+    two.run()
+    expect(two.a.messages.length).toBe(1)
+    expect(two.a.session.path).toBe(path)
+    expect(second.heardAt).toBe(two.now - 30)
+  })
+})
+
+describe('a path that drops', () => {
+  it('is repaired without waiting for a timeout where later packets arrive', () => {
+    const two = pair({ delayMs: 50, reliable: false, lossShare: 0.02 }, new Rng(11))
+    const start = two.now
+    two.step(two.a, (turn, session) => openWith(turn, session, pattern(8_000_000)))
+    two.run()
+    expect(two.b.received(0).length).toBe(8_000_000)
+    expect(two.now - start).toBeLessThan(3_000)
+  })
+
+  it('never carries more unacknowledged bytes than it allows', () => {
+    const two = pair({ delayMs: 50, reliable: false, flightBytesMax: 200_000, roomBytes: 10_000_000 })
+    two.step(two.a, (turn, session) => openWith(turn, session, pattern(1_000_000)))
+    // reason: the first line is the path of both.
+    const path = two.a.session.path as ReturnType<Pair['line']>
+    for (let ms = 0; ms < 2_000; ms += 10) {
+      two.run(two.now + 10)
+      expect(path.underWayBytes).toBeLessThan(200_000 + 66_000)
+    }
+    expect(two.b.received(0).length).toBe(1_000_000)
+  })
+
+  it('is tried ever more rarely when it is dead', () => {
+    const two = pair({ delayMs: 10, reliable: false })
+    two.run()
+    // reason: the first line is the path of both.
+    const path = two.a.session.path as ReturnType<Pair['line']>
+    const before = path.packetsSent
+    two.step(two.a, (turn, session) => {
+      path.twin.open = true
+      session.sendMessage(turn, 1, pattern(5))
+    })
+    two.b.session.abandon({ now: two.now, wallTime: 0, effects: [], emit: () => {} }, { code: 'wire-lost' })
+    two.run(two.now + 30_000)
+    expect(path.packetsSent - before).toBeLessThan(24)
+    expect(path.packetsSent - before).toBeGreaterThan(8)
+  })
+})
+
+describe('memory', () => {
+  it('of sealed packets is bounded while nothing is acknowledged', () => {
+    const two = pair({ delayMs: 1_000, roomBytes: 1_000_000_000, flightBytesMax: 1_000_000_000 })
+    two.reads = false
+    two.step(two.a, (turn, session) => {
+      for (let i = 0; i < 8; i += 1) openWith(turn, session, pattern(4_000_000))
+      for (let i = 0; i < 5_000; i += 1) session.ping(turn, i)
+    })
+    for (let i = 0; i < 2_000; i += 1) two.step(two.a, (turn, session) => session.sendMessage(turn, 1, pattern(5)))
+    // reason: the first line is the path of both.
+    const path = two.a.session.path as ReturnType<Pair['line']>
+    expect(path.underWayBytes).toBeLessThan(UNACKNOWLEDGED_BYTES_MAX + 70_000)
+    expect(path.packetsSent).toBeLessThan(1_100)
+  })
+})
+
+describe('the end', () => {
+  it('reaches the other side with its code, and fails the streams of both', () => {
+    const two = pair()
+    two.step(two.a, (turn, session) => openWith(turn, session, pattern(10)))
+    two.run()
+    two.step(two.a, (turn, session) => session.close(turn, 'session-replaced'))
+    two.run()
+    expect(two.b.closedBy).toBe('session-replaced')
+    for (const end of [two.a, two.b]) {
+      expect(end.events.at(-1)).toMatchObject({ kind: 'stream-failed', fault: { code: 'session-replaced' } })
+      expect(end.session.nextWake()).toBeNull()
+      expect(end.session.openStream).toBeTypeOf('function')
+    }
+    two.step(two.a, (turn, session) => {
+      expect(session.openStream(turn, '')).toEqual({ code: 'closed' })
+      expect(session.sendMessage(turn, 1, pattern(1))).toBe(false)
+      session.writeStream(turn, 0, [pattern(1)])
+      session.ping(turn, 1)
+      session.close(turn, 'closed')
+    })
+    two.run()
+  })
+
+  it('can come without a word', () => {
+    const two = pair()
+    two.step(two.a, (turn, session) => openWith(turn, session, pattern(10)))
+    two.run()
+    const before = two.packetsCarried
+    two.step(two.a, (turn, session) => session.abandon(turn, { code: 'session-lost', detail: 'no path' }))
+    two.run()
+    expect(two.packetsCarried).toBe(before)
+    expect(two.a.events).toMatchObject([{ kind: 'stream-failed', fault: { code: 'session-lost', detail: 'no path' } }])
   })
 })

@@ -530,6 +530,8 @@ export class Session {
     const { timeoutAt } = this.sent
     if (timeoutAt !== null && turn.now >= timeoutAt) {
       this.sent.onTimeout()
+      // A new number, or the other side may go on answering over a dead path: what is sent again has old ones.
+      this.acknowledgeNow = true
       this.markDirty()
     }
   }
