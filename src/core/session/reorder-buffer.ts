@@ -1,5 +1,5 @@
 /**
- * Opened packets that came before an earlier one (spec 4.2), and which sequence numbers they have. What is in here is kept until
+ * Opened packets that came before an earlier one (spec 4.2), and their sequence numbers. What is in here is kept until
  * its turn comes: the acknowledgement says so, and the sender forgets it then.
  */
 import { REORDER_BYTES_MAX, REORDER_PACKETS_MAX, REORDER_RANGES_MAX } from '../limits.ts'
@@ -8,9 +8,9 @@ import { REORDER_BYTES_MAX, REORDER_PACKETS_MAX, REORDER_RANGES_MAX } from '../l
 const OVERHEAD_BYTES = 256
 
 export class ReorderBuffer {
-  private readonly packets = new Map<sequence, Uint8Array>()
+  private readonly packets = new Map<number, Uint8Array>()
   private bytes = 0
-  /** Pairs of first and past-the-last sequence, ascending, never touching. */
+  /** Pairs of first and past-the-last sequence number, ascending, never touching. */
   readonly ranges: number[] = []
 
   get size(): number {
@@ -18,7 +18,7 @@ export class ReorderBuffer {
   }
 
   /** False where it is held already or a bound would break: the packet is then as good as lost. */
-  add(sequence: sequence, plaintext: Uint8Array): boolean {
+  add(sequence: number, plaintext: Uint8Array): boolean {
     const cost = plaintext.length + OVERHEAD_BYTES
     if (this.packets.has(sequence)) return false
     if (this.packets.size >= REORDER_PACKETS_MAX || this.bytes + cost > REORDER_BYTES_MAX) return false
@@ -28,8 +28,8 @@ export class ReorderBuffer {
     return true
   }
 
-  /** The packet of that sequence, which must be the least held, or undefined. */
-  take(sequence: sequence): Uint8Array | undefined {
+  /** The packet with that sequence number, which must be the least held, or undefined. */
+  take(sequence: number): Uint8Array | undefined {
     const plaintext = this.packets.get(sequence)
     if (plaintext === undefined) return undefined
     this.packets.delete(sequence)
@@ -39,7 +39,7 @@ export class ReorderBuffer {
     return plaintext
   }
 
-  private addToRanges(sequence: sequence): boolean {
+  private addToRanges(sequence: number): boolean {
     const { ranges } = this
     let at = ranges.length
     while (at > 0 && ranges[at - 2]! > sequence) at -= 2

@@ -136,7 +136,7 @@ describe('streams', () => {
     two.step(two.b, (turn, session) => session.resetStream(turn, 0, 4_000_000_000))
     two.step(two.a, (turn, session) => session.writeStream(turn, 0, [pattern(10)]))
     two.run()
-    expect(two.a.events).toEqual([
+    expect(two.a.events.slice(2)).toEqual([
       { kind: 'stream-failed', session: 1, stream: 0, fault: { code: 'stream-reset' }, reset: 4_000_000_000 },
     ])
     two.step(two.a, (turn, session) => {
@@ -145,7 +145,7 @@ describe('streams', () => {
       session.resetStream(turn, 0, 1)
     })
     two.run()
-    expect(two.a.events.length).toBe(1)
+    expect(two.a.events.length).toBe(3)
     expect([two.a.session.openStreams, two.b.session.openStreams]).toEqual([0, 0])
     expectSilence(two.a, two.b)
   })
@@ -187,17 +187,20 @@ describe('streams', () => {
     expect(Math.max(...shares) - Math.min(...shares)).toBeLessThan(70_000)
   })
 
-  it('ask their writer to wait above the high mark and to go on at the low one', () => {
+  it('tell their writer when a queue above the high mark falls to the low one, and when nothing is left', () => {
     const two = pair({ delayMs: 10, roomBytes: 50_000 })
+    const drained = (): number[] =>
+      two.a.events.map(event => (event.kind === 'stream-drained' ? event.queuedBytes : Number.NaN))
     two.step(two.a, (turn, session) => openWith(turn, session, pattern(STREAM_QUEUE_HIGH_BYTES - 100_000)))
+    expect(drained()).toEqual([])
     two.run()
-    expect(two.a.events).toEqual([])
+    expect(drained()).toEqual([0])
     two.step(two.a, (turn, session) => session.writeStream(turn, 0, [pattern(STREAM_QUEUE_HIGH_BYTES + 200_000)]))
     two.run()
-    expect(two.a.events.length).toBe(1)
-    expect(two.a.events[0]).toMatchObject({ kind: 'stream-drained', stream: 0 })
-    const [event] = two.a.events
-    if (event?.kind === 'stream-drained') expect(event.queuedBytes).toBeLessThanOrEqual(STREAM_QUEUE_LOW_BYTES)
+    expect(drained().length).toBe(3)
+    expect(drained()[1]).toBeGreaterThan(0)
+    expect(drained()[1]).toBeLessThanOrEqual(STREAM_QUEUE_LOW_BYTES)
+    expect(drained()[2]).toBe(0)
   })
 
   it('are bounded in number on either side, and free places are used again', () => {
@@ -340,7 +343,7 @@ describe('a change of path', () => {
     two.run()
     expect(two.a.messages.length).toBe(1)
     expect(two.a.session.path).toBe(path)
-    expect(second.heardAt).toBe(two.now - 30)
+    expect(second.heardAt).toBeGreaterThan(path?.heardAt ?? 0)
   })
 })
 
@@ -430,6 +433,9 @@ describe('the end', () => {
     two.step(two.a, (turn, session) => session.abandon(turn, { code: 'session-lost', detail: 'no path' }))
     two.run()
     expect(two.packetsCarried).toBe(before)
-    expect(two.a.events).toMatchObject([{ kind: 'stream-failed', fault: { code: 'session-lost', detail: 'no path' } }])
+    expect(two.a.events.at(-1)).toMatchObject({
+      kind: 'stream-failed',
+      fault: { code: 'session-lost', detail: 'no path' },
+    })
   })
 })
