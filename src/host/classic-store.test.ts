@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdir, mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
 import { afterAll, beforeAll, expect, it } from 'vitest'
@@ -10,11 +10,18 @@ import { openClassicStore } from './classic-store.node.ts'
 import type { Store } from './store.ts'
 import { storeContract } from './store-contract.ts'
 
+const HERE = fileURLToPath(new URL('.', import.meta.url))
+/** Among the installed packages, so that the process finds classic-level. */
+const WRITER = join(HERE, '../../node_modules/.cache', `webmesh-store-writer-${process.pid}.mjs`)
+
 let root = ''
 beforeAll(async () => {
   root = await mkdtemp(join(tmpdir(), 'webmesh-store-'))
 })
-afterAll(() => rm(root, { recursive: true, force: true }))
+afterAll(async () => {
+  await rm(root, { recursive: true, force: true })
+  await rm(WRITER, { force: true })
+})
 
 async function open(folder: string): Promise<Store> {
   const opened = await openClassicStore(folder)
@@ -37,20 +44,17 @@ async function startWriter(folder: string): Promise<ChildProcess> {
       if (fault !== null) throw new Error(JSON.stringify(fault))
       console.log(n)
     }`
-  const here = fileURLToPath(new URL('.', import.meta.url))
   const built = await build({
-    stdin: { contents: source, resolveDir: here, loader: 'ts' },
+    stdin: { contents: source, resolveDir: HERE, loader: 'ts' },
     bundle: true,
     platform: 'node',
     format: 'esm',
     write: false,
     external: ['classic-level'],
   })
-  // Beside the sources' packages, so that the process finds classic-level.
-  const file = join(here, '../../node_modules/.cache', `webmesh-store-writer-${process.pid}.mjs`)
-  await mkdir(join(file, '..'), { recursive: true })
-  await writeFile(file, built.outputFiles[0]!.contents)
-  return spawn(process.execPath, [file, folder], { stdio: ['ignore', 'pipe', 'inherit'] })
+  await mkdir(dirname(WRITER), { recursive: true })
+  await writeFile(WRITER, built.outputFiles[0]!.contents)
+  return spawn(process.execPath, [WRITER, folder], { stdio: ['ignore', 'pipe', 'inherit'] })
 }
 
 it('has all that was saved after its process was killed at any moment', async () => {
