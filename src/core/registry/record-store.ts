@@ -185,7 +185,8 @@ export class RecordStore {
   private farthestHeld(): Held {
     let { farthest } = this
     if (farthest === null)
-      for (const held of this.slots.values()) if (farthest === null || held.distance > farthest.distance) farthest = held
+      for (const held of this.slots.values())
+        if (farthest === null || held.distance > farthest.distance) farthest = held
     invariant(farthest !== null, 'a full store holds records')
     this.farthest = farthest
     return farthest
