@@ -64,6 +64,11 @@ export class UsageError extends Error {
   override readonly name = 'UsageError'
 }
 
+/** What a command set out to do turned out not to be so: it ends with 1 and this sentence. */
+export class CommandFailed extends Error {
+  override readonly name = 'CommandFailed'
+}
+
 /** Options that several commands take. */
 export const JSON_OPTION = { json: { type: 'boolean' } } as const
 export const STORE_OPTION = { store: { type: 'string' } } as const

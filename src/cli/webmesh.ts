@@ -4,7 +4,8 @@ import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { WebmeshError } from '../mesh/webmesh-error.ts'
 import { chat } from './chat.ts'
-import { type CliCommand, Flags, UsageError } from './command.ts'
+import { type CliCommand, CommandFailed, Flags, UsageError } from './command.ts'
+import { demo } from './demo.ts'
 import { id } from './id.ts'
 import { peers } from './peers.ts'
 import { ping } from './ping.ts'
@@ -12,7 +13,7 @@ import { Report } from './report.ts'
 import { services } from './services.ts'
 import { up } from './up.ts'
 
-const COMMANDS: readonly CliCommand[] = [up, id, ping, peers, services, chat]
+const COMMANDS: readonly CliCommand[] = [up, id, ping, peers, services, chat, demo]
 
 const DONE = 0
 const FAILED = 1
@@ -65,6 +66,10 @@ async function main(argv: readonly string[]): Promise<number> {
     if (error instanceof UsageError) {
       report.error('usage', `${error.message}; see webmesh ${command.name} --help`)
       return WRONG_USAGE
+    }
+    if (error instanceof CommandFailed) {
+      report.error('failed', error.message)
+      return FAILED
     }
     // A fault of this program shows its stack: that is what a report of it needs.
     if (!(error instanceof WebmeshError)) throw error
