@@ -23,6 +23,17 @@ export function staysInRegion(key: Position, position: Position, estimatedPeers:
   return ringDistance(key, position) <= regionReach(estimatedPeers) * REGION_DROP_FACTOR
 }
 
+/**
+ * Whether, of the peers known at some place, at most one is closer to the key. Such a peer holds the key's records even
+ * outside the region, where by chance or after many deaths the region is all but empty.
+ */
+export function isAmongClosest(key: Position, position: Position, others: Iterable<Position>): boolean {
+  const distance = ringDistance(key, position)
+  let closer = 0
+  for (const other of others) if (ringDistance(key, other) < distance) closer += 1
+  return closer < 2
+}
+
 /** A place within the inner half of the region: another holder than the closest, where that one is not to be relied on. */
 export function besideKey(rng: Rng, key: Position, estimatedPeers: number): Position {
   const reach = regionReach(estimatedPeers)

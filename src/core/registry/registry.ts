@@ -2,7 +2,7 @@ import type { Fault, Result } from '../base/fault.ts'
 import { earlier, type Instant } from '../base/instant.ts'
 import { unreachable } from '../base/invariant.ts'
 import type { PeerId } from '../base/peer-id.ts'
-import { type Position, ringDistance } from '../base/position.ts'
+import type { Position } from '../base/position.ts'
 import type { Rng } from '../base/rng.ts'
 import { type PeerRef, positionOfPeer } from '../crypto/peer-ref.ts'
 import type { CryptoSuite, Identity } from '../crypto/suite.ts'
@@ -15,7 +15,7 @@ import type { Turn } from '../turn.ts'
 import { Publisher } from './publisher.ts'
 import { keyOfShard, readDescription, readRecord, recordIsAuthentic, type ServiceRecord } from './record.ts'
 import { RecordStore, type Verdict } from './record-store.ts'
-import { inRegion, type Side, staysInRegion } from './region.ts'
+import { inRegion, isAmongClosest, type Side, staysInRegion } from './region.ts'
 import {
   batchesOf,
   type DigestEntry,
@@ -57,7 +57,8 @@ export class Registry {
   private readonly position: Position
   private readonly store: RecordStore
   private readonly shardKeys: readonly Position[]
-  private neighbours: ReadonlySet<PeerId> = new Set()
+  /** The neighbours, each with the size of network by whose region it was told of records. */
+  private toldFor = new Map<PeerId, number>()
   private sweepAt: Instant | null = null
   private saveAt: Instant | null = null
 
@@ -136,7 +137,7 @@ export class Registry {
         for (const recordBytes of message.records) {
           const record = readRecord(this.suite, recordBytes)
           if (!record.ok) return record.fault
-          if (!staysInRegion(record.value.key, this.position, this.port.estimatedPeers())) continue
+          if (!this.holds(record.value.key)) continue
           const verdict = this.accept(turn, record.value)
           if (verdict === 'forged') return { code: 'malformed', detail: 'record with a wrong signature' }
           if (verdict === 'new') fresh.push(record.value)
@@ -157,17 +158,20 @@ export class Registry {
     }
   }
 
-  /** The neighbours on the ring are others now: those that came are told what they should hold. */
+  /**
+   * The neighbours on the ring are others now: each is told of what it should hold and has not been told of. To those
+   * that stayed that is little: what the region has grown by, and what they are one of the two closest to now.
+   */
   onNearChanged(turn: Turn): void {
-    const { before, after } = this.port.near()
-    const refs = [...before, ...after]
-    const known = this.neighbours
-    this.neighbours = new Set(refs.map(ref => ref.peer))
-    const told = new Set<PeerId>()
-    for (const ref of refs) {
-      if (known.has(ref.peer) || told.has(ref.peer)) continue
-      told.add(ref.peer)
-      this.sendDigest(turn, ref)
+    const told = this.toldFor
+    this.toldFor = new Map()
+    const estimated = this.port.estimatedPeers()
+    for (const ref of this.neighboursNow().values()) {
+      const toldFor = told.get(ref.peer) ?? null
+      const records = this.thoseFor(ref, this.store.records())
+      const untold = toldFor === null ? records : records.filter(({ key }) => !inRegion(key, ref.position, toldFor))
+      this.sendDigest(turn, ref.peer, untold)
+      this.toldFor.set(ref.peer, Math.min(estimated, toldFor ?? estimated))
     }
   }
 
@@ -208,7 +212,7 @@ export class Registry {
     const { service, key: place } = record.value
     const answer = (outcome: PutAnswer['outcome']): Uint8Array =>
       encodePutAnswer({ outcome, members: this.store.members(service, turn.wallTime) })
-    if (place !== key && !staysInRegion(place, this.position, this.port.estimatedPeers())) return answer('misplaced')
+    if (place !== key && !this.holds(place)) return answer('misplaced')
     const verdict = this.accept(turn, record.value)
     switch (verdict) {
       case 'forged':
@@ -263,12 +267,11 @@ export class Registry {
     }
   }
 
-  private sendDigest(turn: Turn, neighbour: PeerRef): void {
-    const entries: DigestEntry[] = this.thoseFor(neighbour, this.store.records())
+  private sendDigest(turn: Turn, to: PeerId, entries: readonly DigestEntry[]): void {
     for (let i = 0; i < entries.length; i += DIGEST_ENTRIES_MAX) {
       const part = entries.slice(i, i + DIGEST_ENTRIES_MAX)
       const message = encodeRegistryMessage({ kind: 'digest', entries: part })
-      if (!this.port.send(turn, Channel.registry, neighbour.peer, message)) return
+      if (!this.port.send(turn, Channel.registry, to, message)) return
     }
   }
 
@@ -281,9 +284,27 @@ export class Registry {
 
   private thoseFor(neighbour: PeerRef, records: Iterable<ServiceRecord>): ServiceRecord[] {
     const estimated = this.port.estimatedPeers()
+    const positions = [this.position, ...Array.from(this.neighboursNow().values(), ref => ref.position)]
     const chosen: ServiceRecord[] = []
-    for (const record of records) if (inRegion(record.key, neighbour.position, estimated)) chosen.push(record)
+    for (const record of records)
+      if (
+        inRegion(record.key, neighbour.position, estimated) ||
+        isAmongClosest(record.key, neighbour.position, positions)
+      )
+        chosen.push(record)
     return chosen
+  }
+
+  /** Whether this peer is one to hold what belongs at the key. */
+  private holds(key: Position): boolean {
+    if (staysInRegion(key, this.position, this.port.estimatedPeers())) return true
+    const positions = Array.from(this.neighboursNow().values(), ref => ref.position)
+    return isAmongClosest(key, this.position, positions)
+  }
+
+  private neighboursNow(): Map<PeerId, PeerRef> {
+    const { before, after } = this.port.near()
+    return new Map([...before, ...after].map(ref => [ref.peer, ref]))
   }
 
   private sideOf(peer: PeerId): Side {
@@ -294,15 +315,8 @@ export class Registry {
 
   private sweep(turn: Turn): void {
     this.store.removeExpired(turn.wallTime)
-    const estimated = this.port.estimatedPeers()
-    const { before, after } = this.port.near()
-    const neighbours = [...before, ...after]
-    for (const record of this.store.records()) {
-      if (staysInRegion(record.key, this.position, estimated)) continue
-      // Its neighbours were told of it when they came; one that is closer to the key holds it.
-      const mine = ringDistance(this.position, record.key)
-      if (neighbours.some(ref => ringDistance(ref.position, record.key) < mine)) this.store.remove(record.slot)
-    }
+    // What belongs elsewhere: the neighbours that hold it were told of it when they came.
+    for (const record of this.store.records()) if (!this.holds(record.key)) this.store.remove(record.slot)
     this.sweepAt = this.store.size > 0 ? turn.now + RECORD_SWEEP_MS : null
     if (this.store.hasChanged) this.saveAt ??= turn.now + RECORD_SAVE_MS
   }
