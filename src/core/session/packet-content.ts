@@ -3,6 +3,7 @@
  * as they are, so that a 64 KiB write passes uncopied from its writer to the cipher. One exists for all sessions: a
  * packet is begun, filled and sealed without anything in between.
  */
+import { invariant } from '../base/invariant.ts'
 import { COPIED_PIECE_BYTES_MAX, PACKET_PLAINTEXT_BYTES_MAX } from '../limits.ts'
 
 class PacketContent {
@@ -43,6 +44,7 @@ class PacketContent {
 
   /** The parts, valid until the next packet is begun, which is from now on. */
   take(): Uint8Array[] {
+    invariant(this.length <= PACKET_PLAINTEXT_BYTES_MAX, 'a packet is over its bound')
     this.endCopied()
     const parts = this.parts
     this.parts = []

@@ -454,9 +454,9 @@ export class Session {
     if (this.streams.hasWork) this.markDirty()
   }
 
-  /** Answered by `owner.onPong`; timed from now. */
+  /** Answered by `owner.onPong`, timed from now; not sent where too much waits already. */
   ping(turn: Turn, token: number): void {
-    if (this.ended) return
+    if (this.ended || this.control.full) return
     this.pings ??= []
     if (this.pings.length >= PINGS_OPEN_MAX) this.pings.shift()
     this.pings.push({ token: token >>> 0, sentAt: turn.now })

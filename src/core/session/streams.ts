@@ -31,6 +31,9 @@ import {
 } from './session-frames.ts'
 import { Stream } from './stream.ts'
 
+/** Far from where numbers lose their last bit. */
+const STREAM_IDS_END = 2 ** 48
+
 export class Streams {
   private readonly session: SessionId
   private readonly peer: PeerId
@@ -199,7 +202,8 @@ export class Streams {
   // ---- what the other side did ----
 
   onOpen(turn: Turn, id: StreamId, subject: string): Fault | null {
-    if (id % 2 !== this.nextOther % 2 || id < this.nextOther) return { code: 'malformed', detail: 'stream id' }
+    if (id % 2 !== this.nextOther % 2 || id < this.nextOther || id >= STREAM_IDS_END)
+      return { code: 'malformed', detail: 'stream id' }
     this.nextOther = id + 2
     if (this.openOther >= STREAMS_OPEN_MAX)
       return { code: 'overloaded', detail: 'open streams', got: this.openOther + 1, limit: STREAMS_OPEN_MAX }
