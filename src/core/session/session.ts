@@ -167,12 +167,13 @@ export class Session {
     this.markDirty()
   }
 
-  /** The side that did not open the session goes where the newest packets come from. */
+  /** The side that did not open the session goes where the newest packets come from; so does the other without a path. */
   private follow(turn: Turn, number: number, path: Path): void {
     const newest = number > this.highestNumber
     if (newest) this.highestNumber = number
-    if (this.initiator || path === this.path || !path.open) return
-    if (newest || this.path === null || !this.path.open) this.usePath(turn, path)
+    if (path === this.path || !path.open) return
+    const pathless = this.path === null || !this.path.open
+    if (pathless || (newest && !this.initiator)) this.usePath(turn, path)
   }
 
   // ---- receiving ----
@@ -365,8 +366,9 @@ export class Session {
       let at = next
       for (let i = 0; i < count; i += 1) {
         const first = at + reader.varint()
+        const touches = first === at
         at = first + reader.varint()
-        if (reader.failed || at > this.nextSequence || at <= first) return malformed(FRAME_ACKNOWLEDGE)
+        if (reader.failed || touches || at > this.nextSequence || at <= first) return malformed(FRAME_ACKNOWLEDGE)
         read.push(first, at)
       }
       ranges = read
