@@ -333,6 +333,22 @@ describe('a change of path', () => {
     expectSilence(two.a, two.b)
   })
 
+  it('is made by the opening side when it has no path and a packet comes over one', () => {
+    const two = pair()
+    two.run()
+    two.step(two.a, (turn, session) => {
+      session.usePath(turn, null)
+      session.sendMessage(turn, 1, pattern(4))
+    })
+    const second = two.line({ delayMs: 5 })
+    two.step(two.b, (turn, session) => session.usePath(turn, second.twin))
+    two.step(two.b, (turn, session) => session.sendMessage(turn, 1, pattern(3)))
+    two.run()
+    expect(two.a.session.path).toBe(second)
+    expect([two.a.messages.length, two.b.messages.length]).toEqual([1, 1])
+    expectSilence(two.a, two.b)
+  })
+
   it('is not made by the opening side because of where packets come from', () => {
     const two = pair()
     two.run()
