@@ -156,6 +156,8 @@ export const DIAL_STAGGER_MS = 250
 export const CIRCUIT_STAGGER_MS = 400
 /** A peer that was not reached by then is unreachable. */
 export const REACH_TIMEOUT_MS = 10_000
+/** A user's attempt starts over after this pause, then twice as long: the mesh may be healing just now. */
+export const RETRY_PAUSE_MS = 500
 /** Peers being reached at once. */
 export const REACHING_MAX = 256
 /** Routed requests: hops, bytes, how many wait here for others and for this peer, how long, and how often asked again. */
@@ -294,6 +296,8 @@ export const ORIGIN_FLOORS_MAX = 1_024
 /** Payloads kept for those that missed them. */
 export const CACHED_MESSAGE_BYTES_MAX = 1_048_576
 export const CACHED_MESSAGE_MS = 30_000
+/** A new neighbour is told of messages this much older than its membership: its own word of that was under way. */
+export const REPLAY_MARGIN_MS = 1_000
 /** Announced ids wait this long to travel together. */
 export const IHAVE_DELAY_MS = 100
 /** Ids in one `ihave`. */

@@ -18,6 +18,7 @@ import {
   MISSING_MAX,
   MISSING_MS,
   ORIGIN_FLOORS_MAX,
+  REPLAY_MARGIN_MS,
   SEEN_LAPSE_MS,
   SEEN_MESSAGES_MAX,
 } from '../limits.ts'
@@ -71,7 +72,7 @@ export class BroadcastTree {
   /** A new neighbour is eager; it is told of the messages since it became a member. */
   add(turn: Turn, peer: PeerId, memberForMs: number): void {
     if (this.neighbours.has(peer)) return
-    const ids = this.cache.since(turn.now, memberForMs, IHAVE_IDS_MAX)
+    const ids = this.cache.since(turn.now, memberForMs + REPLAY_MARGIN_MS, IHAVE_IDS_MAX)
     this.neighbours.set(peer, { eager: true, ids })
     if (ids.length > 0) this.flushAt ??= turn.now + IHAVE_DELAY_MS
   }
