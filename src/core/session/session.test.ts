@@ -6,6 +6,7 @@ import { Rng } from '../base/rng.ts'
 import type { StreamId } from '../input.ts'
 import {
   CONTROL_QUEUE_BYTES_MAX,
+  CREDIT_STEPS,
   SESSION_WINDOW_BYTES,
   STREAM_QUEUE_HIGH_BYTES,
   STREAM_QUEUE_LOW_BYTES,
@@ -242,7 +243,7 @@ describe('credit', () => {
     expect(two.b.received(0).length).toBe(STREAM_WINDOW_BYTES)
     expect(two.b.received(2).length).toBe(1_000)
     expect(two.a.session.nextWake()).toBeNull()
-    two.step(two.b, (turn, session) => session.consumeStream(turn, 0, STREAM_WINDOW_BYTES / 2 - 1))
+    two.step(two.b, (turn, session) => session.consumeStream(turn, 0, STREAM_WINDOW_BYTES / CREDIT_STEPS - 1))
     two.run()
     expect(two.b.received(0).length).toBe(STREAM_WINDOW_BYTES)
     two.step(two.b, (turn, session) => session.consumeStream(turn, 0, 1))
@@ -255,7 +256,7 @@ describe('credit', () => {
     two.reads = false
     const streams: StreamId[] = []
     two.step(two.a, (turn, session) => {
-      for (let i = 0; i < 6; i += 1) streams.push(openWith(turn, session, pattern(STREAM_WINDOW_BYTES)))
+      for (let i = 0; i < 6; i += 1) streams.push(openWith(turn, session, pattern(SESSION_WINDOW_BYTES / 4)))
     })
     two.run()
     const total = (): number => streams.reduce((sum, stream) => sum + two.b.received(stream).length, 0)
@@ -268,7 +269,7 @@ describe('credit', () => {
       for (const stream of streams.slice(0, 3)) session.resetStream(turn, stream, 0)
     })
     two.run()
-    for (const stream of streams.slice(3)) expect(two.b.received(stream).length).toBe(STREAM_WINDOW_BYTES)
+    for (const stream of streams.slice(3)) expect(two.b.received(stream).length).toBe(SESSION_WINDOW_BYTES / 4)
     expect(two.b.fault).toBeNull()
   })
 

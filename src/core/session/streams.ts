@@ -8,6 +8,7 @@ import type { PeerId } from '../base/peer-id.ts'
 import type { SessionId, StreamId } from '../input.ts'
 import {
   ANSWER_QUEUE_BYTES_MAX,
+  CREDIT_STEPS,
   SESSION_WINDOW_BYTES,
   STREAM_QUANTUM_BYTES,
   STREAM_QUEUE_HIGH_BYTES,
@@ -301,7 +302,8 @@ export class Streams {
 
   private offerCredit(stream: Stream): void {
     if (stream.creditDue || stream.receiveEnded) return
-    if (stream.consumedBytes + STREAM_WINDOW_BYTES - stream.receivedBytesMax < STREAM_WINDOW_BYTES / 2) return
+    if (stream.consumedBytes + STREAM_WINDOW_BYTES - stream.receivedBytesMax < STREAM_WINDOW_BYTES / CREDIT_STEPS)
+      return
     stream.creditDue = true
     this.creditsDue ??= []
     this.creditsDue.push(stream)
@@ -309,7 +311,7 @@ export class Streams {
 
   private consumeOfSession(bytes: number): void {
     this.consumedBytes += bytes
-    if (this.consumedBytes + SESSION_WINDOW_BYTES - this.receivedBytesMax >= SESSION_WINDOW_BYTES / 2)
+    if (this.consumedBytes + SESSION_WINDOW_BYTES - this.receivedBytesMax >= SESSION_WINDOW_BYTES / CREDIT_STEPS)
       this.sessionCreditDue = true
   }
 
