@@ -7,6 +7,8 @@ import { pause } from './waiting.ts'
 
 const WAIT_SECONDS = 10
 const STAY_SECONDS = 1
+/** Most members are linked this long after they are found. */
+const SETTLE_MS = 300
 /** A member that was found is linked within this. */
 const LINK_MS = 3_000
 
@@ -58,7 +60,11 @@ its members, and prints their lines with the peer that sent them. Works in a pip
       let first = true
       for await (const line of linesOf(stdin, signal)) {
         // A person sees that nobody is there, and types again; a pipe cannot.
-        if (first && !stdin.isTTY) await someMember(service, waitMs, signal)
+        if (first && !stdin.isTTY) {
+          await someMember(service, waitMs, signal)
+          // Lines that go before the first link catch up with later ones, but out of their order.
+          await pause(SETTLE_MS, signal)
+        }
         first = false
         const { neighbours } = await service.broadcast(new TextEncoder().encode(line), { signal })
         reached = neighbours > 0

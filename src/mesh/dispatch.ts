@@ -46,6 +46,7 @@ interface Request {
 
 export class Dispatch implements StreamHost {
   readonly staging = new Staging()
+  delivering = false
   private readonly options: DispatchOptions
   private readonly requests = new Map<RequestId, Request>()
   private readonly sessions = new Map<SessionId, OpenSession>()
@@ -174,6 +175,15 @@ export class Dispatch implements StreamHost {
   // ---- from the core ----
 
   onEvent(event: PeerEvent): void {
+    this.delivering = true
+    try {
+      this.deliver(event)
+    } finally {
+      this.delivering = false
+    }
+  }
+
+  private deliver(event: PeerEvent): void {
     switch (event.kind) {
       case 'failed':
         this.onFailed(event.request, event.fault)

@@ -6,6 +6,7 @@ import { Staging } from './staging.ts'
 
 class RecordingHost implements StreamHost {
   readonly staging = new Staging()
+  delivering = false
   readonly commands: Command[] = []
   readonly done: OpenStream[] = []
   private later: OpenStream[] = []
@@ -105,6 +106,18 @@ describe('writing', () => {
     expect(await isPending(written)).toBe(true)
     stream.onDrained(0)
     await written
+  })
+
+  it('copies a large write of a listener: events before it may still be told', async () => {
+    const large = new Uint8Array(LARGE_WRITE_BYTES).fill(1)
+    void stream.write(bytesOf(2))
+    host.delivering = true
+    const written = stream.write(large)
+    large.fill(9)
+    host.delivering = false
+    stream.onDrained(0)
+    await written
+    expect(host.turn()).toMatchObject([{ chunks: [bytesOf(2), new Uint8Array(LARGE_WRITE_BYTES).fill(1)] }])
   })
 
   it('makes a fast writer wait, and lets it go on when the queue has drained', async () => {

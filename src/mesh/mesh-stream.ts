@@ -55,6 +55,8 @@ const WRITABLE_HIGH_BYTES = 65_536
 /** What a stream needs of what it belongs to. */
 export interface StreamHost {
   readonly staging: Staging
+  /** An event is being delivered: a listener of the user's is on the stack. */
+  readonly delivering: boolean
   command(command: Command): void
   /** Calls `stream.flush()` at the end of this turn. */
   flushLater(stream: OpenStream): void
@@ -118,7 +120,7 @@ export class OpenStream implements MeshStream {
     if (this.failure !== null || this.writing !== 'open') return rejected(this.cannotWrite())
     if (!(bytes instanceof Uint8Array))
       return rejected(new WebmeshError({ code: 'invalid-option', detail: 'write() takes a Uint8Array' }))
-    if (bytes.length >= LARGE_WRITE_BYTES) this.lend(bytes)
+    if (bytes.length >= LARGE_WRITE_BYTES) this.writeLarge(bytes)
     else if (bytes.length > 0) this.stage(bytes)
     if (!this.lent && this.stagedBytes + this.queuedBytes <= WRITE_HIGH_BYTES) return DONE
     this.drain ??= deferred()
@@ -164,8 +166,16 @@ export class OpenStream implements MeshStream {
     this.flushLater()
   }
 
-  private lend(bytes: Uint8Array): void {
+  private writeLarge(bytes: Uint8Array): void {
     this.closeRun()
+    if (this.host.delivering) {
+      // A `stream-drained` that is about to be delivered would be taken for this write's: it goes as a copy.
+      this.chunks ??= []
+      this.chunks.push(bytes.slice())
+      this.stagedBytes += bytes.length
+      this.flushLater()
+      return
+    }
     const chunks = this.chunks ?? []
     this.chunks = null
     chunks.push(bytes)
