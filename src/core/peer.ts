@@ -88,7 +88,7 @@ class MeshPeer implements Peer {
         capacity: options.capacity,
         self: () => this.ref,
         send: (turn, to, message) => this.connector.send(turn, to, message),
-        reach: (turn, target, onReached) => this.reach(turn, target, onReached),
+        reach: (turn, target, onReached) => this.reach(turn, target, false, onReached),
         contact: peer => this.connector.contact(peer),
         need: (turn, contact) => this.connector.need(turn, contact, Need.link),
         release: contact => this.connector.release(contact, Need.link),
@@ -117,7 +117,7 @@ class MeshPeer implements Peer {
       estimatedPeers: () => this.overlay.estimatedPeers(),
       send: (turn, channel, to, message) => this.connector.sendMessage(turn, to, channel, message),
       keep: (turn, ref, onOpen) =>
-        this.connector.reach(turn, ref.peer, ref, (later, outcome) => {
+        this.connector.reach(turn, ref.peer, ref, true, (later, outcome) => {
           if (outcome.ok) this.connector.need(later, outcome.value, Need.service)
           onOpen(later, outcome.ok ? { ok: true, value: outcome.value.peer } : outcome)
         }),
@@ -357,7 +357,7 @@ class MeshPeer implements Peer {
   }
 
   private connect(turn: Turn, request: RequestId, target: Target): void {
-    this.reach(turn, target, (later, outcome) => {
+    this.reach(turn, target, true, (later, outcome) => {
       if (!outcome.ok) {
         later.emit({ kind: 'failed', request, fault: outcome.fault })
         return
@@ -369,13 +369,18 @@ class MeshPeer implements Peer {
     })
   }
 
-  private reach(turn: Turn, target: Target, onReached: (turn: Turn, outcome: Result<Contact>) => void): void {
+  private reach(
+    turn: Turn,
+    target: Target,
+    patient: boolean,
+    onReached: (turn: Turn, outcome: Result<Contact>) => void,
+  ): void {
     switch (target.kind) {
       case 'peer':
-        this.connector.reach(turn, target.peer, null, onReached)
+        this.connector.reach(turn, target.peer, null, patient, onReached)
         return
       case 'ref':
-        this.connector.reach(turn, target.ref.peer, target.ref, onReached)
+        this.connector.reach(turn, target.ref.peer, target.ref, patient, onReached)
         return
       case 'address':
         this.connector.reachAddress(turn, target.address, onReached)

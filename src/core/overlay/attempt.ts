@@ -4,7 +4,7 @@ import type { Fault, Result } from '../base/fault.ts'
 import type { Instant } from '../base/instant.ts'
 import type { PeerId } from '../base/peer-id.ts'
 import type { PeerRef, Rendezvous } from '../crypto/peer-ref.ts'
-import { CIRCUIT_STAGGER_MS, DIAL_STAGGER_MS, REACH_TIMEOUT_MS } from '../limits.ts'
+import { CIRCUIT_STAGGER_MS, DIAL_STAGGER_MS, REACH_TIMEOUT_MS, RETRY_PAUSE_MS } from '../limits.ts'
 import type { Session } from '../session/session.ts'
 import type { Opening } from '../session/switchboard.ts'
 import type { Wire } from '../session/wire.ts'
@@ -36,6 +36,11 @@ export class Attempt {
   readonly hopsTried: PeerId[] = []
   /** No first hop is left to try. */
   circuitsSpent = false
+  /** Someone waits who would rather wait than hear that it failed: all is tried again, after a pause. */
+  patient = false
+  private pauseMs = RETRY_PAUSE_MS
+  private retryAt: Instant | null = null
+  private readonly known: readonly Address[]
   /** Set while a rendezvous is being reached, which then is the first hop. */
   awaitsRendezvous = false
   lastFault: Fault = { code: 'peer-unreachable' }
@@ -52,6 +57,7 @@ export class Attempt {
     this.peer = peer
     this.ref = ref
     this.session = session
+    this.known = addresses
     this.addresses = [...addresses]
     this.rendezvous = [...(ref?.rendezvous ?? [])]
     this.giveUpAt = now + REACH_TIMEOUT_MS
@@ -72,6 +78,27 @@ export class Attempt {
     return now >= this.circuitFrom || (this.dials.size === 0 && this.addresses.length === 0)
   }
 
+  /** What was tried in vain is tried again after a pause, if there is time for it. */
+  mayRetry(now: Instant): boolean {
+    if (!this.patient) return false
+    if (this.retryAt === null) {
+      if (now + this.pauseMs >= this.giveUpAt) return false
+      this.retryAt = now + this.pauseMs
+      this.pauseMs *= 2
+    }
+    return true
+  }
+
+  /** Starts over when the pause is over. */
+  startOver(now: Instant): void {
+    if (this.retryAt === null || this.retryAt > now) return
+    this.retryAt = null
+    this.addresses.push(...this.known)
+    this.rendezvous.splice(0, this.rendezvous.length, ...(this.ref?.rendezvous ?? []))
+    this.hopsTried.length = 0
+    this.circuitsSpent = false
+  }
+
   /** Nothing is under way and nothing is left. */
   get spent(): boolean {
     return this.dials.size === 0 && this.addresses.length === 0 && this.circuit === null && !this.awaitsRendezvous
@@ -81,6 +108,7 @@ export class Attempt {
     let wake = this.giveUpAt
     for (const dial of this.dials.values()) if (dial.giveUpAt < wake) wake = dial.giveUpAt
     if (this.addresses.length > 0 && this.nextDialAt < wake) wake = this.nextDialAt
+    if (this.retryAt !== null && this.retryAt < wake) wake = this.retryAt
     const circleLater = this.peer !== null && !this.circuitsSpent && this.circuit === null && !this.awaitsRendezvous
     if (circleLater && this.circuitFrom < wake) wake = this.circuitFrom
     return wake

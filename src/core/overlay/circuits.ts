@@ -382,6 +382,10 @@ export class CircuitEnd implements Carrier, LabelTarget {
     carrier.forward(turn, this.remoteLabel, bytes, start - 4, end, spare - 4)
   }
 
+  dependsOn(peer: PeerId): boolean {
+    return this.neighbour === peer || (this.port.carrierTo(this.neighbour)?.dependsOn(peer) ?? false)
+  }
+
   bottom(): Wire | null {
     return this.open ? (this.port.carrierTo(this.neighbour)?.bottom() ?? null) : null
   }

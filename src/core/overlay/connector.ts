@@ -6,7 +6,7 @@ import { type Address, type AddressScheme, addressText } from '../base/address.t
 import { type Fault, type FaultCode, fail, ok } from '../base/fault.ts'
 import { earlier, type Instant } from '../base/instant.ts'
 import type { PeerId } from '../base/peer-id.ts'
-import type { PeerRef } from '../crypto/peer-ref.ts'
+import type { PeerRef, Rendezvous } from '../crypto/peer-ref.ts'
 import type { CryptoSuite, Identity } from '../crypto/suite.ts'
 import type { RequestId, SessionId } from '../input.ts'
 import {
@@ -95,8 +95,11 @@ export class Connector implements SwitchboardOwner, CircuitsPort {
     return this.attempts.has(peer)
   }
 
-  /** Opens a session to a peer, or finds the one there is. The outcome may come before this returns. */
-  reach(turn: Turn, peer: PeerId, ref: PeerRef | null, onReached: OnReached): void {
+  /**
+   * Opens a session to a peer, or finds the one there is. The outcome may come before this returns. A patient one tries
+   * again while there is time: what cannot be reached now may be healing.
+   */
+  reach(turn: Turn, peer: PeerId, ref: PeerRef | null, patient: boolean, onReached: OnReached): void {
     if (peer === this.self) {
       onReached(turn, fail({ code: 'self-connect' }))
       return
@@ -106,13 +109,37 @@ export class Connector implements SwitchboardOwner, CircuitsPort {
       onReached(turn, ok(contact))
       return
     }
+    const under = this.attempts.get(peer)
+    if (under !== undefined) {
+      under.patient ||= patient
+      under.waiters.push(onReached)
+      return
+    }
     const known = ref ?? this.port.refOf(peer)
-    this.attempt(turn, peer, peer, known, contact?.session ?? null, known?.addresses ?? [], onReached)
+    const attempt = new Attempt(
+      peer,
+      peer,
+      known,
+      contact?.session ?? null,
+      this.usable(known?.addresses ?? []),
+      turn.now,
+    )
+    attempt.patient = patient
+    this.begin(turn, attempt, onReached)
   }
 
   /** Opens a session to whoever answers at an address. */
   reachAddress(turn: Turn, address: Address, onReached: OnReached): void {
-    this.attempt(turn, addressText(address), null, null, null, [address], onReached)
+    const key = addressText(address)
+    const under = this.attempts.get(key)
+    if (under !== undefined) {
+      under.waiters.push(onReached)
+      return
+    }
+    const usable = this.usable([address])
+    const attempt = new Attempt(key, null, null, null, usable, turn.now)
+    if (usable.length === 0) attempt.lastFault = { code: 'not-supported', detail: key }
+    this.begin(turn, attempt, onReached)
   }
 
   need(turn: Turn, contact: Contact, need: (typeof Need)[keyof typeof Need]): void {
@@ -172,10 +199,7 @@ export class Connector implements SwitchboardOwner, CircuitsPort {
 
   onCircuitRoom(turn: Turn, circuit: CircuitEnd): void {
     const attempt = this.attemptOf.get(circuit)
-    if (attempt?.session != null) {
-      this.settle(turn, attempt, circuit)
-      this.adopt(turn, attempt.session, circuit)
-    }
+    if (attempt?.session != null) this.adopt(turn, attempt, attempt.session, circuit)
     const contact = circuit.peer === null ? undefined : this.contacts.get(circuit.peer)
     if (contact?.session.path === circuit) this.board.markDirty(contact.session)
   }
@@ -222,13 +246,19 @@ export class Connector implements SwitchboardOwner, CircuitsPort {
     this.endSession(turn, session, fault)
   }
 
+  onPathFollowed(turn: Turn, session: Session, carrier: Carrier, revived: boolean): void {
+    turn.emit({ kind: 'path', session: session.id, path: carrier.view() })
+    const contact = this.contacts.get(session.peer)
+    if (contact?.session !== session) return
+    contact.pathlessSince = null
+    // What rides on a session that moves onto a circuit could come to carry itself (spec 5.6).
+    if (!revived && !(carrier instanceof Wire)) this.circuits.onNeighbourLost(turn, session.peer)
+  }
+
   onWireOpen(turn: Turn, wire: Wire): void {
     const attempt = this.attemptOf.get(wire)
     if (attempt?.session == null) return
-    // A session that was without a path goes on over this wire.
-    this.settle(turn, attempt, wire)
-    wire.peer = attempt.session.peer
-    this.adopt(turn, attempt.session, wire)
+    this.adopt(turn, attempt, attempt.session, wire)
   }
 
   onWireRoom(turn: Turn, wire: Wire): void {
@@ -321,35 +351,24 @@ export class Connector implements SwitchboardOwner, CircuitsPort {
 
   // ---- attempts ----
 
-  private attempt(
-    turn: Turn,
-    key: string,
-    peer: PeerId | null,
-    ref: PeerRef | null,
-    session: Session | null,
-    addresses: readonly Address[],
-    onReached: OnReached,
-  ): void {
-    let attempt = this.attempts.get(key)
-    if (attempt === undefined) {
-      if (this.attempts.size >= REACHING_MAX) {
-        onReached(turn, fail({ code: 'overloaded', detail: 'too many peers are being reached', limit: REACHING_MAX }))
-        return
-      }
-      const usable = addresses.filter(address => this.dialable.includes(address.scheme))
-      attempt = new Attempt(key, peer, ref, session, usable, turn.now)
-      if (peer === null && usable.length === 0) attempt.lastFault = { code: 'not-supported', detail: key }
-      this.attempts.set(key, attempt)
-      attempt.waiters.push(onReached)
-      this.advance(turn, attempt)
+  private begin(turn: Turn, attempt: Attempt, onReached: OnReached): void {
+    if (this.attempts.size >= REACHING_MAX) {
+      onReached(turn, fail({ code: 'overloaded', detail: 'too many peers are being reached', limit: REACHING_MAX }))
       return
     }
+    this.attempts.set(attempt.key, attempt)
     attempt.waiters.push(onReached)
+    this.advance(turn, attempt)
+  }
+
+  private usable(addresses: readonly Address[]): Address[] {
+    return addresses.filter(address => this.dialable.includes(address.scheme))
   }
 
   /** Does what an attempt may do now, and ends it when nothing is left. */
   private advance(turn: Turn, attempt: Attempt): void {
     if (this.attempts.get(attempt.key) !== attempt) return
+    attempt.startOver(turn.now)
     for (const [wire, dial] of attempt.dials) {
       if (wire.about === null && dial.giveUpAt <= turn.now) {
         this.board.hangUp(turn, wire, 'dial-timeout')
@@ -361,7 +380,8 @@ export class Connector implements SwitchboardOwner, CircuitsPort {
       this.dial(turn, attempt, address)
     }
     if (attempt.mayCircle(turn.now)) this.circle(turn, attempt)
-    if (attempt.spent || attempt.giveUpAt <= turn.now) {
+    const over = attempt.giveUpAt <= turn.now || (attempt.spent && !attempt.mayRetry(turn.now))
+    if (over) {
       const late = attempt.giveUpAt <= turn.now && !attempt.spent
       this.failAttempt(
         turn,
@@ -390,8 +410,10 @@ export class Connector implements SwitchboardOwner, CircuitsPort {
   private circle(turn: Turn, attempt: Attempt): void {
     const { peer } = attempt
     if (peer === null) return
-    const linked = attempt.rendezvous.find(entry => this.hasPath(entry.peer) && !attempt.hopsTried.includes(entry.peer))
-    const hop = linked?.peer ?? this.port.nextHop(peer, attempt.hopsTried)
+    const riders = this.ridersOf(peer)
+    const avoid = [...attempt.hopsTried, ...riders]
+    const linked = attempt.rendezvous.find(entry => this.hasPath(entry.peer) && !avoid.includes(entry.peer))
+    const hop = linked?.peer ?? this.port.nextHop(peer, avoid)
     if (hop !== null) {
       attempt.hopsTried.push(hop)
       const circuit = this.circuits.begin(turn, peer, hop, attempt.session !== null)
@@ -409,11 +431,39 @@ export class Connector implements SwitchboardOwner, CircuitsPort {
     }
     attempt.rendezvous.splice(attempt.rendezvous.indexOf(next), 1)
     attempt.awaitsRendezvous = true
-    this.attempt(turn, next.peer, next.peer, null, null, next.addresses, (later, outcome) => {
+    this.reachRendezvous(turn, next, (later, outcome) => {
       attempt.awaitsRendezvous = false
       if (outcome.ok) attempt.rendezvous.unshift(next)
       this.advance(later, attempt)
     })
+  }
+
+  /** The neighbours whose sessions ride on the one with `peer`: no way to reach it. */
+  private ridersOf(peer: PeerId): PeerId[] {
+    const riders: PeerId[] = []
+    for (const contact of this.contacts.values()) {
+      if (this.carrierTo(contact.peer)?.dependsOn(peer) === true) riders.push(contact.peer)
+    }
+    return riders
+  }
+
+  /** Only by the addresses that the ref gives: a rendezvous that is itself behind another would lead in circles. */
+  private reachRendezvous(turn: Turn, rendezvous: Rendezvous, onReached: OnReached): void {
+    const under = this.attempts.get(rendezvous.peer)
+    if (under !== undefined) {
+      under.waiters.push(onReached)
+      return
+    }
+    const attempt = new Attempt(
+      rendezvous.peer,
+      rendezvous.peer,
+      null,
+      null,
+      this.usable(rendezvous.addresses),
+      turn.now,
+    )
+    attempt.circuitsSpent = true
+    this.begin(turn, attempt, onReached)
   }
 
   private hasPath(peer: PeerId): boolean {
@@ -480,7 +530,9 @@ export class Connector implements SwitchboardOwner, CircuitsPort {
   }
 
   /** A session that lost its path goes on over another carrier. */
-  private adopt(turn: Turn, session: Session, carrier: Carrier): void {
+  private adopt(turn: Turn, attempt: Attempt, session: Session, carrier: Carrier): void {
+    this.settle(turn, attempt, carrier)
+    if (carrier.dependsOn(session.peer)) return
     carrier.peer = session.peer
     carrier.heardAt = turn.now
     session.usePath(turn, carrier)
@@ -489,6 +541,7 @@ export class Connector implements SwitchboardOwner, CircuitsPort {
     if (contact?.session !== session) return
     contact.pathlessSince = null
     this.pingPath(turn, contact)
+    for (const waiter of attempt.waiters.splice(0)) waiter(turn, ok(contact))
   }
 
   private onCarrierLost(turn: Turn, carrier: Carrier, fault: Fault): void {
@@ -510,18 +563,13 @@ export class Connector implements SwitchboardOwner, CircuitsPort {
     turn.emit({ kind: 'path', session: session.id, path: { kind: 'none' } })
     this.wakeAt = earlier(this.wakeAt, turn.now + PATHLESS_MS)
     // Only the opener looks for another path; the other side waits for it.
-    if (session.initiator) this.reach(turn, contact.peer, contact.ref, () => {})
+    if (session.initiator) this.reach(turn, contact.peer, contact.ref, true, () => {})
   }
 
   /** When to look at the contact again. */
   private checkContact(turn: Turn, contact: Contact): Instant {
     const { session } = contact
     const path = session.path
-    // The other side may have moved the session to a new carrier by itself.
-    if (path !== null && contact.pathlessSince !== null) {
-      contact.pathlessSince = null
-      turn.emit({ kind: 'path', session: session.id, path: path.view() })
-    }
     if (path === null) {
       const since = contact.pathlessSince ?? turn.now
       contact.pathlessSince = since

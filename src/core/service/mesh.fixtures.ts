@@ -87,7 +87,7 @@ export class TestMesh {
 
   /** The living, closest to a key first. */
   closest(key: Position): TestPeer[] {
-    return this.living().sort((a, b) => ringDistance(key, a.ref.position) - ringDistance(key, b.ref.position))
+    return this.living().sort((a, b) => this.distance(key, a) - this.distance(key, b))
   }
 
   living(): TestPeer[] {
@@ -209,7 +209,7 @@ export class TestMesh {
       },
       request: (turn, key, method, payload, onAnswer) => {
         if (method !== RoutedMethod.registry) throw new Error('unexpected method')
-        const owner = this.closest(key)[0]
+        const owner = this.ownerOf(key)
         if (owner === undefined || owner === peer) {
           const answer = peer.registry.onRequest(turn, key, payload)
           onAnswer(turn, answer === null ? fail({ code: 'refused' }) : ok(answer))
@@ -217,7 +217,7 @@ export class TestMesh {
         }
         const bytes = payload.slice()
         this.after(3 * this.latency(), () => {
-          const place = this.closest(key)[0]
+          const place = this.ownerOf(key)
           const answer = place === undefined ? null : this.step(place, now => place.registry.onRequest(now, key, bytes))
           this.after(3 * this.latency(), () => {
             if (peer.alive)
@@ -324,6 +324,17 @@ export class TestMesh {
   }
 
   // ---- the ring ----
+
+  private ownerOf(key: Position): TestPeer | undefined {
+    let owner: TestPeer | undefined
+    for (const peer of this.peers)
+      if (peer.alive && (owner === undefined || this.distance(key, peer) < this.distance(key, owner))) owner = peer
+    return owner
+  }
+
+  private distance(key: Position, peer: TestPeer): number {
+    return ringDistance(key, peer.ref.position)
+  }
 
   private nearSides(peer: TestPeer): { before: PeerRef[]; after: PeerRef[] } {
     const cached = this.nearCache.get(peer)

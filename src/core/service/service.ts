@@ -65,6 +65,8 @@ export class Service implements TreeOwner {
   private lastSequence = 0
   private findAt: Instant | null
   private findIntervalMs = DISCOVER_FIRST_MS
+  /** How many there are in all, as the registry counts. */
+  private membersCounted = 0
   private chooseAt: Instant | null = null
   /** When to tell all members of this one, where they are few. */
   private tellAt: Instant | null
@@ -221,6 +223,7 @@ export class Service implements TreeOwner {
 
   private onFound(turn: Turn, found: Result<PeerRef[]>, members: number): void {
     const refs = found.ok ? found.value : []
+    if (found.ok) this.membersCounted = members
     let news = 0
     for (const ref of refs) if (this.meet(turn, ref, 'registry')) news += 1
     // A sample says nothing about those who are not in it. This peer is counted too once it has announced itself.
@@ -292,7 +295,7 @@ export class Service implements TreeOwner {
   private tellDue(turn: Turn): void {
     if (this.tellAt === null || this.tellAt > turn.now || this.view.links.size === 0) return
     this.tellAt = null
-    if (this.table.size > TELL_MEMBERS_MAX) return
+    if (Math.max(this.table.size, this.membersCounted) > TELL_MEMBERS_MAX) return
     this.tree.originate(turn, this.sign(turn, 'member-here', this.context.port.self().bytes))
   }
 

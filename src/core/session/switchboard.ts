@@ -36,6 +36,8 @@ export interface SwitchboardOwner extends SessionOwner {
   onOpeningFailed(turn: Turn, opening: Opening, fault: Fault): void
   /** The other side broke the protocol: the session has ended. */
   onSessionBroken(turn: Turn, session: Session, fault: Fault): void
+  /** The other side moved the session to another carrier; `revived` where it had none. */
+  onPathFollowed(turn: Turn, session: Session, carrier: Carrier, revived: boolean): void
   onWireOpen(turn: Turn, wire: Wire): void
   onWireLost(turn: Turn, wire: Wire, fault: Fault): void
   /** A wire that was full has room again. */
@@ -264,6 +266,7 @@ export class Switchboard {
     }
     const giveUpAt = turn.now + HANDSHAKE_TIMEOUT_MS
     if (answer.value.kind === 'established') {
+      if (from.dependsOn(answer.value.established.peer)) return
       // Message 1 can be a replay: nothing is believed before the first packet of the session opens (spec 4.1).
       const session = this.newSession(turn, answer.value.established, from)
       this.addUnproven(turn, label, { kind: 'session', session, carrier: from, giveUpAt })
@@ -293,6 +296,7 @@ export class Switchboard {
     }
     this.unproven.delete(label)
     const { reply, established } = next.value
+    if (from.dependsOn(established.peer)) return
     const session = this.newSession(turn, established, from)
     this.labels.set(label, new SessionEnd(this, session))
     from.peer = session.peer
@@ -302,7 +306,10 @@ export class Switchboard {
 
   onSessionPacket(turn: Turn, session: Session, body: Uint8Array, from: Carrier): void {
     if (body[0] !== PacketKind.data) return
+    const before = session.path
+    if (from !== before && from.dependsOn(session.peer)) return
     const fault = session.receive(turn, body, from)
+    if (session.path !== before) this.owner.onPathFollowed(turn, session, from, before === null)
     // A session may arrive over another carrier than it was opened on: an authentic packet proves that one too.
     if (from.peer === null && session.path === from) from.peer = session.peer
     if (fault !== null) this.owner.onSessionBroken(turn, session, fault)

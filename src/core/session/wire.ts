@@ -17,6 +17,8 @@ export interface Carrier extends Path {
   peer: PeerId | null
   /** The wire at the bottom of it, or null while there is none. */
   bottom(): Wire | null
+  /** Whether it rides on the session with this peer, which then must not ride on it (spec 5.6). */
+  dependsOn(peer: PeerId): boolean
   /**
    * Passes on a frame's body, `bytes[start, end)`, under another label without copying it. The `spare` bytes before it
    * are its old header and may be overwritten.
@@ -103,6 +105,10 @@ export class Wire implements Carrier {
 
   bottom(): Wire | null {
     return this.open ? this : null
+  }
+
+  dependsOn(): boolean {
+    return false
   }
 
   view(): PathView {
