@@ -40,7 +40,7 @@ import { type Evidence, type Member, MemberTable } from './member-table.ts'
 import { encodeServiceMessage, type LeaveReason, type ServiceMessage } from './service-messages.ts'
 import { type ServiceTag, tagOfService } from './service-tag.ts'
 import { View } from './view.ts'
-import { type Candidate, chooseView, ringNeighbours } from './view-choice.ts'
+import { type Candidate, chooseToTell, chooseView, ringNeighbours } from './view-choice.ts'
 
 export interface ServiceContext {
   readonly port: OverlayPort
@@ -285,11 +285,18 @@ export class Service implements TreeOwner {
     }
   }
 
-  private refsToTell(except: PeerId): Uint8Array[] {
+  /** Refs for another member: those next to it on the ring, so that the ring closes, and some at random. */
+  private refsToTell(to: PeerId): Uint8Array[] {
+    const candidates: Candidate[] = []
+    for (const [peer, { ref }] of this.table.entries())
+      if (peer !== to && this.view.failuresOf(peer) === 0) candidates.push({ peer, position: ref.position })
+    const position = this.table.get(to)?.ref.position ?? this.position
     const refs: Uint8Array[] = []
-    for (const [peer, member] of this.table.entries())
-      if (peer !== except && this.view.failuresOf(peer) === 0) refs.push(member.ref.bytes)
-    return this.context.rng.sample(refs, VIEW_REFS_MAX)
+    for (const peer of chooseToTell(this.context.rng, position, candidates, VIEW_REFS_MAX)) {
+      const member = this.table.get(peer)
+      if (member !== undefined) refs.push(member.ref.bytes)
+    }
+    return refs
   }
 
   private tellDue(turn: Turn): void {

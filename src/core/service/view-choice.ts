@@ -4,7 +4,7 @@
  * survives the loss of many. Those held already are preferred among the random ones.
  */
 import type { PeerId } from '../base/peer-id.ts'
-import { clockwise, type Position } from '../base/position.ts'
+import { clockwise, type Position, ringDistance } from '../base/position.ts'
 import type { Rng } from '../base/rng.ts'
 
 export interface Candidate {
@@ -48,4 +48,18 @@ export function chooseView(
   const fresh = others.filter(peer => !held.has(peer) && !linked.has(peer))
   for (const peer of [...kept, ...rng.sample(fresh, randomCount)]) if (chosen.size < sizeMax) chosen.add(peer)
   return chosen
+}
+
+/** Whom to tell a member at `position` of: half of them those closest to it on the ring, half any. */
+export function chooseToTell(
+  rng: Rng,
+  position: Position,
+  candidates: readonly Candidate[],
+  count: number,
+): Set<PeerId> {
+  const byDistance = [...candidates]
+  byDistance.sort((a, b) => ringDistance(position, a.position) - ringDistance(position, b.position))
+  const closest = byDistance.slice(0, Math.floor(count / 2))
+  const others = byDistance.slice(closest.length)
+  return new Set([...closest, ...rng.sample(others, count - closest.length)].map(({ peer }) => peer))
 }
