@@ -158,8 +158,9 @@ export const DIAL_STAGGER_MS = 250
 export const CIRCUIT_STAGGER_MS = 400
 /** A peer that was not reached by then is unreachable. */
 export const REACH_TIMEOUT_MS = 10_000
-/** A user's attempt starts over after this pause, then twice as long: the mesh may be healing just now. */
-export const RETRY_PAUSE_MS = 500
+/** A user's attempt starts over after this pause, then after a longer one: the mesh may be healing just now. */
+export const RETRY_PAUSE_MS = 250
+export const RETRY_PAUSE_MAX_MS = 1_000
 /** Peers being reached at once. */
 export const REACHING_MAX = 256
 /** Routed requests: hops, bytes, how many wait here for others and for this peer, how long, and how often asked again. */

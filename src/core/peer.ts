@@ -21,7 +21,7 @@ import type { OverlayPort } from './overlay/overlay-port.ts'
 import { RoutedMethod } from './overlay/overlay-port.ts'
 import type { Peer, PeerOptions, PeerSnapshot } from './peer-options.ts'
 import { Registry } from './registry/registry.ts'
-import { Services } from './service/services.ts'
+import { Services } from './service/joined-services.ts'
 import type { Session } from './session/session.ts'
 import { Channel } from './session/session-owner.ts'
 import { Turn } from './turn.ts'
@@ -392,8 +392,12 @@ class MeshPeer implements Peer {
 
   private withSession(turn: Turn, id: SessionId, request: RequestId, use: (session: Session) => void): void {
     const session = this.connector.session(id)
-    if (session === null) turn.emit({ kind: 'failed', request, fault: { code: 'closed', detail: 'session' } })
-    else use(session)
+    if (session === null) {
+      turn.emit({ kind: 'failed', request, fault: { code: 'closed', detail: 'session' } })
+      return
+    }
+    use(session)
+    this.connector.revive(turn, session)
   }
 
   /** A session that links or services use as well stays open: only the user's hold on it ends. */

@@ -238,7 +238,7 @@ export class Circuits {
     const end = new CircuitEnd(this.board, this.port, from, null, turn.now)
     this.addEnd(end)
     end.remoteLabel = message.label
-    end.via = [...message.via].reverse()
+    end.via = message.via.slice(1).reverse()
     this.port.send(turn, from, { kind: 'circuit-accept', forLabel: message.label, label: end.localLabel, via: [] })
     if (message.frame.length > 0) this.board.deliver(turn, message.frame, 0, message.frame.length, end, 0)
   }
@@ -342,7 +342,7 @@ export class CircuitEnd implements Carrier, LabelTarget {
       kind: 'circuit-open',
       label: this.localLabel,
       target: this.target,
-      via: [],
+      via: [this.port.self],
       frame,
     })
   }

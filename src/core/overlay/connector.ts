@@ -105,14 +105,13 @@ export class Connector implements SwitchboardOwner, CircuitsPort {
       return
     }
     const contact = this.contacts.get(peer)
-    if (contact !== undefined && contact.pathlessSince === null) {
+    if (contact !== undefined && contact.session.path !== null) {
       onReached(turn, ok(contact))
       return
     }
     const under = this.attempts.get(peer)
     if (under !== undefined) {
-      under.patient ||= patient
-      under.waiters.push(onReached)
+      under.addWaiter(patient, onReached)
       return
     }
     const known = ref ?? this.port.refOf(peer)
@@ -124,8 +123,7 @@ export class Connector implements SwitchboardOwner, CircuitsPort {
       this.usable(known?.addresses ?? []),
       turn.now,
     )
-    attempt.patient = patient
-    this.begin(turn, attempt, onReached)
+    this.begin(turn, attempt, patient, onReached)
   }
 
   /** Opens a session to whoever answers at an address. */
@@ -133,13 +131,21 @@ export class Connector implements SwitchboardOwner, CircuitsPort {
     const key = addressText(address)
     const under = this.attempts.get(key)
     if (under !== undefined) {
-      under.waiters.push(onReached)
+      under.addWaiter(false, onReached)
       return
     }
     const usable = this.usable([address])
     const attempt = new Attempt(key, null, null, null, usable, turn.now)
     if (usable.length === 0) attempt.lastFault = { code: 'not-supported', detail: key }
-    this.begin(turn, attempt, onReached)
+    this.begin(turn, attempt, false, onReached)
+  }
+
+  /** Looks for a path for a session that has none. */
+  revive(turn: Turn, session: Session): void {
+    const contact = this.contacts.get(session.peer)
+    if (contact?.session === session && session.path === null) {
+      this.reach(turn, contact.peer, contact.ref, contact.wanted, () => {})
+    }
   }
 
   need(turn: Turn, contact: Contact, need: (typeof Need)[keyof typeof Need]): void {
@@ -251,6 +257,11 @@ export class Connector implements SwitchboardOwner, CircuitsPort {
     const contact = this.contacts.get(session.peer)
     if (contact?.session !== session) return
     contact.pathlessSince = null
+    const attempt = this.attempts.get(session.peer)
+    if (attempt?.session === session) {
+      this.settle(turn, attempt, null)
+      attempt.answer(turn, ok(contact))
+    }
     // What rides on a session that moves onto a circuit could come to carry itself (spec 5.6).
     if (!revived && !(carrier instanceof Wire)) this.circuits.onNeighbourLost(turn, session.peer)
   }
@@ -320,7 +331,7 @@ export class Connector implements SwitchboardOwner, CircuitsPort {
     if (attempt !== undefined) {
       // reason: a session is ready over the carrier that its handshake went over.
       this.settle(turn, attempt, opening === null ? null : (session.path as Carrier))
-      for (const waiter of attempt.waiters.splice(0)) waiter(turn, ok(contact))
+      attempt.answer(turn, ok(contact))
     }
   }
 
@@ -351,13 +362,13 @@ export class Connector implements SwitchboardOwner, CircuitsPort {
 
   // ---- attempts ----
 
-  private begin(turn: Turn, attempt: Attempt, onReached: OnReached): void {
+  private begin(turn: Turn, attempt: Attempt, patient: boolean, onReached: OnReached): void {
     if (this.attempts.size >= REACHING_MAX) {
       onReached(turn, fail({ code: 'overloaded', detail: 'too many peers are being reached', limit: REACHING_MAX }))
       return
     }
     this.attempts.set(attempt.key, attempt)
-    attempt.waiters.push(onReached)
+    attempt.addWaiter(patient, onReached)
     this.advance(turn, attempt)
   }
 
@@ -380,8 +391,8 @@ export class Connector implements SwitchboardOwner, CircuitsPort {
       this.dial(turn, attempt, address)
     }
     if (attempt.mayCircle(turn.now)) this.circle(turn, attempt)
-    const over = attempt.giveUpAt <= turn.now || (attempt.spent && !attempt.mayRetry(turn.now))
-    if (over) {
+    if (attempt.spent) attempt.answerImpatient(turn)
+    if (attempt.giveUpAt <= turn.now || (attempt.spent && !attempt.mayRetry(turn.now))) {
       const late = attempt.giveUpAt <= turn.now && !attempt.spent
       this.failAttempt(
         turn,
@@ -422,20 +433,20 @@ export class Connector implements SwitchboardOwner, CircuitsPort {
       if (attempt.session === null) attempt.circuitOpening = this.board.openSession(turn, circuit, peer)
       return
     }
-    const next = attempt.rendezvous.find(
-      entry => entry.peer !== this.self && !attempt.hopsTried.includes(entry.peer) && !this.hasPath(entry.peer),
-    )
-    if (next === undefined) {
-      attempt.circuitsSpent = true
-      return
+    // All that are named are asked at once: the first that answers is the next hop to try.
+    attempt.circuitsSpent = true
+    for (const entry of attempt.rendezvous.splice(0)) {
+      if (entry.peer === this.self || avoid.includes(entry.peer) || this.hasPath(entry.peer)) continue
+      attempt.rendezvousAwaited += 1
+      this.reachRendezvous(turn, entry, (later, outcome) => {
+        attempt.rendezvousAwaited -= 1
+        if (outcome.ok) {
+          attempt.rendezvous.push(entry)
+          attempt.circuitsSpent = false
+        }
+        this.advance(later, attempt)
+      })
     }
-    attempt.rendezvous.splice(attempt.rendezvous.indexOf(next), 1)
-    attempt.awaitsRendezvous = true
-    this.reachRendezvous(turn, next, (later, outcome) => {
-      attempt.awaitsRendezvous = false
-      if (outcome.ok) attempt.rendezvous.unshift(next)
-      this.advance(later, attempt)
-    })
   }
 
   /** The neighbours whose sessions ride on the one with `peer`: no way to reach it. */
@@ -451,7 +462,7 @@ export class Connector implements SwitchboardOwner, CircuitsPort {
   private reachRendezvous(turn: Turn, rendezvous: Rendezvous, onReached: OnReached): void {
     const under = this.attempts.get(rendezvous.peer)
     if (under !== undefined) {
-      under.waiters.push(onReached)
+      under.addWaiter(false, onReached)
       return
     }
     const attempt = new Attempt(
@@ -463,7 +474,7 @@ export class Connector implements SwitchboardOwner, CircuitsPort {
       turn.now,
     )
     attempt.circuitsSpent = true
-    this.begin(turn, attempt, onReached)
+    this.begin(turn, attempt, false, onReached)
   }
 
   private hasPath(peer: PeerId): boolean {
@@ -496,8 +507,7 @@ export class Connector implements SwitchboardOwner, CircuitsPort {
 
   private failAttempt(turn: Turn, attempt: Attempt, fault: Fault): void {
     this.settle(turn, attempt, null)
-    for (const waiter of attempt.waiters.splice(0)) waiter(turn, fail(fault))
-    if (attempt.session !== null && attempt.session.path === null) this.endSession(turn, attempt.session, fault)
+    attempt.answer(turn, fail(fault))
   }
 
   // ---- sessions and their paths ----
@@ -514,6 +524,8 @@ export class Connector implements SwitchboardOwner, CircuitsPort {
     const loser = presentWins ? session : present
     this.retired.set(loser, turn.now + GLARE_MS)
     this.wakeAt = earlier(this.wakeAt, turn.now + GLARE_MS)
+    // The other side has forgotten a session without a path: its streams would wait in vain.
+    if (loser.path === null) this.endSession(turn, loser, { code: 'session-replaced' })
     if (presentWins) return contact
     if (together) {
       contact.session = session
@@ -539,9 +551,9 @@ export class Connector implements SwitchboardOwner, CircuitsPort {
     turn.emit({ kind: 'path', session: session.id, path: carrier.view() })
     const contact = this.contacts.get(session.peer)
     if (contact?.session !== session) return
-    contact.pathlessSince = null
+    contact.adoptedAt = turn.now
     this.pingPath(turn, contact)
-    for (const waiter of attempt.waiters.splice(0)) waiter(turn, ok(contact))
+    attempt.answer(turn, ok(contact))
   }
 
   private onCarrierLost(turn: Turn, carrier: Carrier, fault: Fault): void {
@@ -552,18 +564,14 @@ export class Connector implements SwitchboardOwner, CircuitsPort {
     if (contact === undefined || contact.session.path !== carrier) return
     const { session } = contact
     session.usePath(turn, null)
-    contact.pathlessSince = turn.now
+    contact.pathlessSince ??= turn.now
     contact.pingedAt = null
     this.circuits.onNeighbourLost(turn, contact.peer)
     this.port.onPathLost(turn, contact, fault)
-    if (!contact.wanted) {
-      this.endSession(turn, session, fault)
-      return
-    }
     turn.emit({ kind: 'path', session: session.id, path: { kind: 'none' } })
     this.wakeAt = earlier(this.wakeAt, turn.now + PATHLESS_MS)
-    // Only the opener looks for another path; the other side waits for it.
-    if (session.initiator) this.reach(turn, contact.peer, contact.ref, true, () => {})
+    // Both sides look for another path, since perhaps only one can dial; whoever needs the session does so longer.
+    this.revive(turn, session)
   }
 
   /** When to look at the contact again. */
@@ -577,6 +585,7 @@ export class Connector implements SwitchboardOwner, CircuitsPort {
       this.endSession(turn, session, { code: 'session-lost', detail: 'no path for too long' })
       return turn.now + LINK_SILENT_MS
     }
+    if (path.heardAt > contact.adoptedAt) contact.pathlessSince = null
     const silentMs = turn.now - path.heardAt
     if (!contact.wanted) {
       if (silentMs < SESSION_LINGER_MS) return path.heardAt + SESSION_LINGER_MS
@@ -589,6 +598,10 @@ export class Connector implements SwitchboardOwner, CircuitsPort {
       if (turn.now < deadAt) return deadAt
       contact.pingedAt = null
       const fault: Fault = { code: 'timeout', detail: 'the peer does not answer' }
+      if (contact.pathlessSince !== null && turn.now - contact.pathlessSince >= PATHLESS_MS) {
+        this.endSession(turn, session, { code: 'session-lost', detail: 'no path for too long' })
+        return turn.now + LINK_SILENT_MS
+      }
       // reason: every path is a wire or a circuit's end.
       if (path instanceof Wire) this.board.hangUp(turn, path, 'timeout')
       else {

@@ -17,8 +17,10 @@ export class Contact {
   since: Instant
   /** When a ping left whose answer is awaited; null while none is. */
   pingedAt: Instant | null = null
-  /** Since when the session has no path; null while it has one. */
+  /** Since when the session has no path, or none yet over which the other side was heard; null while it has one. */
   pathlessSince: Instant | null = null
+  /** When this side moved the session to its present path. */
+  adoptedAt: Instant = 0
 
   constructor(peer: PeerId, session: Session, ref: PeerRef | null, now: Instant) {
     this.peer = peer

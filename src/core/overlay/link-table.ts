@@ -20,6 +20,8 @@ export class Link {
   readonly since: Instant
   /** Positions of the peers that this one says it is linked to. */
   neighbours: Float64Array = NO_NEIGHBOURS
+  /** How many of them, the first ones, it reaches over a wire. */
+  directNeighbours = 0
 
   constructor(ref: PeerRef, role: LinkRole, now: Instant) {
     this.peer = ref.peer

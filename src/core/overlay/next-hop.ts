@@ -10,11 +10,13 @@ export interface Step {
   readonly peer: PeerId
   readonly position: Position
   readonly neighbours: Float64Array
+  readonly directNeighbours: number
 }
 
 /**
  * The link to go on through towards `key`, or null where none leads closer than `self` stands: then `self` is the
  * closest. With `besides`, what stands exactly at the key does not count: a peer that looks for those around itself.
+ * With `directOnly`, only those neighbours of a link count that it reaches over a wire: for circuits.
  */
 export function nextStep<T extends Step>(
   self: Position,
@@ -22,6 +24,7 @@ export function nextStep<T extends Step>(
   links: Iterable<T>,
   usable: (link: T) => boolean,
   besides: boolean,
+  directOnly = false,
 ): T | null {
   let best: T | null = null
   let bestDistance = besides && self === key ? Number.POSITIVE_INFINITY : ringDistance(self, key)
@@ -31,7 +34,9 @@ export function nextStep<T extends Step>(
     const own = ringDistance(link.position, key)
     if (besides && own === 0) continue
     let distance = own
-    for (const position of link.neighbours) {
+    const count = directOnly ? link.directNeighbours : link.neighbours.length
+    for (let i = 0; i < count; i += 1) {
+      const position = link.neighbours[i]!
       const reach = ringDistance(position, key)
       if (reach < distance && !(besides && reach === 0) && position !== self) distance = reach
     }

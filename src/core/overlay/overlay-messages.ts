@@ -5,11 +5,11 @@
  *    2 link-ask         purpose u8
  *    3 link-answer      accepted u8 | refs
  *    4 link-drop        (empty)
- *    5 neighbours       count u16 | positions u56 …
+ *    5 neighbours       direct u16 | count u16 | positions u56 … (the direct ones first)
  *    6 gossip           flags u8 (1: answer me) | refs
  *    7 route            id u32 | key u56 | method u8 | ttl u8 | payload sized
  *    8 route-answer     id u32 | status u8 (0 answered, 1 no way on, 2 refused) | hops u8 | payload sized
- *    9 circuit-open     label u32 | target 32 | via | frame sized
+ *    9 circuit-open     label u32 | target 32 | via (the opener first) | frame sized
  *   10 circuit-accept   forLabel u32 | label u32 | via
  *   11 circuit-refuse   forLabel u32 | reason u8
  *   12 circuit-close    label u32
@@ -44,7 +44,8 @@ export type OverlayMessage =
   | { readonly kind: 'link-ask'; readonly purpose: LinkPurpose }
   | { readonly kind: 'link-answer'; readonly accepted: boolean; readonly refs: readonly RefEntry[] }
   | { readonly kind: 'link-drop' }
-  | { readonly kind: 'neighbours'; readonly positions: Float64Array }
+  /** Positions of links: first the `direct` ones that a wire leads to, then those over circuits. */
+  | { readonly kind: 'neighbours'; readonly direct: number; readonly positions: Float64Array }
   | { readonly kind: 'gossip'; readonly wantsAnswer: boolean; readonly refs: readonly RefEntry[] }
   | {
       readonly kind: 'route'
@@ -93,7 +94,7 @@ export function encodeOverlayMessage(message: OverlayMessage): Uint8Array {
     case 'link-drop':
       return writer.u8(4).finish()
     case 'neighbours':
-      writer.u8(5).u16(message.positions.length)
+      writer.u8(5).u16(message.direct).u16(message.positions.length)
       for (const position of message.positions) writer.u56(position)
       return writer.finish()
     case 'gossip':
@@ -146,8 +147,11 @@ function readMessage(reader: ByteReader): OverlayMessage | null {
       return { kind: 'link-answer', accepted: reader.u8() === 1, refs: readRefs(reader) }
     case 4:
       return { kind: 'link-drop' }
-    case 5:
-      return { kind: 'neighbours', positions: readPositions(reader) }
+    case 5: {
+      const direct = reader.u16()
+      const positions = readPositions(reader)
+      return direct > positions.length ? null : { kind: 'neighbours', direct, positions }
+    }
     case 6:
       return { kind: 'gossip', wantsAnswer: reader.u8() === 1, refs: readRefs(reader) }
     case 7: {

@@ -160,8 +160,14 @@ export class Overlay {
   /** The link towards a peer for a circuit: the peer itself, or the one that leads closest to it. */
   nextHopToPeer(target: PeerId, position: Position, avoid: readonly PeerId[]): PeerId | null {
     if (this.links.has(target) && !avoid.includes(target)) return target
+    const { position: self } = this.needs
     const usable = (link: Link): boolean => link.ref.relays && !avoid.includes(link.peer) && this.hasPath(link.peer)
-    return nextStep(this.needs.position, position, this.links.all(), usable, false)?.peer ?? null
+    const overWire = (link: Link): boolean => usable(link) && this.isDirect(link.peer)
+    // Over wires alone if that leads on: a circuit over circuits is long.
+    const step =
+      nextStep(self, position, this.links.all(), overWire, false, true) ??
+      nextStep(self, position, this.links.all(), usable, false)
+    return step?.peer ?? null
   }
 
   isAlarmed(now: Instant): boolean {
@@ -205,7 +211,10 @@ export class Overlay {
         return null
       case 'neighbours': {
         const link = this.links.get(from)
-        if (link !== undefined) link.neighbours = message.positions
+        if (link !== undefined) {
+          link.neighbours = message.positions
+          link.directNeighbours = message.direct
+        }
         return null
       }
       case 'gossip':
@@ -476,7 +485,7 @@ export class Overlay {
     this.joinedThrough(turn, ref.peer)
     if (this.links.size === 1) this.searchKey(turn, this.needs.position, ref.peer)
     // A lone guest is a newcomer: its search for its place ends here, and its neighbours are told at once.
-    this.needs.send(turn, ref.peer, { kind: 'neighbours', positions: this.positions() })
+    this.needs.send(turn, ref.peer, this.neighbours())
   }
 
   private giveUp(turn: Turn, link: Link): void {
@@ -519,14 +528,18 @@ export class Overlay {
     this.needs.onNearChanged(turn)
   }
 
-  private positions(): Float64Array {
-    return Float64Array.from(this.links.list(), link => link.position)
+  private neighbours(): OverlayMessage {
+    const links = this.links.list()
+    const direct = links.filter(link => this.isDirect(link.peer))
+    const relayed = links.filter(link => !direct.includes(link))
+    const positions = Float64Array.from([...direct, ...relayed], link => link.position)
+    return { kind: 'neighbours', direct: direct.length, positions }
   }
 
   private tellNeighbours(turn: Turn): void {
     this.neighboursAt = null
-    const positions = this.positions()
-    for (const link of this.links.all()) this.needs.send(turn, link.peer, { kind: 'neighbours', positions })
+    const neighbours = this.neighbours()
+    for (const link of this.links.all()) this.needs.send(turn, link.peer, neighbours)
   }
 
   private renewRendezvous(turn: Turn): void {
@@ -641,6 +654,10 @@ export class Overlay {
   private nextHopToKey(key: Position, method: number, avoid: readonly PeerId[]): PeerId | null {
     const usable = (link: Link): boolean => !avoid.includes(link.peer) && this.hasPath(link.peer)
     return nextStep(this.needs.position, key, this.links.all(), usable, method === RoutedMethod.closest)?.peer ?? null
+  }
+
+  private isDirect(peer: PeerId): boolean {
+    return this.needs.contact(peer)?.session.path?.reliable === true
   }
 
   private hasPath(peer: PeerId): boolean {

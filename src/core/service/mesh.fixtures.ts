@@ -16,7 +16,7 @@ import { type OverlayPort, RoutedMethod } from '../overlay/overlay-port.ts'
 import { Registry } from '../registry/registry.ts'
 import { Channel } from '../session/session-owner.ts'
 import { Turn } from '../turn.ts'
-import { Services } from './services.ts'
+import { Services } from './joined-services.ts'
 
 export const WALL_AT_START = 1_700_000_000_000
 
