@@ -17,6 +17,7 @@ import {
   ALARM_MS,
   ALARM_WINDOW_MS,
   CANDIDATE_BACKOFF_ALARM_MS,
+  FAR_SEARCH_MS,
   GOSSIP_MAX_MS,
   GOSSIP_MIN_MS,
   LINKING_ALARM_MAX,
@@ -334,7 +335,8 @@ export class Overlay {
     if (best !== null && bestMismatch < 10) {
       this.linkTo(turn, best, 'far')
     } else if (this.farSearchAt <= turn.now && this.links.size > 0) {
-      this.farSearchAt = turn.now + this.rng.around(15_000)
+      this.farSearchAt = turn.now + this.rng.around(FAR_SEARCH_MS)
+      this.roamLater(turn)
       this.searchKey(turn, target, null)
     }
   }
