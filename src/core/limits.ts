@@ -88,6 +88,8 @@ export const REORDER_TOLERANCE_PACKETS = 3
 export const NEAR_PER_SIDE = 2
 /** A peer that cannot be dialled keeps so many links to public peers before any other; they are its rendezvous. */
 export const PUBLIC_LINKS_MIN = 3
+/** Addresses of a rendezvous in a ref: a ref is to stay short. */
+export const RENDEZVOUS_ADDRESSES_MAX = 2
 /** Room kept free of far, random and guest links, so that near ones always find some. */
 export const LINKS_RESERVED = 2
 /** Positions that a peer announces as its links': a server's ceiling. */
@@ -121,6 +123,14 @@ export const CANDIDATE_BACKOFF_MAX_MS = 600_000
 /** A near link that was refused is asked for again after this, doubling (rule 4). */
 export const REFUSED_BACKOFF_MS = 2_000
 export const REFUSED_BACKOFF_MAX_MS = 64_000
+/** A way in is tried again after this while there is no link, twice as long each time; so many are kept. */
+export const WAY_IN_RETRY_MS = 4_000
+export const WAY_IN_RETRY_MAX_MS = 60_000
+export const WAYS_IN_MAX = 64
+/** A link that was asked for and not answered is given up. */
+export const LINK_ASK_TIMEOUT_MS = 5_000
+/** When something worth a look happened, the overlay looks at its links so soon. */
+export const TEND_SOON_MS = 20
 /** Far and random links are asked for this often at most; each refusal doubles it (rule 3). */
 export const ROAM_MIN_MS = 1_000
 export const ROAM_MAX_MS = 120_000

@@ -3,8 +3,8 @@ import type { Instant } from '../base/instant.ts'
 import type { PeerId } from '../base/peer-id.ts'
 import type { Position } from '../base/position.ts'
 import type { Rng } from '../base/rng.ts'
-import { isPublic, type PeerRef } from '../crypto/peer-ref.ts'
-import { NEAR_PER_SIDE, PUBLIC_LINKS_MIN } from '../limits.ts'
+import type { PeerRef } from '../crypto/peer-ref.ts'
+import { NEAR_PER_SIDE } from '../limits.ts'
 import { closestAfter, closestBefore } from './ring-order.ts'
 
 /** What this side asked the link for; `guest` where the other side asked. */
@@ -29,6 +29,12 @@ export class Link {
     this.ref = ref
     this.role = role
     this.since = now
+  }
+
+  /** The peer said whom it is linked to. */
+  tell(neighbours: Float64Array, direct: number): void {
+    this.neighbours = neighbours
+    this.directNeighbours = direct
   }
 }
 
@@ -108,18 +114,13 @@ export class LinkTable {
     return count
   }
 
-  publicLinks(): Link[] {
-    return this.list().filter(link => isPublic(link.ref))
-  }
-
   /**
    * The link to give up when there is no room: guests first, then what this side asked for, by chance; never a near
-   * one, nor (for a peer that cannot be dialled) one of the last public ones. Null where all are needed.
+   * one, nor one of `kept`. Null where all are needed.
    */
-  leastNeeded(rng: Rng, needsPublic: boolean): Link | null {
+  leastNeeded(rng: Rng, kept: readonly Link[]): Link | null {
     const near = this.near()
-    const keepPublic = needsPublic && this.publicLinks().length <= PUBLIC_LINKS_MIN
-    const spare = this.list().filter(link => !near.has(link) && !(keepPublic && isPublic(link.ref)))
+    const spare = this.list().filter(link => !near.has(link) && !kept.includes(link))
     const guests = spare.filter(link => link.role === 'guest' || link.role === 'way-in' || link.role === 'near')
     return rng.pick(guests.length > 0 ? guests : spare) ?? null
   }

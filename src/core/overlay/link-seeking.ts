@@ -1,0 +1,197 @@
+/**
+ * Which links a peer asks for (spec 5.2): near ones always, then, where it cannot be dialled, public ones, then far and
+ * random ones, a few at a time and more slowly the more it is refused.
+ */
+import type { Instant } from '../base/instant.ts'
+import type { PeerId } from '../base/peer-id.ts'
+import type { Position } from '../base/position.ts'
+import { isPublic } from '../crypto/peer-ref.ts'
+import {
+  CANDIDATE_BACKOFF_ALARM_MS,
+  FAR_SEARCH_MS,
+  LINK_ASK_TIMEOUT_MS,
+  LINKING_ALARM_MAX,
+  LINKING_MAX,
+  LINKS_RESERVED,
+  NEAR_PER_SIDE,
+  PUBLIC_LINKS_MIN,
+  REACH_TIMEOUT_MS,
+  REFUSED_BACKOFF_MAX_MS,
+  REFUSED_BACKOFF_MS,
+  ROAM_MAX_MS,
+  ROAM_MIN_MS,
+  SEARCH_MIN_MS,
+} from '../limits.ts'
+import type { Turn } from '../turn.ts'
+import type { Contact } from './contact.ts'
+import { drawFarTarget, farMismatch } from './far-link-choice.ts'
+import { linkQuota } from './link-table.ts'
+import type { LinkPurpose } from './overlay-messages.ts'
+import type { Surrounds } from './overlay-needs.ts'
+import type { Remembered } from './remembered-peers.ts'
+import { belongsNear, closestAfter, closestBefore } from './ring-order.ts'
+
+/** Further off its place than this no known peer is taken for a far link: one is searched for. */
+const FAR_MISMATCH_MAX = 10
+
+export class LinkSeeking {
+  private readonly around: Surrounds
+  private readonly search: (turn: Turn, key: Position) => void
+  private readonly estimatedPeers: () => number
+  /** Peers being linked to, and when that is given up. */
+  private readonly linking = new Map<PeerId, { readonly purpose: LinkPurpose; readonly until: Instant }>()
+  private readonly refused = new Map<PeerId, { until: Instant; delayMs: number }>()
+  private searchAt: Instant = 0
+  /** When far and random links may be asked for again: refusals slow that down, for everybody may be full (rule 3). */
+  private roamAt: Instant = 0
+  private roamDelayMs = ROAM_MIN_MS
+
+  constructor(around: Surrounds, search: (turn: Turn, key: Position) => void, estimatedPeers: () => number) {
+    this.around = around
+    this.search = search
+    this.estimatedPeers = estimatedPeers
+  }
+
+  /** For which purpose this peer is being asked now. */
+  purposeOf(peer: PeerId): LinkPurpose | null {
+    return this.linking.get(peer)?.purpose ?? null
+  }
+
+  seek(turn: Turn): void {
+    for (const [peer, { until }] of this.linking) if (until <= turn.now) this.linking.delete(peer)
+    for (const [peer, { until, delayMs }] of this.refused) {
+      if (until + 2 * delayMs <= turn.now) this.refused.delete(peer)
+    }
+    const { alarm, hungry, hidden, links } = this.around
+    const linkingMax = alarm.isOn(turn.now) && hungry ? LINKING_ALARM_MAX : LINKING_MAX
+    const room = (): boolean => this.linking.size < linkingMax
+    // A peer that cannot be dialled needs public links before it can be reached at all.
+    const publicMissing = hidden ? PUBLIC_LINKS_MIN - this.around.publicLinks().length : 0
+    for (let i = this.countLinking('public'); i < publicMissing && room(); i += 1) {
+      if (!this.linkTo(turn, this.randomCandidate(turn, true), 'public')) break
+    }
+    for (const candidate of this.nearCandidates(turn)) if (room()) this.linkTo(turn, candidate, 'near')
+    if (this.roamAt > turn.now || links.size >= links.capacity - LINKS_RESERVED) return
+    const quota = linkQuota(links.capacity)
+    if (links.count('random') + this.countLinking('random') < quota.random && room()) {
+      this.linkTo(turn, this.randomCandidate(turn, hidden), 'random')
+    }
+    if (links.count('far') + this.countLinking('far') < quota.far && room()) this.linkFar(turn)
+  }
+
+  /** Asks a peer with whom a session is open. */
+  ask(turn: Turn, contact: Contact, purpose: LinkPurpose): void {
+    if (this.around.links.has(contact.peer)) {
+      this.linking.delete(contact.peer)
+      return
+    }
+    this.linking.set(contact.peer, { purpose, until: turn.now + LINK_ASK_TIMEOUT_MS })
+    this.around.needs.send(turn, contact.peer, { kind: 'link-ask', purpose })
+  }
+
+  onLinked(peer: PeerId): void {
+    if (this.linking.delete(peer)) this.roamDelayMs = ROAM_MIN_MS
+    this.refused.delete(peer)
+  }
+
+  onRefused(turn: Turn, peer: PeerId): void {
+    const purpose = this.purposeOf(peer)
+    this.linking.delete(peer)
+    if (purpose === 'far' || purpose === 'random') this.roamLater(turn)
+    const delayMs = Math.min((this.refused.get(peer)?.delayMs ?? REFUSED_BACKOFF_MS / 2) * 2, REFUSED_BACKOFF_MAX_MS)
+    this.refused.set(peer, { until: turn.now + delayMs, delayMs })
+  }
+
+  onContactLost(peer: PeerId): void {
+    this.linking.delete(peer)
+  }
+
+  /** Who refused this peer as a neighbour may see it otherwise now. */
+  onNearChanged(): void {
+    this.refused.clear()
+  }
+
+  /** A known peer with which a random link would be as good as with any other. */
+  randomCandidate(turn: Turn, publicOnly: boolean): Remembered | null {
+    const candidates: Remembered[] = []
+    for (const entry of this.around.memory.all()) {
+      if (this.isCandidate(turn, entry) && (!publicOnly || isPublic(entry.ref))) candidates.push(entry)
+    }
+    const untried = candidates.filter(entry => entry.failures === 0)
+    return this.around.rng.pick(untried.length > 0 ? untried : candidates) ?? null
+  }
+
+  /** Untried before failed, nearest first: known peers that belong next to this one and are not linked. */
+  private nearCandidates(turn: Turn): Remembered[] {
+    const { position } = this.around.needs
+    const linked = this.around.links.list()
+    const candidates: Remembered[] = []
+    for (const entry of this.around.memory.all()) {
+      if (this.isCandidate(turn, entry) && belongsNear(position, linked, entry.position, NEAR_PER_SIDE)) {
+        candidates.push(entry)
+      }
+    }
+    const nearest = new Set([
+      ...closestAfter(position, candidates, NEAR_PER_SIDE),
+      ...closestBefore(position, candidates, NEAR_PER_SIDE),
+    ])
+    return [...nearest].sort((a, b) => a.failures - b.failures)
+  }
+
+  /** A far link at a harmonically drawn distance: the known peer that fits best, or, if none does, a search for one. */
+  private linkFar(turn: Turn): void {
+    const { rng, memory, needs, links } = this.around
+    const target = drawFarTarget(needs.position, this.estimatedPeers(), rng)
+    let best: Remembered | null = null
+    let bestMismatch = FAR_MISMATCH_MAX
+    for (const entry of memory.all()) {
+      if (!this.isCandidate(turn, entry) || !isPublic(entry.ref)) continue
+      const mismatch = farMismatch(needs.position, target, entry.position, entry.ref.capacity) + entry.failures
+      if (mismatch < bestMismatch) {
+        best = entry
+        bestMismatch = mismatch
+      }
+    }
+    if (best !== null) {
+      this.linkTo(turn, best, 'far')
+    } else if (this.searchAt <= turn.now && links.size > 0) {
+      this.searchAt = turn.now + rng.around(FAR_SEARCH_MS)
+      this.roamLater(turn)
+      this.search(turn, target)
+    }
+  }
+
+  private linkTo(turn: Turn, entry: Remembered | null, purpose: LinkPurpose): boolean {
+    if (entry === null) return false
+    const { needs, memory, alarm } = this.around
+    this.linking.set(entry.peer, { purpose, until: turn.now + REACH_TIMEOUT_MS + LINK_ASK_TIMEOUT_MS })
+    needs.reach(turn, { kind: 'ref', ref: entry.ref }, (later, outcome) => {
+      if (outcome.ok) {
+        this.ask(later, outcome.value, purpose)
+        return
+      }
+      this.linking.delete(entry.peer)
+      const nearInAlarm = purpose === 'near' && alarm.isOn(later.now)
+      memory.failed(entry.peer, later.now, nearInAlarm ? CANDIDATE_BACKOFF_ALARM_MS : null)
+    })
+    return true
+  }
+
+  private roamLater(turn: Turn): void {
+    const { rng, hungry } = this.around
+    this.roamDelayMs = Math.min(this.roamDelayMs * 2, hungry ? SEARCH_MIN_MS : ROAM_MAX_MS)
+    this.roamAt = turn.now + rng.around(this.roamDelayMs, 0.3)
+  }
+
+  private isCandidate(turn: Turn, entry: Remembered): boolean {
+    if (entry.restsUntil > turn.now || this.around.links.has(entry.peer) || this.linking.has(entry.peer)) return false
+    const refusal = this.refused.get(entry.peer)
+    return refusal === undefined || refusal.until <= turn.now
+  }
+
+  private countLinking(purpose: LinkPurpose): number {
+    let count = 0
+    for (const item of this.linking.values()) if (item.purpose === purpose) count += 1
+    return count
+  }
+}

@@ -1,0 +1,20 @@
+/** Mass failure is when a good part of the links is lost within seconds: then a peer dials hard for a while (spec 5.8). */
+import type { Instant } from '../base/instant.ts'
+import { ALARM_LOST_MIN, ALARM_LOST_SHARE, ALARM_MS, ALARM_WINDOW_MS } from '../limits.ts'
+
+export class LossAlarm {
+  private lostAt: Instant[] = []
+  private until: Instant = 0
+
+  isOn(now: Instant): boolean {
+    return now < this.until
+  }
+
+  /** A link was lost; `left` are still there. */
+  onLost(now: Instant, left: number): void {
+    this.lostAt = this.lostAt.filter(at => now - at < ALARM_WINDOW_MS)
+    this.lostAt.push(now)
+    const lost = this.lostAt.length
+    if (lost >= ALARM_LOST_MIN && lost >= (left + lost) * ALARM_LOST_SHARE) this.until = now + ALARM_MS
+  }
+}

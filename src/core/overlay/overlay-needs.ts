@@ -1,0 +1,76 @@
+/** What the overlay needs of the peer around it, and what its own pieces share. */
+import type { Result } from '../base/fault.ts'
+import type { PeerId } from '../base/peer-id.ts'
+import type { Position } from '../base/position.ts'
+import type { Rng } from '../base/rng.ts'
+import { isPublic, type PeerRef, type Rendezvous } from '../crypto/peer-ref.ts'
+import type { Target } from '../input.ts'
+import type { Turn } from '../turn.ts'
+import type { Contact } from './contact.ts'
+import { type Link, LinkTable } from './link-table.ts'
+import { LossAlarm } from './loss-alarm.ts'
+import type { OverlayMessage } from './overlay-messages.ts'
+import { RememberedPeers } from './remembered-peers.ts'
+
+export interface OverlayNeeds {
+  readonly peer: PeerId
+  readonly position: Position
+  readonly capacity: number
+  self(): PeerRef
+  send(turn: Turn, to: PeerId, message: OverlayMessage): boolean
+  reach(turn: Turn, target: Target, onReached: (turn: Turn, outcome: Result<Contact>) => void): void
+  contact(peer: PeerId): Contact | null
+  /** A link's session is kept alive. */
+  need(turn: Turn, contact: Contact): void
+  release(contact: Contact): void
+  suspectSilent(turn: Turn, silentMs: number): void
+  /** A session that was opened for a link that was refused. */
+  closeIfUnneeded(turn: Turn, contact: Contact): void
+  /** Reads and verifies a ref; null where it is not to be believed. */
+  admit(turn: Turn, bytes: Uint8Array): PeerRef | null
+  /** The answer of another part to a routed request that ended here. */
+  answer(turn: Turn, key: Position, method: number, payload: Uint8Array): Uint8Array | null
+  onNearChanged(turn: Turn): void
+  /** The rendezvous of this peer's ref are these now. */
+  onRendezvous(turn: Turn, rendezvous: readonly Rendezvous[]): void
+}
+
+/** The surroundings of a peer as its overlay sees them. */
+export class Surrounds {
+  readonly needs: OverlayNeeds
+  readonly rng: Rng
+  readonly links: LinkTable
+  readonly memory: RememberedPeers
+  readonly alarm = new LossAlarm()
+
+  constructor(needs: OverlayNeeds, rng: Rng) {
+    this.needs = needs
+    this.rng = rng
+    this.links = new LinkTable(needs.position, needs.capacity)
+    this.memory = new RememberedPeers(rng.fork('memory'))
+  }
+
+  /** This peer cannot be dialled: others reach it through public peers that it is linked to. */
+  get hidden(): boolean {
+    return !isPublic(this.needs.self())
+  }
+
+  /** Fewer links than a peer needs to be safe, while others are known. */
+  get hungry(): boolean {
+    return this.links.size < Math.min((this.links.capacity * 2) / 3, 32, this.memory.size)
+  }
+
+  hasPath(peer: PeerId): boolean {
+    return (this.needs.contact(peer)?.session.path ?? null) !== null
+  }
+
+  /** A wire leads to the peer, no circuit. */
+  isDirect(peer: PeerId): boolean {
+    return this.needs.contact(peer)?.session.path?.reliable === true
+  }
+
+  /** Links over which a hidden peer can be reached: public peers, over a wire. */
+  publicLinks(): Link[] {
+    return this.links.list().filter(link => isPublic(link.ref) && this.isDirect(link.peer))
+  }
+}
