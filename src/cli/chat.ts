@@ -1,7 +1,9 @@
 /** `webmesh chat`: lines of standard input to all members of a service, and theirs to standard output. */
 import { createInterface } from 'node:readline'
 import { Mesh, type Service, WebmeshError } from '../index.node.ts'
+import { serviceNameOf } from '../mesh/target.ts'
 import { type CliCall, type CliCommand, JOIN_OPTION, JSON_OPTION, neededWaysIn, STORE_OPTION } from './command.ts'
+import { startJoined } from './joined-mesh.ts'
 import { harmless, type Report, shortId } from './report.ts'
 import { pause } from './waiting.ts'
 
@@ -43,16 +45,18 @@ its members, and prints their lines with the peer that sent them. Works in a pip
 
   async run(call: CliCall): Promise<void> {
     const { flags, operands, report, signal, stdin } = call
+    const name = serviceNameOf(operands[0])
     const waitMs = (flags.number('wait', 0, false) ?? WAIT_SECONDS) * 1000
     const stayMs = (flags.number('stay', 0, false) ?? STAY_SECONDS) * 1000
-    const mesh = await Mesh.start({
-      store: flags.text('store'),
-      listen: flags.list('listen'),
-      join: flags.list('listen').length > 0 ? flags.list('join') : neededWaysIn(flags),
-      signal,
-    })
+    const listen = flags.list('listen')
+    const options = { store: flags.text('store'), listen, signal }
+    // One that listens may be the first: the others come to it.
+    const mesh =
+      listen.length > 0
+        ? await Mesh.start({ ...options, join: flags.list('join') })
+        : await startJoined({ ...options, join: neededWaysIn(flags) })
     try {
-      const service = await mesh.join(operands[0] ?? '', { signal })
+      const service = await mesh.join(name, { signal })
       listenTo(service, report)
       report.event('ready', { peer: mesh.id, service: service.name }, null)
       report.note(report.paint('dim', `You are ${shortId(mesh.id)} in ${service.name}. End with Ctrl-D.`))

@@ -1,6 +1,6 @@
 /** The shape of one command of `webmesh`, and how it fails: wrong usage ends with 2, anything else with 1. */
 import type { ParseArgsConfig } from 'node:util'
-import type { Report } from './report.ts'
+import { excerpt, type Report } from './report.ts'
 
 export interface CliCommand {
   readonly name: string
@@ -49,13 +49,15 @@ export class Flags {
     return Array.isArray(value) ? value.filter(item => typeof item === 'string') : []
   }
 
-  /** A number of at least `least`; UsageError where it is none. */
-  number(name: string, least: number, whole: boolean): number | undefined {
+  /** A number from `least` to `most`; UsageError where it is none. */
+  number(name: string, least: number, whole: boolean, most = Number.MAX_SAFE_INTEGER): number | undefined {
     const text = this.text(name)
     if (text === undefined) return undefined
     const value = text.trim() === '' ? Number.NaN : Number(text)
-    if (!Number.isFinite(value) || value < least || (whole && !Number.isInteger(value)))
-      throw new UsageError(`--${name} takes a ${whole ? 'whole ' : ''}number from ${least}, not "${text}"`)
+    if (!(value >= least && value <= most) || (whole && !Number.isInteger(value))) {
+      const range = most === Number.MAX_SAFE_INTEGER ? `from ${least}` : `from ${least} to ${most}`
+      throw new UsageError(`--${name} takes a ${whole ? 'whole ' : ''}number ${range}, not "${excerpt(text)}"`)
+    }
     return value
   }
 }
@@ -77,7 +79,7 @@ export const JOIN_OPTION = { join: { type: 'string', multiple: true } } as const
 /** Ways in for a command that is of no use alone. */
 export function neededWaysIn(flags: Flags, alsoWayIn?: string): readonly string[] {
   const waysIn = [...flags.list('join')]
-  if (alsoWayIn?.startsWith('webmesh:')) waysIn.push(alsoWayIn)
+  if (alsoWayIn?.startsWith('webmesh:') || alsoWayIn?.includes('://')) waysIn.push(alsoWayIn)
   if (waysIn.length === 0 && flags.text('store') === undefined)
     throw new UsageError('give a way into the mesh: --join REF, or --store DIR of a peer that was in it before')
   return waysIn

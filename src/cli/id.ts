@@ -3,7 +3,7 @@ import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { storedIdentity } from '../mesh/mesh.ts'
 import { nodeMeshPlatform } from '../mesh/mesh-platform.node.ts'
-import { type CliCall, type CliCommand, JSON_OPTION, STORE_OPTION } from './command.ts'
+import { type CliCall, type CliCommand, JSON_OPTION, STORE_OPTION, UsageError } from './command.ts'
 
 export const id: CliCommand = {
   name: 'id',
@@ -20,6 +20,7 @@ run, in fact: one process at a time has a store.
   --json        {"event":"identity","peer":…,"store":…}`,
 
   async run({ flags, report }: CliCall): Promise<void> {
+    if (flags.text('store') === '') throw new UsageError('--store takes a folder')
     const place = resolve(flags.text('store') ?? defaultStore(process.env))
     const peer = await storedIdentity(nodeMeshPlatform(), place)
     report.event('identity', { peer, store: place }, peer)

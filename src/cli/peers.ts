@@ -2,8 +2,10 @@
 import { addressText } from '../core/base/address.ts'
 import type { PeerId } from '../core/base/peer-id.ts'
 import { refText } from '../core/crypto/peer-ref.ts'
-import { type Member, Mesh } from '../index.node.ts'
+import type { Member } from '../index.node.ts'
+import { serviceNameOf } from '../mesh/target.ts'
 import { type CliCall, type CliCommand, JOIN_OPTION, JSON_OPTION, neededWaysIn, STORE_OPTION } from './command.ts'
+import { startJoined } from './joined-mesh.ts'
 import { pause } from './waiting.ts'
 
 /** The registry is asked this often: members appear within it, and go when their records expire or are withdrawn. */
@@ -29,9 +31,9 @@ interrupted. It only looks: it does not become a member.
 In a pipe: webmesh peers chat.example/1 --join REF --for 0 | cut -f1`,
 
   async run({ flags, operands, report, signal }: CliCall): Promise<void> {
-    const service = operands[0] ?? ''
+    const service = serviceNameOf(operands[0])
     const seconds = flags.number('for', 0, false) ?? Number.POSITIVE_INFINITY
-    const mesh = await Mesh.start({ store: flags.text('store'), join: neededWaysIn(flags), signal })
+    const mesh = await startJoined({ store: flags.text('store'), join: neededWaysIn(flags), signal })
     try {
       const endAt = performance.now() + seconds * 1000
       let known = new Map<PeerId, Member>()

@@ -1,6 +1,7 @@
 /** `webmesh ping`: round-trip times to any peer, and the path they took. */
-import { Mesh, WebmeshError } from '../index.node.ts'
+import { WebmeshError } from '../index.node.ts'
 import { type CliCall, type CliCommand, JOIN_OPTION, JSON_OPTION, neededWaysIn, STORE_OPTION } from './command.ts'
+import { startJoined } from './joined-mesh.ts'
 import { pathText, shortId } from './report.ts'
 import { pause } from './waiting.ts'
 
@@ -34,7 +35,7 @@ Ends with 0 if at least one was answered.`,
     const target = operands[0] ?? ''
     const count = flags.number('count', 1, true) ?? 4
     const intervalMs = flags.number('interval', 0, false) ?? 200
-    const mesh = await Mesh.start({ store: flags.text('store'), join: neededWaysIn(flags, target), signal })
+    const mesh = await startJoined({ store: flags.text('store'), join: neededWaysIn(flags, target), signal })
     try {
       const session = await mesh.connect(target, { signal })
       const { peer } = session

@@ -43,7 +43,7 @@ export class Report {
   /** One sentence, without a stack. */
   error(code: string, message: string): void {
     if (this.json) this.options.stdout.write(`${JSON.stringify({ event: 'error', code, message })}\n`)
-    else this.options.stderr.write(`webmesh: ${message}\n`)
+    else this.options.stderr.write(`webmesh: ${harmless(message)}\n`)
   }
 
   paint(colour: Colour, text: string): string {
@@ -61,6 +61,11 @@ export function pathText(path: PathView): string {
   if (path.kind === 'wire') return `over ${path.transport} ${path.remote}`
   if (path.kind === 'circuit') return `via ${path.via.map(shortId).join(', ')}`
   return 'no path'
+}
+
+/** The start of what was typed, to be told of it. */
+export function excerpt(text: string): string {
+  return text.length > 60 ? `${text.slice(0, 60)}…` : text
 }
 
 /** Text of a stranger, fit for a terminal: control characters could move the cursor or worse. */

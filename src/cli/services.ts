@@ -1,6 +1,6 @@
 /** `webmesh services`: the services in the registry. */
-import { Mesh } from '../index.node.ts'
 import { type CliCall, type CliCommand, JOIN_OPTION, JSON_OPTION, neededWaysIn, STORE_OPTION } from './command.ts'
+import { startJoined } from './joined-mesh.ts'
 import { harmless } from './report.ts'
 
 export const services: CliCommand = {
@@ -17,7 +17,7 @@ between them.
   --json        {"event":"service","service":…,"members":…,"summary":…} each`,
 
   async run({ flags, report, signal }: CliCall): Promise<void> {
-    const mesh = await Mesh.start({ store: flags.text('store'), join: neededWaysIn(flags), signal })
+    const mesh = await startJoined({ store: flags.text('store'), join: neededWaysIn(flags), signal })
     try {
       const found = await mesh.services({ signal })
       for (const { service, members, summary } of found) {

@@ -1,5 +1,7 @@
 /** `webmesh up`: a peer that runs until it is interrupted. */
 import { Mesh, type Service } from '../index.node.ts'
+import { CAPACITY_MAX, CAPACITY_MIN } from '../mesh/mesh-options.ts'
+import { serviceNameOf } from '../mesh/target.ts'
 import { type CliCall, type CliCommand, JOIN_OPTION, JSON_OPTION, STORE_OPTION } from './command.ts'
 import { pathText, type Report, shortId } from './report.ts'
 import { interrupted } from './waiting.ts'
@@ -44,19 +46,20 @@ export const up: CliCommand = {
 
   async run(call: CliCall): Promise<void> {
     const { flags, report, signal } = call
+    const services = flags.list('service').map(serviceNameOf)
     const mesh = await Mesh.start({
       store: flags.text('store'),
       listen: flags.list('listen'),
       join: flags.list('join'),
       announce: flags.list('announce').length > 0 ? flags.list('announce') : undefined,
-      capacity: flags.number('capacity', 1, true),
+      capacity: flags.number('capacity', CAPACITY_MIN, true, CAPACITY_MAX),
       relays: !flags.has('no-relay'),
       signal,
     })
     try {
       sayReady(mesh, report)
       sayEvents(mesh, report)
-      for (const name of flags.list('service')) sayService(await mesh.join(name, { signal }), report)
+      for (const name of services) sayService(await mesh.join(name, { signal }), report)
       await interrupted(signal)
     } finally {
       await mesh.close()

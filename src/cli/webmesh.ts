@@ -9,7 +9,7 @@ import { demo } from './demo.ts'
 import { id } from './id.ts'
 import { peers } from './peers.ts'
 import { ping } from './ping.ts'
-import { Report } from './report.ts'
+import { excerpt, Report } from './report.ts'
 import { services } from './services.ts'
 import { up } from './up.ts'
 
@@ -29,6 +29,7 @@ const TYPED_WRONG: ReadonlySet<string> = new Set([
   'invalid-peer-id',
   'invalid-service-name',
   'invalid-option',
+  'ref-forged',
 ])
 
 async function main(argv: readonly string[]): Promise<number> {
@@ -41,6 +42,7 @@ async function main(argv: readonly string[]): Promise<number> {
   }
   if (name === '--help' || name === '-h' || name === 'help') {
     const about = COMMANDS.find(command => command.name === rest[0])
+    if (about === undefined && rest[0] !== undefined && !rest[0].startsWith('-')) return unknownCommand(report, rest[0])
     process.stdout.write(about === undefined ? overview() : helpOf(about))
     return DONE
   }
@@ -49,10 +51,7 @@ async function main(argv: readonly string[]): Promise<number> {
     return DONE
   }
   const command = COMMANDS.find(candidate => candidate.name === name)
-  if (command === undefined) {
-    report.error('usage', `there is no command "${name}"; see webmesh --help`)
-    return WRONG_USAGE
-  }
+  if (command === undefined) return unknownCommand(report, name)
   if (rest.includes('--help') || rest.includes('-h')) {
     process.stdout.write(helpOf(command))
     return DONE
@@ -79,6 +78,14 @@ async function main(argv: readonly string[]): Promise<number> {
   }
 }
 
+function unknownCommand(report: Report, name: string): number {
+  const problem = name.startsWith('-')
+    ? `a command comes first, not "${excerpt(name)}"`
+    : `there is no command "${excerpt(name)}"`
+  report.error('usage', `${problem}; see webmesh --help`)
+  return WRONG_USAGE
+}
+
 function readArguments(command: CliCommand, argv: readonly string[]): { flags: Flags; operands: readonly string[] } {
   let parsed: { values: Record<string, unknown>; positionals: string[] }
   try {
@@ -86,13 +93,14 @@ function readArguments(command: CliCommand, argv: readonly string[]): { flags: F
   } catch (error) {
     // Node's first sentence says which option; the rest explains its own parser.
     const message = error instanceof Error ? error.message : String(error)
-    throw new UsageError(message.split(/\. |\n/)[0] ?? message)
+    const [first = message] = message.split(/\. |\n/)
+    throw new UsageError(excerpt(first.replace(/\.$/, '')))
   }
   const { values, positionals } = parsed
   const missing = command.operands[positionals.length]
   if (missing !== undefined) throw new UsageError(`${missing} is missing`)
   const extra = positionals[command.operands.length]
-  if (extra !== undefined) throw new UsageError(`"${extra}" is one argument too many`)
+  if (extra !== undefined) throw new UsageError(`"${excerpt(extra)}" is one argument too many`)
   return { flags: new Flags(values), operands: positionals }
 }
 

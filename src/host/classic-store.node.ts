@@ -5,7 +5,8 @@
  *
  *   CRC-32 of key and value u32 | value
  */
-import { readdir } from 'node:fs/promises'
+import { mkdir, readdir, stat } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import { crc32 } from 'node:zlib'
 import { ClassicLevel } from 'classic-level'
 import { readU32, writeU32 } from '../core/base/bytes.ts'
@@ -19,6 +20,8 @@ type Level = ClassicLevel<string, Uint8Array>
 
 /** Faults: 'store-locked', 'store-damaged' (beyond repair), 'store-failed'. */
 export async function openClassicStore(folder: string): Promise<Result<OpenedStore>> {
+  const made = await makeFolder(folder)
+  if (made !== null) return fail(made)
   const first = (await lacksItsRoot(folder))
     ? fail({ code: 'store-damaged', detail: `${folder}: CURRENT is missing` })
     : await openLevel(folder)
@@ -30,6 +33,33 @@ export async function openClassicStore(folder: string): Promise<Result<OpenedSto
   }
   const second = await openLevel(folder)
   return second.ok ? ok({ store: second.value.store, fault: first.fault }) : second
+}
+
+/** One folder at a time: Node's recursive way never ends where the system denies that a folder it has is there (/proc). */
+async function makeFolder(folder: string): Promise<Fault | null> {
+  const fault = await makeOne(folder)
+  if (fault === null) return null
+  const parent = dirname(folder)
+  if (fault.detail?.includes('ENOENT') !== true || parent === folder) return fault
+  return (await makeFolder(parent)) ?? (await makeOne(folder))
+}
+
+async function makeOne(folder: string): Promise<Fault | null> {
+  try {
+    await mkdir(folder)
+    return null
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'EEXIST' && (await isFolder(folder))) return null
+    return faultOf(error, folder)
+  }
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  try {
+    return (await stat(path)).isDirectory()
+  } catch {
+    return false
+  }
 }
 
 /** LevelDB takes a folder without CURRENT for a new store and deletes what is in it. */

@@ -41,8 +41,8 @@ export interface CheckedOptions {
   readonly signal: AbortSignal | undefined
 }
 
-const CAPACITY_MIN = 4
-const CAPACITY_MAX = 4096
+export const CAPACITY_MIN = 4
+export const CAPACITY_MAX = 4096
 const LISTEN_MAX = 16
 const WAYS_IN_MAX = 256
 
@@ -64,7 +64,7 @@ export function checkOptions(suite: CryptoSuite, now: WallTime, options: unknown
 
   const listen = each('listen', given.listen, LISTEN_MAX, parseListenPoint)
   if (!listen.ok) return listen
-  const waysIn = each('join', given.join, WAYS_IN_MAX, way => targetOf(suite, now, way))
+  const waysIn = each('join', given.join, WAYS_IN_MAX, way => wayInOf(suite, now, way))
   if (!waysIn.ok) return waysIn
   const announce = each('announce', given.announce, REF_ADDRESSES_MAX, parseAnnounced)
   if (!announce.ok) return announce
@@ -103,6 +103,17 @@ const KNOWN: ReadonlySet<string> = new Set<keyof MeshOptions>([
 
 function isCapacity(value: unknown): value is number {
   return typeof value === 'number' && Number.isInteger(value) && value >= CAPACITY_MIN && value <= CAPACITY_MAX
+}
+
+/** An id alone tells nobody where to dial, and a peer without links has nobody to ask. */
+function wayInOf(suite: CryptoSuite, now: WallTime, given: unknown): Result<Target> {
+  const target = targetOf(suite, now, given)
+  if (target.ok ? target.value.kind !== 'peer' : target.fault.code !== 'invalid-peer-id') return target
+  const what = typeof given === 'string' ? `"${given.slice(0, 80)}"` : 'what was given'
+  const name = target.ok
+    ? 'a peer id alone is no way in'
+    : `${what} is neither a ref nor an address like tcp://host:4100`
+  return fail({ code: 'invalid-ref', detail: name })
 }
 
 function parseAnnounced(given: unknown): Result<Address> {

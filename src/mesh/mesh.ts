@@ -29,7 +29,7 @@ import { type CheckedOptions, checkOptions, type ListenPoint, type MeshOptions }
 import type { Member, Service } from './mesh-service.ts'
 import type { Session } from './mesh-session.ts'
 import type { StreamHandler } from './stream-handler.ts'
-import type { PeerLike } from './target.ts'
+import { type PeerLike, serviceNameOf, targetText } from './target.ts'
 import { WebmeshError } from './webmesh-error.ts'
 
 export interface MeshEvents {
@@ -125,6 +125,9 @@ export interface MeshPlatform extends Platform {
 }
 
 const SEED_KEY = 'self/seed'
+/** Stands where damage took the identity: the next start must not make another one in silence either. */
+const LOST_KEY = 'self/lost'
+const SELF_PREFIX = 'self/'
 const REMEMBERED_PREFIX = 'ref/'
 
 export async function startMesh(platform: MeshPlatform, options: MeshOptions): Promise<Mesh> {
@@ -175,7 +178,7 @@ async function readStore(
   platform: Platform,
   openFault: Fault | null,
 ): Promise<{ readonly seed: Uint8Array; readonly rememberedPeers: number } | WebmeshError> {
-  const held = await store.load(SEED_KEY)
+  const held = await store.load(SELF_PREFIX)
   if (!held.ok) return new WebmeshError(held.fault)
   const remembered = await store.load(REMEMBERED_PREFIX)
   if (!remembered.ok) return new WebmeshError(remembered.fault)
@@ -191,8 +194,12 @@ async function readStore(
     })
   }
   // An identity that was there must not be replaced by another one in silence.
-  if (openFault !== null)
+  if (openFault !== null) {
+    await store.save([{ key: LOST_KEY, value: new Uint8Array(1) }])
     return new WebmeshError({ ...openFault, detail: openFault.detail ?? 'the identity is missing' })
+  }
+  if (rememberedPeers > 0 || held.value.some(item => item.key === LOST_KEY))
+    return new WebmeshError({ code: 'store-damaged', detail: 'its identity was lost' })
   const seed = platform.suite.randomBytes(KEY_BYTES)
   const fault = await store.save([{ key: SEED_KEY, value: seed }])
   return fault === null ? { seed, rememberedPeers } : new WebmeshError(fault)
@@ -262,11 +269,12 @@ class RunningMesh extends TypedEventTarget<MeshEvents> implements Mesh {
     return session
   }
 
-  join(service: string, options: JoinOptions = {}): Promise<Service> {
-    return this.dispatch.joinService(service, options.summary ?? '', options.signal)
+  async join(service: string, options: JoinOptions = {}): Promise<Service> {
+    return this.dispatch.joinService(serviceNameOf(service), options.summary ?? '', options.signal)
   }
 
-  async find(service: string, options: Waiting = {}): Promise<readonly Member[]> {
+  async find(name: string, options: Waiting = {}): Promise<readonly Member[]> {
+    const service = serviceNameOf(name)
     const event = await this.dispatch.request(options.signal, 'service-found', request => ({
       kind: 'service-find',
       request,
@@ -347,8 +355,12 @@ class RunningMesh extends TypedEventTarget<MeshEvents> implements Mesh {
     try {
       await this.dispatch.request(signal, 'joined', request => ({ kind: 'join-mesh', request, waysIn }))
     } catch (error) {
+      if (!(error instanceof WebmeshError && error.code === 'no-way-in')) throw error
       // The core goes on trying the peers that it remembers.
-      if (!(error instanceof WebmeshError && error.code === 'no-way-in') || rememberedPeers === 0) throw error
+      if (rememberedPeers > 0) return
+      const [first] = waysIn
+      const tried = waysIn.length === 1 && first !== undefined ? targetText(first) : `none of ${waysIn.length} ways in`
+      throw new WebmeshError({ code: 'no-way-in', detail: `${tried}: ${error.detail ?? 'peer-unreachable'}` })
     }
   }
 

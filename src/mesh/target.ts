@@ -1,17 +1,26 @@
 /** Whom a user may name, in whatever form is at hand, and what that is to the core. */
-import { parseAddress } from '../core/base/address.ts'
+import { addressText, parseAddress } from '../core/base/address.ts'
 import { fail, ok, type Result } from '../core/base/fault.ts'
 import type { WallTime } from '../core/base/instant.ts'
 import { type PeerId, parsePeerId } from '../core/base/peer-id.ts'
 import { type PeerRef, parseRefText, readPeerRef } from '../core/crypto/peer-ref.ts'
 import type { CryptoSuite } from '../core/crypto/suite.ts'
 import type { Target } from '../core/input.ts'
+import { parseServiceName } from '../core/registry/service-name.ts'
+import { WebmeshError } from './webmesh-error.ts'
 
 /**
  * A peer: its id (64 hexadecimal digits), its ref as text (`webmesh:…`) or as an object, an address where it can be
  * dialled (`tcp://host:port`: then it is whoever answers there), or what `discover()` and `find()` give.
  */
 export type PeerLike = PeerId | string | PeerRef | { readonly peer: PeerId; readonly ref?: PeerRef | null }
+
+/** The name as the core takes it. Errors: `invalid-service-name`. */
+export function serviceNameOf(name: unknown): string {
+  const text = typeof name === 'string' ? name : String(name)
+  if (parseServiceName(text).ok) return text
+  throw new WebmeshError({ code: 'invalid-service-name', detail: `"${text.slice(0, 80)}"` })
+}
 
 /** Faults: `invalid-peer-id`, `invalid-ref`, `ref-forged`, `ref-expired`, `version-mismatch`, `invalid-address`. */
 export function targetOf(suite: CryptoSuite, now: WallTime, peer: unknown): Result<Target> {
@@ -25,6 +34,14 @@ export function targetOf(suite: CryptoSuite, now: WallTime, peer: unknown): Resu
   if ('ref' in peer && peer.ref !== null && peer.ref !== undefined) return targetOf(suite, now, peer.ref)
   if ('peer' in peer && typeof peer.peer === 'string') return targetOfId(peer.peer)
   return fail({ code: 'invalid-peer-id', detail: 'the object given has neither a peer nor a ref' })
+}
+
+/** Enough of it to be told from others. */
+export function targetText(target: Target): string {
+  if (target.kind === 'address') return addressText(target.address)
+  const { peer, addresses } = target.kind === 'ref' ? target.ref : { peer: target.peer, addresses: [] }
+  const place = addresses[0] === undefined ? '' : ` at ${addressText(addresses[0])}`
+  return `peer ${peer.slice(0, 8)}${place}`
 }
 
 function targetOfText(suite: CryptoSuite, now: WallTime, text: string): Result<Target> {

@@ -23,6 +23,16 @@ describe('WebmeshError', () => {
     expect(new WebmeshError({ code: fault.code }).message).not.toContain('(')
   })
 
+  it.each([
+    ['ECONNREFUSED', 'nobody listens there'],
+    ['tcp://a:1: ENOTFOUND', 'tcp://a:1: there is no host of that name'],
+    ["/x: EEXIST: file already exists, mkdir '/x'", '/x: it is no folder'],
+    ['frame-too-large', 'what answers there is no Webmesh peer'],
+    ['/home/ENOENTS/x', '/home/ENOENTS/x'],
+  ])('puts what systems say in plain words: %s', (detail, words) => {
+    expect(new WebmeshError({ code: 'no-way-in', detail }).message).toContain(`(${words})`)
+  })
+
   it('carries code, detail and reset code, and is an Error', () => {
     const error = new WebmeshError({ code: 'stream-reset', detail: 'why' }, 7)
     expect(error).toBeInstanceOf(Error)

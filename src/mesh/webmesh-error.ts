@@ -89,11 +89,51 @@ const SENTENCES: Record<FaultCode, (fault: Fault) => string> = {
   aborted: fault => `It was given up by its AbortSignal${why(fault)}: start it again to go on.`,
 }
 
+/** What systems and other layers say in a code, in plain words. */
+const PLAIN_WORDS: Partial<Record<string, string>> = {
+  ECONNREFUSED: 'nobody listens there',
+  ECONNRESET: 'the other side cut the connection',
+  EPIPE: 'the other side cut the connection',
+  ETIMEDOUT: 'no answer came',
+  EHOSTUNREACH: 'no way leads to that host',
+  ENETUNREACH: 'no way leads to that network',
+  ENOTFOUND: 'there is no host of that name',
+  EAI_AGAIN: 'host names cannot be looked up now',
+  EADDRNOTAVAIL: 'this machine has no such address',
+  EACCES: 'that is not permitted',
+  EPERM: 'that is not permitted',
+  EROFS: 'it can only be read',
+  ENOSPC: 'the disk is full',
+  EEXIST: 'it is no folder',
+  ENOTDIR: 'it is no folder, or lies in something that is none',
+  ENOENT: 'it does not exist and cannot be made',
+  ENAMETOOLONG: 'its name is too long',
+  EMFILE: 'too many files are open',
+  // Codes of faults that caused the one told of.
+  'no-route': 'no way was found to it',
+  timeout: 'no answer came',
+  'dial-timeout': 'no answer came',
+  'peer-unreachable': 'it could not be reached',
+  'frame-too-large': 'what answers there is no Webmesh peer',
+  malformed: 'what answers there is no Webmesh peer',
+  'handshake-failed': 'what answers there is no Webmesh peer',
+  closed: 'the other side hung up',
+  'wire-lost': 'the connection was lost',
+}
+
 /** ` (detail; got 3, limit 2)`, or nothing where the fault says no more than its code. */
 function why(fault: Fault): string {
   const parts: string[] = []
-  if (fault.detail !== undefined && fault.detail !== '') parts.push(fault.detail)
+  if (fault.detail !== undefined && fault.detail !== '') parts.push(plainWords(fault.detail))
   if (fault.got !== undefined)
     parts.push(fault.limit === undefined ? `got ${fault.got}` : `got ${fault.got}, limit ${fault.limit}`)
   return parts.length === 0 ? '' : ` (${parts.join('; ')})`
+}
+
+/** `place: CODE: what a system said` becomes `place: plain words`; other details stay. */
+function plainWords(detail: string): string {
+  const code = /(?:^|: )(E[A-Z_]{3,}(?=:|$)|[a-z-]+$)/.exec(detail)
+  const words = PLAIN_WORDS[code?.[1] ?? '']
+  if (code === null || words === undefined) return detail
+  return `${detail.slice(0, code.index)}${code.index === 0 ? '' : ': '}${words}`
 }
