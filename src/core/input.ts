@@ -75,6 +75,8 @@ export type Command =
   /** The reader took `bytes`: credit flows back. */
   | { readonly kind: 'stream-consumed'; readonly session: SessionId; readonly stream: StreamId; readonly bytes: number }
   | { readonly kind: 'datagram-send'; readonly session: SessionId; readonly bytes: Uint8Array }
+  /** The newest ref of a peer; answered by `peer-found`. */
+  | { readonly kind: 'peer-find'; readonly request: RequestId; readonly peer: PeerId }
   /** Members of a service, as the registry knows them now. */
   | { readonly kind: 'service-find'; readonly request: RequestId; readonly service: string }
   | { readonly kind: 'service-list'; readonly request: RequestId }

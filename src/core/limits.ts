@@ -14,8 +14,11 @@ export const PACKETS_PER_KEY = 1_048_576
 
 // ---- wire (spec 3) ----
 
-/** A packet's plaintext: above 64 KiB nothing is gained, below it the cost per packet shows. */
-export const PACKET_PLAINTEXT_BYTES_MAX = 65_536
+/**
+ * A packet's plaintext: above 64 KiB nothing is gained, below it the cost per packet shows. The 64 bytes beyond are for
+ * headers, so that a write of 64 KiB is one packet.
+ */
+export const PACKET_PLAINTEXT_BYTES_MAX = 65_600
 /** A frame's body: a full packet, its number and tag, and the headers of nested circuits. */
 export const FRAME_BYTES_MAX = PACKET_PLAINTEXT_BYTES_MAX + 512
 /** What may wait in the process for one wire's socket before sessions hold back. */
@@ -182,6 +185,10 @@ export const ROUTED_PENDING_MAX = 4_096
 export const ROUTED_HOP_TIMEOUT_MS = 4_000
 export const ROUTED_TIMEOUT_MS = 5_000
 export const ROUTED_WAYS_TRIED_MAX = 3
+/** A peer whose ref is looked for and not known is asked for again so often, after this pause and doubling. */
+export const PEER_SEARCH_TRIES_MAX = 4
+export const PEER_SEARCH_PAUSE_MS = 250
+export const PEER_SEARCHES_MAX = 256
 /** Circuits: hops, the greeting that travels in the request, and how long opening may take. */
 export const CIRCUIT_HOPS_MAX = 16
 export const GREETING_BYTES_MAX = 1_024

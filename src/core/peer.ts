@@ -318,6 +318,14 @@ class MeshPeer implements Peer {
       case 'datagram-send':
         this.connector.session(command.session)?.sendDatagram(turn, command.bytes)
         return
+      case 'peer-find': {
+        const { request, peer } = command
+        this.overlay.peerSearch.find(turn, peer, this.positionOf(peer), (later, found) => {
+          if (found.ok) later.emit({ kind: 'peer-found', request, ref: found.value })
+          else later.emit({ kind: 'failed', request, fault: found.fault })
+        })
+        return
+      }
       case 'service-find': {
         const { request } = command
         this.registry.find(turn, command.service, (later, found) => {

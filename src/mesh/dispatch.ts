@@ -199,6 +199,7 @@ export class Dispatch implements StreamHost {
         break
       case 'joined':
       case 'ponged':
+      case 'peer-found':
       case 'service-found':
       case 'service-listed':
       case 'service-joined':

@@ -3,7 +3,7 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
-import { Mesh, type MeshOptions, type MeshStream, type Service } from '../index.node.ts'
+import { Mesh, type MeshOptions, type MeshStream, refText, type Service } from '../index.node.ts'
 
 const running: Mesh[] = []
 const folders: string[] = []
@@ -250,6 +250,28 @@ describe('a session', () => {
     await expect(second.connect('nobody')).rejects.toMatchObject({ code: 'invalid-peer-id' })
     await expect(second.connect('webmesh:x')).rejects.toMatchObject({ code: 'invalid-ref' })
   }, 40_000)
+})
+
+describe('looking for a peer', () => {
+  it('finds the newest ref of any peer by its id, also of one that takes no connections', async () => {
+    const [first, second, third] = await meshOf(3)
+    if (first === undefined || second === undefined || third === undefined) throw new Error('three were started')
+    const found = await second.findPeer(third.id, { signal: soon() })
+    expect(found.peer).toBe(third.id)
+    expect(refText(found)).toBe(third.ref)
+    await expect(second.findPeer('ab'.repeat(32), { signal: soon() })).rejects.toMatchObject({
+      code: 'peer-unreachable',
+    })
+    await expect(second.findPeer('nobody')).rejects.toMatchObject({ code: 'invalid-peer-id' })
+  })
+
+  it('finds the ref of a peer that is away, from those next to its place', async () => {
+    const [first, second, third] = await meshOf(3)
+    if (first === undefined || second === undefined || third === undefined) throw new Error('three were started')
+    const { id } = third
+    await third.close()
+    expect((await second.findPeer(id, { signal: soon() })).peer).toBe(id)
+  })
 })
 
 describe('a service', () => {

@@ -4,7 +4,7 @@
  */
 import { type Address, addressText } from '../core/base/address.ts'
 import type { Fault } from '../core/base/fault.ts'
-import type { PeerId } from '../core/base/peer-id.ts'
+import { type PeerId, parsePeerId } from '../core/base/peer-id.ts'
 import { type PeerRef, REF_ADDRESSES_MAX, refText } from '../core/crypto/peer-ref.ts'
 import { KEY_BYTES } from '../core/crypto/suite.ts'
 import type { PathView, ServiceEntry } from '../core/effect.ts'
@@ -99,6 +99,11 @@ export interface Mesh extends TypedTarget<MeshEvents> {
   connect(peer: PeerLike, options?: Waiting): Promise<Session>
   /** Becomes a member of a service, `name/major`. Joining twice gives the same object. Errors: `invalid-service-name`. */
   join(service: string, options?: JoinOptions): Promise<Service>
+  /**
+   * The newest ref of a peer, by its id alone: from the peer itself, or, while it is away, from those next to it on the
+   * ring. Errors: `peer-unreachable`, `timeout`, `invalid-peer-id`, `aborted`.
+   */
+  findPeer(peer: PeerId | string, options?: Waiting): Promise<PeerRef>
   /** The members of a service as the registry knows them, without joining it. */
   find(service: string, options?: Waiting): Promise<readonly Member[]>
   /** The services in the registry. */
@@ -271,6 +276,17 @@ class RunningMesh extends TypedEventTarget<MeshEvents> implements Mesh {
 
   async join(service: string, options: JoinOptions = {}): Promise<Service> {
     return this.dispatch.joinService(serviceNameOf(service), options.summary ?? '', options.signal)
+  }
+
+  async findPeer(peer: PeerId | string, options: Waiting = {}): Promise<PeerRef> {
+    const id = parsePeerId(String(peer))
+    if (!id.ok) throw new WebmeshError(id.fault)
+    const event = await this.dispatch.request(options.signal, 'peer-found', request => ({
+      kind: 'peer-find',
+      request,
+      peer: id.value,
+    }))
+    return event.ref
   }
 
   async find(name: string, options: Waiting = {}): Promise<readonly Member[]> {

@@ -6,7 +6,7 @@ import type { PeerRef } from '../crypto/peer-ref.ts'
 import type { Turn } from '../turn.ts'
 
 /** Which part answers a routed request; numbers are those on the wire (spec 5.5). */
-export const RoutedMethod = { closest: 1, registry: 2 } as const
+export const RoutedMethod = { closest: 1, registry: 2, locate: 3 } as const
 export type RoutedMethod = (typeof RoutedMethod)[keyof typeof RoutedMethod]
 
 export type OnAnswer = (turn: Turn, answer: Result<Uint8Array>) => void

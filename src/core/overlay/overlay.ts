@@ -5,7 +5,7 @@
  */
 import type { Fault } from '../base/fault.ts'
 import { earlier, type Instant } from '../base/instant.ts'
-import type { PeerId } from '../base/peer-id.ts'
+import { PEER_ID_BYTES, type PeerId, peerIdOfBytes } from '../base/peer-id.ts'
 import type { Position } from '../base/position.ts'
 import type { Rng } from '../base/rng.ts'
 import { isPublic, type PeerRef } from '../crypto/peer-ref.ts'
@@ -34,6 +34,7 @@ import { nextStep } from './next-hop.ts'
 import type { LinkPurpose, OverlayMessage, RefEntry } from './overlay-messages.ts'
 import { type OverlayNeeds, Surrounds } from './overlay-needs.ts'
 import { RoutedMethod } from './overlay-port.ts'
+import { PeerSearch } from './peer-search.ts'
 import type { Remembered, RememberedPeers } from './remembered-peers.ts'
 import { belongsNear } from './ring-order.ts'
 import { RoutedRequests } from './routed-requests.ts'
@@ -42,6 +43,7 @@ import { type OnJoined, WaysIn } from './ways-in.ts'
 
 export class Overlay {
   readonly requests: RoutedRequests
+  readonly peerSearch: PeerSearch
   private readonly around: Surrounds
   private readonly seeking: LinkSeeking
   private readonly gossip: Gossip
@@ -60,6 +62,7 @@ export class Overlay {
       nextHopToKey: (key, method, avoid) => this.nextHopToKey(key, method, avoid),
       answer: (turn, key, method, payload) => this.answer(turn, key, method, payload),
     })
+    this.peerSearch = new PeerSearch(needs, this.requests)
     this.gossip = new Gossip(this.around, this.requests, (turn, refs) => this.takeRefs(turn, refs))
     this.seeking = new LinkSeeking(
       this.around,
@@ -179,11 +182,13 @@ export class Overlay {
   }
 
   nextWake(): Instant | null {
-    return earlier(earlier(this.tendAt, this.neighboursAt), this.requests.nextWake())
+    const wake = earlier(this.requests.nextWake(), this.peerSearch.nextWake())
+    return earlier(earlier(this.tendAt, this.neighboursAt), wake)
   }
 
   onWake(turn: Turn): void {
     this.requests.onWake(turn)
+    this.peerSearch.onWake(turn)
     if (this.neighboursAt !== null && this.neighboursAt <= turn.now) this.tellNeighbours(turn)
     if (this.tendAt <= turn.now) this.tend(turn)
   }
@@ -406,7 +411,15 @@ export class Overlay {
 
   private answer(turn: Turn, key: Position, method: number, payload: Uint8Array): Uint8Array | null {
     if (method === RoutedMethod.closest) return this.gossip.refsAt(turn, key)
+    if (method === RoutedMethod.locate) return this.refBytesOf(payload)
     return this.around.needs.answer(turn, key, method, payload)
+  }
+
+  private refBytesOf(publicKey: Uint8Array): Uint8Array | null {
+    if (publicKey.length !== PEER_ID_BYTES) return null
+    const peer = peerIdOfBytes(publicKey)
+    const { needs } = this.around
+    return peer === needs.peer ? needs.self().bytes : (this.refOf(peer)?.bytes ?? null)
   }
 
   // ---- refs ----
