@@ -331,6 +331,8 @@ export class Overlay {
     turn.emit({ kind: 'link-up', peer: ref.peer, role, path: contact.session.path?.view() ?? { kind: 'none' } })
     this.linksChanged(turn)
     needs.send(turn, ref.peer, this.neighbours())
+    // Who is told that this peer is in may pass its ref on at once: it must lead here.
+    if (needs.self().rendezvous.length === 0) this.renewRendezvous(turn)
     this.waysIn.report(turn, { ok: true, value: ref.peer })
     if (this.links.size === 1) this.gossip.search(turn, needs.position, ref.peer)
   }
