@@ -48,14 +48,14 @@ async function perform(stage: Stage): Promise<void> {
   const { ref, listening } = await first.start([])
   stage.claim(
     'started',
-    { name: first.name, peer: first.id, listening },
+    { name: first.name, peer: first.id, pid: first.pid, listening },
     `${first.title} listens on ${listening.join(', ')}`,
   )
   await Promise.all(
     others.map(async peer => {
       await peer.start([ref])
       const how = peer.listens ? 'listens too' : 'accepts no connections'
-      const fields = { name: peer.name, peer: peer.id, through: first.id, listens: peer.listens }
+      const fields = { name: peer.name, peer: peer.id, pid: peer.pid, through: first.id, listens: peer.listens }
       stage.claim('joined', fields, `${peer.title} joined through ${first.name}; ${how}`)
     }),
   )
@@ -94,7 +94,7 @@ async function perform(stage: Stage): Promise<void> {
     const tookMs = Math.round(performance.now() - start)
     stage.claim(
       'joined-later',
-      { through: way.id, tookMs },
+      { peer: newcomer.id, pid: newcomer.pid, through: way.id, tookMs },
       `${NEWCOMER} joined through ${way.title} and found all seven`,
     )
   }
@@ -234,6 +234,10 @@ class Actor {
   get id(): PeerId {
     check(this.started !== null, `${this.name} has not started`)
     return this.started.peer
+  }
+
+  get pid(): number | undefined {
+    return this.child.pid
   }
 
   get title(): string {
