@@ -17,7 +17,7 @@ import { SourceCount } from './source-count.ts'
 
 /** From accepting a socket until it is a wire, or its HTTP request is answered. */
 const UNDECIDED_MS = 10_000
-/** Sockets that are no wires yet. */
+/** Sockets that are no wires yet. Beyond it the oldest gives way: whoever means it speaks at once. */
 const UNDECIDED_MAX = 1_024
 /** All sockets of one source: many peers may sit behind one NAT. */
 const SOCKETS_PER_SOURCE_MAX = 256
@@ -31,6 +31,7 @@ export interface SharedPortOptions {
   readonly report: () => PeerReport
   /** Tests shorten it. */
   readonly undecidedMs?: number
+  readonly undecidedMax?: number
   /** False reads accepted sockets by 'data' even where `onread` works. */
   readonly moveHandles?: boolean
 }
@@ -82,9 +83,16 @@ export async function openSharedPort(options: SharedPortOptions): Promise<Result
 
   const server = createServer({ pauseOnConnect: true, noDelay: true }, socket => {
     const host = plainHost(socket.remoteAddress ?? '')
-    if (undecided.size >= UNDECIDED_MAX || !sources.enter(host)) {
+    if (!sources.enter(host)) {
       socket.destroy()
       return
+    }
+    if (undecided.size >= (options.undecidedMax ?? UNDECIDED_MAX)) {
+      const [oldest] = undecided.keys()
+      if (oldest !== undefined) {
+        settle(oldest)
+        oldest.destroy()
+      }
     }
     const limit = setTimeout(() => socket.destroy(), options.undecidedMs ?? UNDECIDED_MS)
     undecided.set(socket, limit)

@@ -110,6 +110,15 @@ describe('the shared port', () => {
     expect(ends).toHaveLength(0)
   })
 
+  it('answers newcomers while others open sockets and say nothing: the oldest of those give way', async () => {
+    const { port } = await open({ undecidedMs: 60_000, undecidedMax: 8 })
+    const silent = Array.from({ length: 40 }, () => connect(port, '127.0.0.1'))
+    sockets.push(...silent)
+    for (const socket of silent) socket.resume().on('error', () => {})
+    await until(() => silent.filter(socket => socket.destroyed).length === 32)
+    expect(await get(port, '/health')).toMatch(/^HTTP\/1\.1 200 /)
+  })
+
   it('keeps a wire that is silent after its first byte, since only the peer knows what to make of it', async () => {
     const { port } = await open({ undecidedMs: 50 })
     const socket = connect(port, '127.0.0.1')
