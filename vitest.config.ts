@@ -4,7 +4,12 @@
  */
 import { defineConfig } from 'vitest/config'
 
-const PROCESSES = ['test/cli/**/*.test.ts', 'test/demo/**/*.test.ts', 'test/package/**/*.test.ts']
+const PROCESSES = [
+  'test/cli/**/*.test.ts',
+  'test/demo/**/*.test.ts',
+  'test/package/**/*.test.ts',
+  'test/rough/processes/**/*.test.ts',
+]
 
 export default defineConfig({
   test: {
