@@ -214,6 +214,8 @@ class Actor {
   private readonly waiting = new Map<number, { resolve: (value: never) => void; reject: (error: Error) => void }>()
   private nextId = 1
   private killed = false
+  /** Why nothing more can be asked of it. */
+  private gone: CommandFailed | null = null
 
   constructor(name: string, listens: boolean, signal: AbortSignal) {
     this.name = name
@@ -226,8 +228,10 @@ class Actor {
     })
     this.child.on('message', (answer: DemoAnswer) => this.onAnswer(answer))
     this.child.on('exit', (code, signalName) => {
-      if (!this.killed)
-        this.failAll(new CommandFailed(`the process of ${name} ended by itself (${code ?? signalName})`))
+      this.end(new CommandFailed(`the process of ${name} ended by itself (${code ?? signalName})`))
+    })
+    this.child.on('error', error => {
+      this.end(new CommandFailed(`the process of ${name} cannot be used: ${error.message}`))
     })
   }
 
@@ -255,8 +259,9 @@ class Actor {
   ): Promise<Awaited<ReturnType<DemoCalls[Name]>>> {
     const id = this.nextId++
     return new Promise((resolve, reject) => {
-      if (this.signal.aborted) {
-        reject(new CommandFailed('interrupted'))
+      const cannot = this.signal.aborted ? new CommandFailed('interrupted') : this.gone
+      if (cannot !== null) {
+        reject(cannot)
         return
       }
       const timer = setTimeout(() => {
@@ -281,7 +286,7 @@ class Actor {
     if (this.killed) return
     this.killed = true
     this.child.kill('SIGKILL')
-    this.failAll(new CommandFailed(`${this.name} was ended`))
+    this.end(new CommandFailed(`${this.name} was ended`))
   }
 
   private onAnswer(answer: DemoAnswer): void {
@@ -292,8 +297,9 @@ class Actor {
     else waiting?.resolve(answer.value as never)
   }
 
-  private failAll(error: Error): void {
-    for (const { reject } of this.waiting.values()) reject(error)
+  private end(cause: CommandFailed): void {
+    this.gone ??= cause
+    for (const { reject } of this.waiting.values()) reject(this.gone)
     this.waiting.clear()
   }
 }

@@ -66,19 +66,26 @@ describe('webmesh demo', () => {
     expect(await demo.lingering()).toEqual([])
   })
 
-  it('fails when one of its peers dies unasked, says which, and takes the others along', async () => {
-    const demo = start()
-    await demo.until('joined', 7)
-    const victim = demo.all('joined').at(-1)
-    // reason: a process that told its event has a number.
-    process.kill(victim?.pid as number, 'SIGKILL')
-    expect((await demo.ended).code).toBe(1)
-    expect(demo.all('error')).toEqual([
-      { event: 'error', code: 'failed', message: expect.stringContaining(`process of ${victim?.name} ended`) },
-    ])
-    expect(demo.all('done')).toEqual([])
-    expect(await demo.lingering()).toEqual([])
-  })
+  // In the middle of what it was asked, and while nothing is asked of it.
+  it.each([
+    ['joined', 7],
+    ['joined-later', 1],
+  ])(
+    'fails when one of its peers dies unasked (after "%s"), says which, and takes the others along',
+    async (event, count) => {
+      const demo = start()
+      await demo.until(event, count)
+      const victim = demo.all('joined').at(-1)
+      // reason: a process that told its event has a number.
+      process.kill(victim?.pid as number, 'SIGKILL')
+      expect((await demo.ended).code).toBe(1)
+      expect(demo.all('error')).toEqual([
+        { event: 'error', code: 'failed', message: expect.stringContaining(`process of ${victim?.name} ended`) },
+      ])
+      expect(demo.all('done')).toEqual([])
+      expect(await demo.lingering()).toEqual([])
+    },
+  )
 
   it.each(['SIGKILL', 'SIGINT', 'SIGTERM'] as const)('leaves no process behind after %s in the middle', async name => {
     const demo = start()
