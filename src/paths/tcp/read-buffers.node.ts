@@ -1,12 +1,18 @@
 /**
  * The memory that sockets read into. All share one large buffer, since a read is handled before the next one starts. A
  * relay writes what it just read without copying it: memory so lent must not be read into again until it is written, so
- * a socket whose bytes are lent gets buffers of its own from a bounded pool for as long as that goes on.
+ * a socket whose bytes are lent gets buffers of its own from a bounded pool for as long as that goes on. Large frames
+ * that reads have cut are put together in memory that is used again too: fresh memory is what garbage collections cost.
  */
+import { FRAME_BYTES_MAX } from '../../core/limits.ts'
 
 export const READ_BUFFER_BYTES = 262_144
 /** 8 MiB at most; when all are lent, relayed bytes are copied. */
 const OWN_BUFFERS_MAX = 32
+/** For a frame with its length. */
+export const FRAME_BUFFER_BYTES = FRAME_BYTES_MAX + 4
+/** 1 MiB kept for later; each wire in the middle of a large frame holds one. */
+const FREE_FRAME_BUFFERS_MAX = 16
 
 export interface ReadBuffer {
   readonly bytes: Uint8Array
@@ -19,13 +25,14 @@ export interface ReadBuffer {
 export class ReadBuffers {
   private sharedBuffer: ReadBuffer | null = null
   private readonly free: ReadBuffer[] = []
+  private readonly freeFrames: ReadBuffer[] = []
   private ownBuffers = 0
   /** The buffer whose bytes are being handled now. */
   private reading: ReadBuffer | null = null
   private sharedWanted = false
 
   get shared(): ReadBuffer {
-    this.sharedBuffer ??= newBuffer()
+    this.sharedBuffer ??= newBuffer(READ_BUFFER_BYTES)
     return this.sharedBuffer
   }
 
@@ -47,11 +54,27 @@ export class ReadBuffers {
     return this.shared
   }
 
-  /** A socket will read no more. */
+  /** A socket will read no more into it, or its frame has been handled. */
   giveBack(buffer: ReadBuffer): void {
-    if (buffer === this.shared) return
+    if (buffer === this.sharedBuffer) return
     buffer.held = false
-    if (buffer.lent === 0) this.free.push(buffer)
+    if (buffer.lent === 0) this.keep(buffer)
+  }
+
+  /** For a frame that is put together. */
+  takeFrame(): ReadBuffer {
+    const buffer = this.freeFrames.pop() ?? newBuffer(FRAME_BUFFER_BYTES)
+    buffer.held = true
+    return buffer
+  }
+
+  /** Hands a frame on, within a read or without one. */
+  whileReading(frame: ReadBuffer, handle: () => void): void {
+    const { reading } = this
+    this.reading = frame
+    handle()
+    this.reading = reading
+    this.giveBack(frame)
   }
 
   /** The buffer of which `chunk` is a view and which must be kept until `returned`; null for all other memory. */
@@ -72,7 +95,12 @@ export class ReadBuffers {
 
   returned(buffer: ReadBuffer): void {
     buffer.lent -= 1
-    if (buffer.lent === 0 && !buffer.held) this.free.push(buffer)
+    if (buffer.lent === 0 && !buffer.held) this.keep(buffer)
+  }
+
+  private keep(buffer: ReadBuffer): void {
+    if (buffer.bytes.length === READ_BUFFER_BYTES) this.free.push(buffer)
+    else if (this.freeFrames.length < FREE_FRAME_BUFFERS_MAX) this.freeFrames.push(buffer)
   }
 
   private takeOwn(): ReadBuffer {
@@ -80,15 +108,15 @@ export class ReadBuffers {
     if (own === undefined) {
       if (this.ownBuffers === OWN_BUFFERS_MAX) return this.shared
       this.ownBuffers += 1
-      own = newBuffer()
+      own = newBuffer(READ_BUFFER_BYTES)
     }
     own.held = true
     return own
   }
 }
 
-function newBuffer(): ReadBuffer {
-  return { bytes: freshMemory(READ_BUFFER_BYTES), lent: 0, held: true }
+function newBuffer(bytes: number): ReadBuffer {
+  return { bytes: freshMemory(bytes), lent: 0, held: true }
 }
 
 /** Memory of its own, not zeroed. */

@@ -1,16 +1,22 @@
 /**
  * A wire over one TCP socket, dialled or accepted (spec 3.3). Reads come through `onread` into shared memory where the
- * socket has it, else as 'data'; all writes of one turn of the event loop leave as one writev.
+ * socket has it, else as 'data'; all writes of one turn of the event loop leave as one, put together where they are
+ * small (a writev of two small buffers costs three times a write), else as a writev.
  */
 import type { Socket } from 'node:net'
 import type { Fault } from '../../core/base/fault.ts'
-import { FrameSplitter } from '../frame-splitter.ts'
+import { type FrameReceiver, FrameSplitter } from '../frame-splitter.ts'
 import { LINGER_MS, type Wire, type WireSink } from '../wire-driver.ts'
 import { freshMemory, type ReadBuffer, ReadBuffers, withoutBuffer } from './read-buffers.node.ts'
 
+/** Up to here what a turn sends is copied into one buffer. */
+const ONE_WRITE_BYTES_MAX = 8_192
+/** From here on a frame that reads have cut is put together in pooled memory. */
+const POOLED_FRAME_BYTES_MIN = 16_384
+
 const readBuffers = new ReadBuffers()
 
-export class TcpWire implements Wire {
+export class TcpWire implements Wire, FrameReceiver {
   /** For the socket's constructor: reading into shared memory. */
   readonly onread = {
     buffer: (): Uint8Array => this.readBuffer.bytes,
@@ -21,16 +27,20 @@ export class TcpWire implements Wire {
   }
   private sink: WireSink | null = null
   private socket: Socket | null = null
-  private readonly splitter = new FrameSplitter(freshMemory)
+  private readonly splitter = new FrameSplitter(length => this.frameMemory(length))
+  /** Where a large cut frame is being put together. */
+  private frameBuffer: ReadBuffer | null = null
   private readBuffer: ReadBuffer = readBuffers.shared
   private state: 'opening' | 'open' | 'ending' | 'closed' = 'opening'
   /** Why it ends, once that is known. */
   private fault: Fault | null = null
   private limit: NodeJS.Timeout | null = null
-  private corked = false
-  /** For each send under way: its bytes, and the read buffer lent to it. */
-  private readonly sends: { readonly bytes: number; readonly lent: ReadBuffer | null }[] = []
-  private written = 0
+  /** What this turn sends. */
+  private outgoing: Uint8Array[] = []
+  private outgoingBytes = 0
+  private outgoingLent: ReadBuffer[] | null = null
+  /** For each write under way: its bytes, and the read buffers lent to it. */
+  private readonly writes: { readonly bytes: number; readonly lent: readonly ReadBuffer[] | null }[] = []
 
   /** Uses the socket from now on. */
   attach(socket: Socket, sink: WireSink): void {
@@ -63,29 +73,42 @@ export class TcpWire implements Wire {
 
   private onChunk(chunk: Uint8Array): void {
     if (this.state !== 'open' || this.sink === null) return
-    const fault = this.splitter.push(chunk, this.sink)
+    const fault = this.splitter.push(chunk, this)
     if (fault !== null) this.end(fault)
+  }
+
+  onFrames(bytes: Uint8Array): void {
+    const { sink, frameBuffer } = this
+    if (frameBuffer === null || bytes.buffer !== frameBuffer.bytes.buffer) {
+      sink?.onFrames(bytes)
+      return
+    }
+    this.frameBuffer = null
+    readBuffers.whileReading(frameBuffer, () => sink?.onFrames(bytes))
+  }
+
+  private frameMemory(length: number): Uint8Array {
+    if (length < POOLED_FRAME_BYTES_MIN) return freshMemory(length)
+    this.frameBuffer = readBuffers.takeFrame()
+    return this.frameBuffer.bytes.subarray(0, length)
   }
 
   send(buffers: readonly Uint8Array[], bytes: number): void {
     const { socket } = this
     if (socket === null || this.state === 'ending' || this.state === 'closed' || buffers.length === 0) return
-    if (!this.corked) {
-      this.corked = true
-      socket.cork()
-      process.nextTick(this.uncork)
+    if (this.outgoing.length === 0) process.nextTick(this.write)
+    for (const buffer of buffers) {
+      if (readBuffers.mustCopy(buffer)) this.outgoing.push(buffer.slice())
+      else {
+        this.outgoing.push(buffer)
+        const lent = readBuffers.lend(buffer)
+        if (lent !== null) {
+          this.outgoingLent ??= []
+          this.outgoingLent.push(lent)
+        }
+      }
     }
-    let lent: ReadBuffer | null = null
-    const last = buffers.length - 1
-    for (let i = 0; i <= last; i += 1) {
-      let chunk = buffers[i]!
-      if (readBuffers.mustCopy(chunk)) chunk = Buffer.from(chunk)
-      else lent ??= readBuffers.lend(chunk)
-      if (i === last) {
-        this.sends.push({ bytes, lent })
-        socket.write(chunk, this.onWrote)
-      } else socket.write(chunk)
-    }
+    this.outgoingBytes += bytes
   }
 
   hangUp(): void {
@@ -97,6 +120,7 @@ export class TcpWire implements Wire {
     this.clearLimit()
     if (opening) socket.destroy()
     else {
+      this.write()
       socket.end()
       this.limit = setTimeout(() => socket.destroy(), LINGER_MS)
     }
@@ -117,25 +141,34 @@ export class TcpWire implements Wire {
     this.socket?.destroy()
   }
 
-  private readonly uncork = (): void => {
-    this.corked = false
-    this.socket?.uncork()
+  /** The end of a turn: all that it sent. */
+  private readonly write = (): void => {
+    const { socket, outgoing, outgoingBytes: bytes, outgoingLent: lent } = this
+    if (outgoing.length === 0) return
+    this.outgoing = []
+    this.outgoingBytes = 0
+    this.outgoingLent = null
+    if (!socket?.writable) {
+      for (const buffer of lent ?? []) readBuffers.returned(buffer)
+      return
+    }
+    this.writes.push({ bytes, lent })
+    const last = outgoing.length - 1
+    if (last === 0 || bytes <= ONE_WRITE_BYTES_MAX) {
+      socket.write(last === 0 ? outgoing[0]! : Buffer.concat(outgoing, bytes), this.onWrote)
+      return
+    }
+    socket.cork()
+    for (let i = 0; i < last; i += 1) socket.write(outgoing[i]!)
+    socket.write(outgoing[last]!, this.onWrote)
+    socket.uncork()
   }
 
   private readonly onWrote = (error?: Error | null): void => {
-    const send = this.sends.shift()
-    if (send === undefined) return
-    if (send.lent !== null) readBuffers.returned(send.lent)
-    if (error) return
-    // Several sends are often written at once: one report for all.
-    if (this.written === 0) process.nextTick(this.reportWritten)
-    this.written += send.bytes
-  }
-
-  private readonly reportWritten = (): void => {
-    const { written } = this
-    this.written = 0
-    if (this.state === 'open') this.sink?.onWritten(written)
+    const written = this.writes.shift()
+    if (written === undefined) return
+    for (const buffer of written.lent ?? []) readBuffers.returned(buffer)
+    if (!error && this.state === 'open') this.sink?.onWritten(written.bytes)
   }
 
   private readonly onError = (error: NodeJS.ErrnoException): void => {
@@ -158,10 +191,13 @@ export class TcpWire implements Wire {
     if (this.state === 'closed') return
     this.state = 'closed'
     this.clearLimit()
-    for (const send of this.sends) if (send.lent !== null) readBuffers.returned(send.lent)
-    this.sends.length = 0
+    this.write()
+    for (const written of this.writes) for (const buffer of written.lent ?? []) readBuffers.returned(buffer)
+    this.writes.length = 0
     readBuffers.giveBack(this.readBuffer)
     this.readBuffer = readBuffers.shared
+    if (this.frameBuffer !== null) readBuffers.giveBack(this.frameBuffer)
+    this.frameBuffer = null
     this.sink = null
     sink?.onClosed(this.fault ?? { code: 'wire-lost' })
   }
