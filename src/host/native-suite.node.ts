@@ -180,7 +180,7 @@ class NativeAeadKey implements AeadKey {
     let length = 0
     for (const part of parts) length += part.length
     const cipher = createCipheriv(nodeName(this.cipher), this.key, nonce, TAG_OPTIONS)
-    cipher.setAAD(associated, lengthOption(length))
+    cipher.setAAD(associated)
     return length <= ONE_BUFFER_BYTES_MAX ? [sealInOne(cipher, parts, length)] : sealInParts(cipher, parts)
   }
 
@@ -188,7 +188,7 @@ class NativeAeadKey implements AeadKey {
     const length = sealed.length - AEAD_TAG_BYTES
     if (length < 0) return null
     const decipher = createDecipheriv(nodeName(this.cipher), this.key, nonce, TAG_OPTIONS)
-    decipher.setAAD(associated, lengthOption(length))
+    decipher.setAAD(associated)
     decipher.setAuthTag(sealed.subarray(length))
     const opened = plain(decipher.update(sealed.subarray(0, length)))
     return tagFits(decipher) ? opened : null
@@ -201,11 +201,6 @@ const TAG_OPTIONS = { authTagLength: AEAD_TAG_BYTES }
 function nodeName(cipher: CipherName): 'aes-256-gcm' {
   // reason: 'chacha20-poly1305' takes the same options and has the same methods.
   return cipher as 'aes-256-gcm'
-}
-
-/** Only CCM needs it. */
-function lengthOption(plaintextLength: number): { plaintextLength: number } {
-  return { plaintextLength }
 }
 
 function sealInOne(cipher: CipherGCM, parts: readonly Uint8Array[], length: number): Uint8Array {

@@ -187,13 +187,14 @@ describe('the run loop', () => {
     for (const sink of accepted) sink.onOpen(ABOUT)
     dialled!.sink.onFrames(Uint8Array.of(1))
     accepted[1]!.onWritten(7)
+    accepted[1]!.onWritten(100_000)
     dialled!.sink.onClosed({ code: 'wire-lost' })
     expect(peer.inputs.slice(1).map(({ input }) => input)).toEqual([
       { kind: 'wire-open', wire: 1, role: 'dialler', about: ABOUT },
       { kind: 'wire-open', wire: -1, role: 'acceptor', about: ABOUT },
       { kind: 'wire-open', wire: -2, role: 'acceptor', about: ABOUT },
       { kind: 'wire-bytes', wire: 1, bytes: Uint8Array.of(1) },
-      { kind: 'wire-writable', wire: -2, bytes: 7 },
+      { kind: 'wire-writable', wire: -2, bytes: 100_007 },
       { kind: 'wire-closed', wire: 1, fault: { code: 'wire-lost' } },
     ])
   })
@@ -351,7 +352,7 @@ describe('the run loop', () => {
     const { peer, wires, loop } = bench()
     peer.script = input => (input.kind === 'command' ? [{ kind: 'dial', wire: 1, address: ADDRESS }] : [send(1, 1)])
     loop.command(ping(1))
-    wires[0]!.send = () => wires[0]!.sink.onWritten(1)
+    wires[0]!.send = () => wires[0]!.sink.onWritten(100_000)
     expect(() => wires[0]!.sink.onOpen(ABOUT)).toThrow('broken invariant')
   })
 })

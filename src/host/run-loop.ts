@@ -9,6 +9,7 @@ import type { Instant } from '../core/base/instant.ts'
 import { invariant, unreachable } from '../core/base/invariant.ts'
 import type { Effect, PeerEvent } from '../core/effect.ts'
 import type { Command, Input, LoadId, StoreEntry, WireFacts, WireId } from '../core/input.ts'
+import { WIRE_QUEUE_BYTES_MAX } from '../core/limits.ts'
 import type { Peer, PeerSnapshot } from '../core/peer-options.ts'
 import type { Wire, WireSink } from '../paths/wire-driver.ts'
 import type { HostClock } from './platform.ts'
@@ -20,8 +21,12 @@ const SAVE_DELAY_MS = 250
 const CLOCK_CHECK_MS = 30_000
 /** A difference above this is a jump (the machine slept, or the clock was set), below it drift. */
 const CLOCK_JUMP_MS = 1_000
+/** The core hears of written bytes by so many: it needs to know only when a full queue has room again. */
+const WRITTEN_REPORT_BYTES = 65_536
 /** A timer this late means that the process stood still. */
 const STANDSTILL_MS = 5_000
+
+invariant(WRITTEN_REPORT_BYTES * 2 <= WIRE_QUEUE_BYTES_MAX, 'what goes unreported leaves room in a queue')
 
 export interface RunLoopOptions {
   readonly peer: Peer
@@ -213,6 +218,7 @@ class WireEnd implements WireSink {
   private readonly loop: RunLoop
   private readonly role: 'dialler' | 'acceptor'
   private hungUp = false
+  private written = 0
 
   constructor(loop: RunLoop, id: WireId, role: 'dialler' | 'acceptor') {
     this.loop = loop
@@ -239,7 +245,11 @@ class WireEnd implements WireSink {
   }
 
   onWritten(bytes: number): void {
-    if (!this.hungUp) this.loop.input({ kind: 'wire-writable', wire: this.id, bytes })
+    this.written += bytes
+    if (this.hungUp || this.written < WRITTEN_REPORT_BYTES) return
+    const { written } = this
+    this.written = 0
+    this.loop.input({ kind: 'wire-writable', wire: this.id, bytes: written })
   }
 
   onClosed(fault: Fault): void {

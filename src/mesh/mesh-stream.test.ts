@@ -172,11 +172,23 @@ describe('reading', () => {
   })
 
   it('gives back credit once a turn for all that was taken, and none for what was not', async () => {
-    stream.onData([new Uint8Array(10), new Uint8Array(20), new Uint8Array(40)])
+    stream.onData([new Uint8Array(10_000), new Uint8Array(20_000), new Uint8Array(40_000)])
     expect(host.turn()).toEqual([])
     await stream.read()
     await stream.read()
-    expect(host.turn()).toEqual([{ kind: 'stream-consumed', session: 1, stream: 0, bytes: 30 }])
+    expect(host.turn()).toEqual([{ kind: 'stream-consumed', session: 1, stream: 0, bytes: 30_000 }])
+  })
+
+  it('gives back little only when it has added up, or when the other side has ended', async () => {
+    stream.onData([new Uint8Array(5_000), new Uint8Array(5_000), new Uint8Array(7)])
+    await stream.read()
+    expect(host.turn()).toEqual([])
+    await stream.read()
+    expect(host.turn()).toMatchObject([{ kind: 'stream-consumed', bytes: 10_000 }])
+    await stream.read()
+    expect(host.turn()).toEqual([])
+    stream.onEnded()
+    expect(host.turn()).toMatchObject([{ kind: 'stream-consumed', bytes: 7 }])
   })
 
   it('iterates; leaving the loop leaves the stream open for another', async () => {
@@ -284,20 +296,20 @@ describe('the end', () => {
 
 describe('Web streams', () => {
   it('read the same bytes, with credit as the reader takes them', async () => {
-    stream.onData([new Uint8Array(10)])
+    stream.onData([new Uint8Array(10_000)])
     const reader = stream.readable.getReader()
-    expect((await reader.read()).value).toHaveLength(10)
-    stream.onData([new Uint8Array(20), new Uint8Array(40)])
-    expect((await reader.read()).value).toHaveLength(20)
+    expect((await reader.read()).value).toHaveLength(10_000)
+    stream.onData([new Uint8Array(20_000), new Uint8Array(40_000)])
+    expect((await reader.read()).value).toHaveLength(20_000)
     await isPending(Promise.resolve())
     const credit = host
       .turn()
       .reduce((sum, command) => sum + (command.kind === 'stream-consumed' ? command.bytes : 0), 0)
-    expect(credit).toBe(30)
+    expect(credit).toBe(30_000)
     stream.onEnded()
-    expect((await reader.read()).value).toHaveLength(40)
+    expect((await reader.read()).value).toHaveLength(40_000)
     expect((await reader.read()).done).toBe(true)
-    expect(host.turn()).toMatchObject([{ kind: 'stream-consumed', bytes: 40 }])
+    expect(host.turn()).toMatchObject([{ kind: 'stream-consumed', bytes: 40_000 }])
   })
 
   it('hold back a sender whose bytes nobody reads', () => {
@@ -330,7 +342,7 @@ describe('Web streams', () => {
   })
 
   it('cancelled, drop what comes and leave the other direction open', async () => {
-    stream.onData([new Uint8Array(10)])
+    stream.onData([new Uint8Array(10_000)])
     await stream.readable.cancel()
     stream.onData([new Uint8Array(5)])
     void stream.write(bytesOf(1))

@@ -51,6 +51,11 @@ export const WRITE_HIGH_BYTES = 262_144
 /** How much a Web stream holds ready for its reader; more stays unread, and holds the sender back. */
 const READABLE_HIGH_BYTES = 262_144
 const WRITABLE_HIGH_BYTES = 65_536
+/**
+ * Reading is told to the core by so much. What all streams of a session may hold back so is half of the session's
+ * window, so that it never stands still for it.
+ */
+const CONSUMED_REPORT_BYTES = 8_192
 
 /** What a stream needs of what it belongs to. */
 export interface StreamHost {
@@ -212,7 +217,7 @@ export class OpenStream implements MeshStream {
       this.stagedBytes = 0
       this.host.command({ kind: 'stream-write', session, stream, chunks })
     }
-    if (this.consumedBytes > 0) {
+    if (this.consumedBytes >= CONSUMED_REPORT_BYTES || (this.otherEnded && this.consumedBytes > 0)) {
       const bytes = this.consumedBytes
       this.consumedBytes = 0
       this.host.command({ kind: 'stream-consumed', session, stream, bytes })
@@ -289,7 +294,7 @@ export class OpenStream implements MeshStream {
 
   private consumed(bytes: number): void {
     this.consumedBytes += bytes
-    this.flushLater()
+    if (this.consumedBytes >= CONSUMED_REPORT_BYTES || this.otherEnded) this.flushLater()
   }
 
   onData(chunks: readonly Uint8Array[]): void {
@@ -311,6 +316,7 @@ export class OpenStream implements MeshStream {
 
   onEnded(): void {
     this.otherEnded = true
+    if (this.consumedBytes > 0) this.flushLater()
     this.web?.end()
     const reads = this.reads
     this.reads = null

@@ -67,13 +67,14 @@ export class Switchboard {
   private readonly labels = new Map<number, LabelTarget>()
   /** Handshakes under way, started here or elsewhere, oldest first: label to what waits under it. */
   private readonly unproven = new Map<number, Unproven>()
-  private readonly dirtySessions = new Set<Session>()
+  /** What to flush at the end of this step. Lists, since a set allocates a new table whenever it is emptied. */
+  private readonly dirtySessions: Session[] = []
   private readonly timedSessions = new Set<Session>()
-  private readonly dirtyWires = new Set<Wire>()
+  private readonly dirtyWires: Wire[] = []
   /** Open wires over which no one has proven who they are, oldest first, with the time they have for it. */
   private readonly unprovenWires = new Map<Wire, Instant>()
   private readonly markWire = (wire: Wire): void => {
-    this.dirtyWires.add(wire)
+    this.dirtyWires.push(wire)
   }
   private nextDialledWire = 1
   private wakeAt: Instant | null = null
@@ -196,29 +197,28 @@ export class Switchboard {
     this.labels.delete(session.id)
     this.unproven.delete(session.id)
     this.timedSessions.delete(session)
-    this.dirtySessions.delete(session)
   }
 
   markDirty(session: Session): void {
-    this.dirtySessions.add(session)
+    this.dirtySessions.push(session)
   }
 
   /** Ends a step: sessions cut and seal what they have, wires hand it to the host. */
   flush(turn: Turn): void {
-    while (this.dirtySessions.size > 0) {
-      for (const session of this.dirtySessions) {
-        this.dirtySessions.delete(session)
-        session.flush(turn)
-        const wake = session.nextWake()
-        if (wake === null) this.timedSessions.delete(session)
-        else {
-          this.timedSessions.add(session)
-          this.wakeAt = earlier(this.wakeAt, wake)
-        }
-      }
+    const { dirtySessions, dirtyWires } = this
+    // The lists grow while they are worked off: what flushes may make others dirty. A session that ended does nothing.
+    for (let i = 0; i < dirtySessions.length; i += 1) {
+      const session = dirtySessions[i]!
+      session.flush(turn)
+      const wake = session.nextWake()
+      if (wake === null) continue
+      // It stays in the set until the next wake: most sessions that come to rest are timed again soon.
+      this.timedSessions.add(session)
+      this.wakeAt = earlier(this.wakeAt, wake)
     }
-    for (const wire of this.dirtyWires) wire.flush(turn)
-    this.dirtyWires.clear()
+    dirtySessions.length = 0
+    for (let i = 0; i < dirtyWires.length; i += 1) dirtyWires[i]!.flush(turn)
+    dirtyWires.length = 0
   }
 
   nextWake(): Instant | null {
@@ -234,7 +234,7 @@ export class Switchboard {
         this.timedSessions.delete(session)
       } else if (wake <= turn.now) {
         session.onWake(turn)
-        this.dirtySessions.add(session)
+        this.dirtySessions.push(session)
       } else {
         this.wakeAt = earlier(this.wakeAt, wake)
       }
@@ -374,7 +374,6 @@ export class Switchboard {
   private dropWire(turn: Turn, wire: Wire, fault: Fault): void {
     wire.open = false
     this.wires.delete(wire.id)
-    this.dirtyWires.delete(wire)
     this.unprovenWires.delete(wire)
     for (const [label, item] of this.unproven) {
       const carrier = item.kind === 'opening' ? item.opening.carrier : item.carrier
