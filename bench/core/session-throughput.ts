@@ -43,6 +43,8 @@ class Side implements SessionOwner, Path {
 
   onMessage(): void {}
   onPong(): void {}
+  onPathAsked(): void {}
+  onPathAnswered(): void {}
   onRemoteClose(): void {}
   onDirty(): void {
     this.dirty = true

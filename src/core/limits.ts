@@ -31,6 +31,8 @@ export const WIRE_UNPROVEN_MS = 10_000
 export const HANDSHAKE_TIMEOUT_MS = 5_000
 /** Handshakes under way at once; beyond it the oldest gives way. */
 export const SESSIONS_UNPROVEN_MAX = 256
+/** Of them over one wire or circuit: an honest peer starts one, and another when it gave that up. */
+export const HANDSHAKES_PER_CARRIER_MAX = 4
 
 // ---- session (spec 4) ----
 
@@ -165,6 +167,18 @@ export const SESSION_LINGER_MS = 50_000
 export const GLARE_MS = 5_000
 /** How long a session without a path is kept for another one to be found. */
 export const PATHLESS_MS = 15_000
+/** Whether a carrier leads to the other side of a session must be answered by then; asked again over a circuit. */
+export const PATH_ASK_TIMEOUT_MS = 2_000
+export const PATH_ASK_AGAIN_MS = 500
+/** A carrier that no session travels over any more is let go after this: the other side may still be moving. */
+export const CARRIER_GRACE_MS = 10_000
+/** A session over a circuit looks for a wire: first after this, the side that did not open it later; then ever more rarely. */
+export const UPGRADE_AFTER_MS = 1_000
+export const UPGRADE_TURN_MS = 1_500
+export const UPGRADE_BACKOFF_MS = 30_000
+export const UPGRADE_BACKOFF_MAX_MS = 600_000
+/** Addresses of one peer that are dialled: what a ref holds, and a few learnt since. */
+export const ADDRESSES_TRIED_MAX = 12
 /** A dial that has not opened a wire by then has failed. */
 export const DIAL_TIMEOUT_MS = 2_500
 /** The next address of a peer is tried beside the first after this time (RFC 8305). */
@@ -182,7 +196,12 @@ export const REACHING_MAX = 256
 export const ROUTE_HOPS_MAX = 24
 export const ROUTED_PAYLOAD_BYTES_MAX = 12_288
 export const ROUTED_PENDING_MAX = 4_096
+/** Of them for one neighbour, so that none crowds the others out. */
+export const ROUTED_PER_NEIGHBOUR_MAX = 512
+/** A hop waits so long, less for each hop before it: then the one before a dead hop is the first to try another way. */
 export const ROUTED_HOP_TIMEOUT_MS = 4_000
+export const ROUTED_HOP_STEP_MS = 500
+export const ROUTED_HOP_TIMEOUT_MIN_MS = 1_000
 export const ROUTED_TIMEOUT_MS = 5_000
 export const ROUTED_WAYS_TRIED_MAX = 3
 /** A peer whose ref is looked for and not known is asked for again so often, after this pause and doubling. */
@@ -200,6 +219,8 @@ export const CIRCUIT_IDLE_MS = 90_000
 /** Unacknowledged bytes that an end has under way over a circuit; a hop keeps more than that for none. */
 export const CIRCUIT_FLIGHT_BYTES_MAX = 786_432
 export const CIRCUIT_QUEUE_BYTES_MAX = 1_048_576
+/** What all hops of a peer keep: none takes more than what is left for the others. */
+export const CIRCUIT_QUEUES_BYTES_MAX = 33_554_432
 /** Circuits that a peer forwards in all, and for one neighbour. */
 export const CIRCUITS_RELAYED_MAX = 4_096
 export const CIRCUITS_PER_NEIGHBOUR_MAX = 512

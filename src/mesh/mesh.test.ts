@@ -243,9 +243,12 @@ describe('a session', () => {
   it('is not opened to a peer that does not exist, to itself, or to what is no peer', async () => {
     const [first, second] = await meshOf(2)
     if (first === undefined || second === undefined) throw new Error('two were started')
-    await expect(second.connect('ab'.repeat(32), { signal: AbortSignal.timeout(30_000) })).rejects.toMatchObject({
+    const nobody = 'ea4a6c63e29c520abef5507b132ec5f9954776aebebe7b92421eea691446d22c'
+    await expect(second.connect(nobody, { signal: AbortSignal.timeout(30_000) })).rejects.toMatchObject({
       code: 'peer-unreachable',
     })
+    // No point of the curve: nobody can have it.
+    await expect(second.connect('ab'.repeat(32))).rejects.toMatchObject({ code: 'invalid-peer-id' })
     await expect(second.connect(second.id)).rejects.toMatchObject({ code: 'self-connect' })
     await expect(second.connect('nobody')).rejects.toMatchObject({ code: 'invalid-peer-id' })
     await expect(second.connect('webmesh:x')).rejects.toMatchObject({ code: 'invalid-ref' })

@@ -1,101 +1,172 @@
 /** An attempt to reach a peer: what has been tried, what is under way, who waits for it (spec 5.2). */
-import type { Address } from '../base/address.ts'
+import { type Address, addressText } from '../base/address.ts'
 import { type Fault, fail, type Result } from '../base/fault.ts'
 import type { Instant } from '../base/instant.ts'
 import type { PeerId } from '../base/peer-id.ts'
-import type { PeerRef, Rendezvous } from '../crypto/peer-ref.ts'
-import { CIRCUIT_STAGGER_MS, DIAL_STAGGER_MS, REACH_TIMEOUT_MS, RETRY_PAUSE_MAX_MS, RETRY_PAUSE_MS } from '../limits.ts'
+import type { Rendezvous } from '../crypto/peer-ref.ts'
+import {
+  ADDRESSES_TRIED_MAX,
+  CIRCUIT_STAGGER_MS,
+  DIAL_STAGGER_MS,
+  REACH_TIMEOUT_MS,
+  RETRY_PAUSE_MAX_MS,
+  RETRY_PAUSE_MS,
+} from '../limits.ts'
 import type { Session } from '../session/session.ts'
 import type { Opening } from '../session/switchboard.ts'
-import type { Wire } from '../session/wire.ts'
+import { type Carrier, Wire } from '../session/wire.ts'
 import type { Turn } from '../turn.ts'
 import type { CircuitEnd } from './circuits.ts'
 import type { Contact } from './contact.ts'
 
 export type OnReached = (turn: Turn, outcome: Result<Contact>) => void
 
-export class Attempt {
+export interface Goal {
+  /** `direct`: by a wire only. `upgrade`: the same, in place of a circuit that works. */
+  readonly kind: 'any' | 'direct' | 'upgrade'
   /** The peer, or the address where only that is known: there is one attempt for each. */
   readonly key: string
   /** Null where only an address is known. */
   readonly peer: PeerId | null
-  readonly ref: PeerRef | null
-  /** The session that looks for another path; null where a new one is wanted. */
+  /** The session that looks for a path; null where a new one is wanted. */
   readonly session: Session | null
-  readonly giveUpAt: Instant
-  readonly circuitFrom: Instant
-  /** Patient ones would rather wait than hear that it failed: for them all is tried again, after a pause. */
-  private waiters: { readonly patient: boolean; readonly onReached: OnReached }[] = []
-  readonly addresses: Address[]
-  readonly rendezvous: Rendezvous[]
-  /** Dialled wires, with the handshake over each (null for a session that has one already). */
-  readonly dials = new Map<Wire, Dial>()
-  nextDialAt: Instant
+  readonly addresses: readonly Address[]
+  readonly rendezvous: readonly Rendezvous[]
+}
+
+/** One carrier that is being opened, with the handshake over it; none for a session that has its keys already. */
+export interface Try {
+  opening: Opening | null
+  /** A wire that is not open by then has failed. */
+  readonly openBy: Instant
+}
+
+interface Waiter {
+  readonly patient: boolean
+  readonly until: Instant
+  readonly onReached: OnReached
+}
+
+const LATE: Fault = { code: 'peer-unreachable', detail: 'no answer in time' }
+
+export class Attempt {
+  readonly key: string
+  readonly peer: PeerId | null
+  readonly session: Session | null
+  /** The session has a path that works: a wire is wanted in place of it, and nothing else is touched. */
+  private isUpgrade: boolean
+  /** Circuits are not tried. */
+  private directOnly: boolean
+  /** Tries again even while nobody waits. */
+  persistent = false
+  giveUpAt: Instant
+  circuitFrom: Instant
+  readonly tries = new Map<Carrier, Try>()
   circuit: CircuitEnd | null = null
-  circuitOpening: Opening | null = null
   /** First hops that led nowhere. */
   readonly hopsTried: PeerId[] = []
   /** No first hop is left to try. */
   circuitsSpent = false
-  private pauseMs = RETRY_PAUSE_MS
-  private retryAt: Instant | null = null
-  private readonly known: readonly Address[]
   /** Rendezvous that are being reached, to be first hops. */
   rendezvousAwaited = 0
+  /** Those not asked yet, or reached. */
+  rendezvous: Rendezvous[]
   lastFault: Fault = { code: 'peer-unreachable' }
+  private waiters: Waiter[] = []
+  private addresses: Address[]
+  private nextDialAt: Instant
+  private readonly knownAddresses: Address[]
+  private readonly knownRendezvous: Rendezvous[]
+  private pauseMs = RETRY_PAUSE_MS
+  private retryAt: Instant | null = null
 
-  constructor(
-    key: string,
-    peer: PeerId | null,
-    ref: PeerRef | null,
-    session: Session | null,
-    addresses: readonly Address[],
-    now: Instant,
-  ) {
-    this.key = key
-    this.peer = peer
-    this.ref = ref
-    this.session = session
-    this.known = addresses
-    this.addresses = [...addresses]
-    this.rendezvous = [...(ref?.rendezvous ?? [])]
+  constructor(goal: Goal, now: Instant) {
+    this.isUpgrade = goal.kind === 'upgrade'
+    this.directOnly = goal.kind !== 'any'
+    this.key = goal.key
+    this.peer = goal.peer
+    this.session = goal.session
+    this.knownAddresses = goal.addresses.slice(0, ADDRESSES_TRIED_MAX)
+    this.knownRendezvous = [...goal.rendezvous]
+    this.addresses = [...this.knownAddresses]
+    this.rendezvous = [...this.knownRendezvous]
     this.giveUpAt = now + REACH_TIMEOUT_MS
     this.nextDialAt = now
-    this.circuitFrom = addresses.length > 0 ? now + CIRCUIT_STAGGER_MS : now
+    this.circuitFrom = this.addresses.length > 0 ? now + CIRCUIT_STAGGER_MS : now
   }
 
-  addWaiter(patient: boolean, onReached: OnReached): void {
-    this.waiters.push({ patient, onReached })
+  get upgrade(): boolean {
+    return this.isUpgrade
   }
 
-  /** Tells all who wait. */
+  /** Who waits hears exactly once, in time. Patient ones would rather wait than hear that it failed. */
+  addWaiter(patient: boolean, now: Instant, onReached: OnReached): void {
+    const until = now + REACH_TIMEOUT_MS
+    this.giveUpAt = Math.max(this.giveUpAt, until)
+    this.waiters.push({ patient, until, onReached })
+  }
+
+  /** Takes those who wait along to another attempt. */
+  takeWaiters(): Waiter[] {
+    return this.waiters.splice(0)
+  }
+
+  /** More was learnt of where the peer is. */
+  learn(addresses: readonly Address[], rendezvous: readonly Rendezvous[]): void {
+    const known = new Set(this.knownAddresses.map(addressText))
+    for (const address of addresses) {
+      if (known.has(addressText(address)) || this.knownAddresses.length >= ADDRESSES_TRIED_MAX) continue
+      this.knownAddresses.push(address)
+      this.addresses.push(address)
+    }
+    for (const entry of rendezvous) {
+      if (this.knownRendezvous.some(({ peer }) => peer === entry.peer)) continue
+      this.knownRendezvous.push(entry)
+      this.rendezvous.push(entry)
+      this.circuitsSpent = false
+    }
+  }
+
+  /** Any way will do from now on, a circuit too. */
+  widen(now: Instant): void {
+    if (!this.directOnly) return
+    this.directOnly = false
+    this.circuitFrom = now + (this.tries.size > 0 ? CIRCUIT_STAGGER_MS : 0)
+    if (this.isUpgrade) this.giveUpAt = now + REACH_TIMEOUT_MS
+    this.isUpgrade = false
+  }
+
   answer(turn: Turn, outcome: Result<Contact>): void {
     for (const { onReached } of this.waiters.splice(0)) onReached(turn, outcome)
   }
 
-  /** Tells those who do not want to wait for another try. */
-  answerImpatient(turn: Turn): void {
-    const impatient = this.waiters.filter(waiter => !waiter.patient)
-    this.waiters = this.waiters.filter(waiter => waiter.patient)
-    for (const { onReached } of impatient) onReached(turn, fail(this.lastFault))
+  /** Tells those who have waited for long enough, and, where all was tried, those who do not want to wait for more. */
+  answerSome(turn: Turn): void {
+    const { spent } = this
+    const isDue = (waiter: Waiter): boolean => waiter.until <= turn.now || (spent && !waiter.patient)
+    const due = this.waiters.filter(isDue)
+    if (due.length === 0) return
+    this.waiters = this.waiters.filter(waiter => !isDue(waiter))
+    const outcome = fail(spent ? this.lastFault : LATE)
+    for (const { onReached } of due) onReached(turn, outcome)
   }
 
   /** The address to dial now, if it is time for one. */
   takeAddress(now: Instant): Address | null {
-    if (this.addresses.length === 0 || (this.dials.size > 0 && now < this.nextDialAt)) return null
+    if (this.addresses.length === 0 || (this.tries.size > 0 && now < this.nextDialAt)) return null
     this.nextDialAt = now + DIAL_STAGGER_MS
     return this.addresses.shift() ?? null
   }
 
   /** Whether a circuit may be begun: none is under way, and the dials had their head start or are over. */
   mayCircle(now: Instant): boolean {
-    if (this.peer === null || this.circuitsSpent || this.circuit !== null) return false
-    return now >= this.circuitFrom || (this.dials.size === 0 && this.addresses.length === 0)
+    if (!this.canCircle) return false
+    return now >= this.circuitFrom || (this.tries.size === 0 && this.addresses.length === 0)
   }
 
-  /** What was tried in vain is tried again after a pause, if there is time for it. */
+  /** Whether what was tried in vain is tried again, after a pause, if there is time for it. */
   mayRetry(now: Instant): boolean {
-    if (!this.waiters.some(waiter => waiter.patient)) return false
+    if (this.isUpgrade || !(this.persistent || this.waiters.some(waiter => waiter.patient))) return false
     if (this.retryAt === null) {
       if (now + this.pauseMs >= this.giveUpAt) return false
       this.retryAt = now + this.pauseMs
@@ -108,29 +179,30 @@ export class Attempt {
   startOver(now: Instant): void {
     if (this.retryAt === null || this.retryAt > now) return
     this.retryAt = null
-    this.addresses.push(...this.known)
-    this.rendezvous.splice(0, this.rendezvous.length, ...(this.ref?.rendezvous ?? []))
+    this.addresses = [...this.knownAddresses]
+    this.rendezvous = [...this.knownRendezvous]
     this.hopsTried.length = 0
     this.circuitsSpent = false
   }
 
   /** Nothing is under way and nothing is left. */
   get spent(): boolean {
-    return this.dials.size === 0 && this.addresses.length === 0 && this.circuit === null && this.rendezvousAwaited === 0
+    return this.tries.size === 0 && this.addresses.length === 0 && !this.canCircle && this.rendezvousAwaited === 0
   }
 
   nextWake(): Instant {
     let wake = this.giveUpAt
-    for (const dial of this.dials.values()) if (dial.giveUpAt < wake) wake = dial.giveUpAt
+    for (const { until } of this.waiters) if (until < wake) wake = until
+    for (const [carrier, { openBy }] of this.tries) {
+      if (carrier instanceof Wire && carrier.about === null && openBy < wake) wake = openBy
+    }
     if (this.addresses.length > 0 && this.nextDialAt < wake) wake = this.nextDialAt
     if (this.retryAt !== null && this.retryAt < wake) wake = this.retryAt
-    const circleLater = this.peer !== null && !this.circuitsSpent && this.circuit === null
-    if (circleLater && this.circuitFrom < wake) wake = this.circuitFrom
+    if (this.canCircle && this.circuitFrom < wake) wake = this.circuitFrom
     return wake
   }
-}
 
-export interface Dial {
-  readonly opening: Opening | null
-  readonly giveUpAt: Instant
+  private get canCircle(): boolean {
+    return this.peer !== null && !this.directOnly && !this.circuitsSpent && this.circuit === null
+  }
 }

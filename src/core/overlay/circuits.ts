@@ -14,10 +14,12 @@ import {
   CIRCUIT_IDLE_MS,
   CIRCUIT_OPEN_TIMEOUT_MS,
   CIRCUIT_QUEUE_BYTES_MAX,
+  CIRCUIT_QUEUES_BYTES_MAX,
   CIRCUIT_WAYS_TRIED_MAX,
   CIRCUITS_PER_NEIGHBOUR_MAX,
   CIRCUITS_RELAYED_MAX,
   GREETING_BYTES_MAX,
+  WIRE_UNPROVEN_MS,
 } from '../limits.ts'
 import { FRAME_HEADER_BYTES } from '../session/path.ts'
 import type { LabelTarget, Switchboard } from '../session/switchboard.ts'
@@ -34,10 +36,15 @@ export interface CircuitsPort {
   nextHop(target: PeerId, avoid: readonly PeerId[]): PeerId | null
   /** What the session with a neighbour travels over now. */
   carrierTo(neighbour: PeerId): Carrier | null
-  /** The circuit can carry packets now: it was accepted, or a full wire below it has room again. */
+  /** A circuit of our own was accepted. */
+  onCircuitOpen(turn: Turn, circuit: CircuitEnd): void
+  /** A full wire below it has room again. */
   onCircuitRoom(turn: Turn, circuit: CircuitEnd): void
   onCircuitLost(turn: Turn, circuit: CircuitEnd, reason: RefusalReason | 'closed' | 'timeout'): void
 }
+
+/** What a queued body costs beside its bytes. */
+const QUEUED_OVERHEAD_BYTES = 128
 
 type OpenMessage = Extract<OverlayMessage, { kind: 'circuit-open' }>
 type AcceptMessage = Extract<OverlayMessage, { kind: 'circuit-accept' }>
@@ -50,6 +57,8 @@ export class Circuits {
   /** By the label that this peer gave to its next neighbour. */
   private readonly byLabel = new Map<number, CircuitEnd | HopSide>()
   private readonly waiting = new Map<Wire, Set<HopSide>>()
+  /** In the queues of all hops. */
+  private queuedBytes = 0
   private wakeAt: Instant | null = null
 
   constructor(board: Switchboard, port: CircuitsPort) {
@@ -61,15 +70,24 @@ export class Circuits {
     return this.hops.size
   }
 
+  /** What the tables hold, for tests of leaks. */
+  get counts(): {
+    readonly circuitEnds: number
+    readonly hops: number
+    readonly circuitLabels: number
+    readonly queuedBytes: number
+  } {
+    const { ends, hops, byLabel, queuedBytes } = this
+    return { circuitEnds: ends.size, hops: hops.size, circuitLabels: byLabel.size, queuedBytes }
+  }
+
   /**
    * Begins a circuit to `target` through a neighbour. The first frame sent over it travels in the request itself; with
    * `bare`, the request leaves at once and carries none.
    */
   begin(turn: Turn, target: PeerId, neighbour: PeerId, bare: boolean): CircuitEnd {
     const end = new CircuitEnd(this.board, this.port, neighbour, target, turn.now)
-    this.addEnd(end)
-    end.openBy = turn.now + CIRCUIT_OPEN_TIMEOUT_MS
-    this.wakeAt = earlier(this.wakeAt, end.openBy)
+    this.addEnd(end, turn.now + CIRCUIT_OPEN_TIMEOUT_MS)
     if (bare) end.request(turn, NO_BYTES)
     return end
   }
@@ -81,21 +99,21 @@ export class Circuits {
   }
 
   onOpen(turn: Turn, from: PeerId, message: OpenMessage): void {
-    if (message.target === this.port.self) {
-      this.acceptHere(turn, from, message)
-      return
-    }
     const refusal = this.refusal(from, message)
     if (refusal !== null) {
       this.port.send(turn, from, { kind: 'circuit-refuse', forLabel: message.label, reason: refusal })
       return
     }
+    if (message.target === this.port.self) {
+      this.acceptHere(turn, from, message)
+      return
+    }
     const hop = new Hop(this, from, message, turn.now)
-    hop.back.label = this.board.addLabel(hop.back)
+    for (const side of [hop.back, hop.ahead]) {
+      side.label = this.board.addLabel(side)
+      this.byLabel.set(side.label, side)
+    }
     hop.back.towardsLabel = message.label
-    this.byLabel.set(hop.back.label, hop.back)
-    hop.ahead.label = this.board.addLabel(hop.ahead)
-    this.byLabel.set(hop.ahead.label, hop.ahead)
     this.hops.add(hop)
     this.wakeAt = earlier(this.wakeAt, turn.now + CIRCUIT_OPEN_TIMEOUT_MS)
     this.tryNext(turn, hop)
@@ -103,34 +121,37 @@ export class Circuits {
 
   onAccept(turn: Turn, from: PeerId, message: AcceptMessage): void {
     const found = this.byLabel.get(message.forLabel)
-    if (found instanceof CircuitEnd) {
-      if (found.neighbour !== from || found.remoteLabel !== null) return
+    if (found instanceof CircuitEnd && found.neighbour === from && found.remoteLabel === null) {
       found.remoteLabel = message.label
-      found.openBy = null
+      found.deadline = null
       found.via = message.via
-      this.port.onCircuitRoom(turn, found)
-    } else if (found !== undefined && found.hop.back === found) {
+      this.port.onCircuitOpen(turn, found)
+      return
+    }
+    if (found instanceof HopSide && found === found.hop.back && this.isAwaited(found.hop, from)) {
       const { hop } = found
-      if (hop.ahead.towards !== from || hop.ahead.towardsLabel !== null) return
       hop.ahead.towardsLabel = message.label
       hop.pending = null
+      hop.heardAt = turn.now
       this.port.send(turn, hop.from, {
         kind: 'circuit-accept',
         forLabel: hop.backLabelOfFrom,
         label: hop.ahead.label,
         via: [this.port.self, ...message.via].slice(0, CIRCUIT_HOPS_MAX),
       })
+      return
     }
+    // Given up here in the meantime: those further on must not wait for their time-out.
+    this.port.send(turn, from, { kind: 'circuit-close', label: message.label })
   }
 
   onRefuse(turn: Turn, from: PeerId, forLabel: number, reason: RefusalReason): void {
     const found = this.byLabel.get(forLabel)
     if (found instanceof CircuitEnd) {
-      if (found.neighbour !== from || found.remoteLabel !== null) return
-      this.dropEnd(found)
+      if (found.neighbour !== from || found.remoteLabel !== null || !this.dropEnd(found)) return
       this.port.onCircuitLost(turn, found, reason)
-    } else if (found !== undefined && found.hop.back === found && found.hop.ahead.towards === from) {
-      if (found.hop.pending !== null) this.tryNext(turn, found.hop)
+    } else if (found !== undefined && found === found.hop.back && this.isAwaited(found.hop, from)) {
+      this.tryNext(turn, found.hop)
     }
   }
 
@@ -147,10 +168,12 @@ export class Circuits {
 
   /** A session with a neighbour ended, or has no path any more: so have the circuits through it. */
   onNeighbourLost(turn: Turn, peer: PeerId): void {
-    for (const end of this.ends) {
+    // Copies: those who are told may begin other circuits.
+    for (const end of [...this.ends]) {
       if (end.neighbour === peer && this.dropEnd(end)) this.port.onCircuitLost(turn, end, 'closed')
     }
-    for (const hop of this.hops) {
+    for (const hop of [...this.hops]) {
+      if (!this.hops.has(hop)) continue
       if (hop.from === peer) this.dropHop(turn, hop, peer)
       else if (hop.ahead.towards === peer) {
         if (hop.pending !== null) this.tryNext(turn, hop)
@@ -176,7 +199,7 @@ export class Circuits {
   }
 
   onWireLost(wire: Wire): void {
-    for (const side of this.waiting.get(wire) ?? []) side.dropQueue()
+    for (const side of this.waiting.get(wire) ?? []) this.dropQueue(side)
     this.waiting.delete(wire)
   }
 
@@ -187,14 +210,17 @@ export class Circuits {
   onWake(turn: Turn): void {
     if (this.wakeAt === null || this.wakeAt > turn.now) return
     this.wakeAt = null
-    for (const end of this.ends) {
-      if (end.openBy === null) continue
-      if (end.openBy <= turn.now) {
-        this.dropEnd(end)
+    for (const end of [...this.ends]) {
+      // An end that the other side opened and over which someone has proven who it is stays.
+      if (end.target === null && end.peer !== null) end.deadline = null
+      if (end.deadline === null) continue
+      if (end.deadline > turn.now) this.wakeAt = earlier(this.wakeAt, end.deadline)
+      else {
+        this.close(turn, end)
         this.port.onCircuitLost(turn, end, 'timeout')
-      } else this.wakeAt = earlier(this.wakeAt, end.openBy)
+      }
     }
-    for (const hop of this.hops) {
+    for (const hop of [...this.hops]) {
       const ends = hop.heardAt + (hop.pending === null ? CIRCUIT_IDLE_MS : CIRCUIT_OPEN_TIMEOUT_MS)
       if (ends <= turn.now) this.dropHop(turn, hop, null)
       else this.wakeAt = earlier(this.wakeAt, ends)
@@ -212,31 +238,53 @@ export class Circuits {
       return
     }
     const wire = carrier.bottom()
-    if (wire === null || side.queuedBytes + end - start > CIRCUIT_QUEUE_BYTES_MAX) return
+    const cost = end - start + QUEUED_OVERHEAD_BYTES
+    // No queue may take more than what is left for all the others: the longer ones lose first.
+    const room = Math.min(CIRCUIT_QUEUE_BYTES_MAX - side.queuedBytes, CIRCUIT_QUEUES_BYTES_MAX - this.queuedBytes)
+    if (wire === null || cost > room || side.queuedBytes > CIRCUIT_QUEUES_BYTES_MAX - this.queuedBytes) return
     side.queue ??= []
     side.queue.push(bytes.slice(start, end))
-    side.queuedBytes += end - start
+    side.queuedBytes += cost
+    this.queuedBytes += cost
     const sides = this.waiting.get(wire)
     if (sides === undefined) this.waiting.set(wire, new Set([side]))
     else sides.add(side)
   }
 
+  /** False when nothing is left in the queue. */
   private sendOldest(turn: Turn, side: HopSide): boolean {
-    const body = side.queue?.shift()
+    const { queue } = side
+    const body = queue?.[side.queueAt]
+    if (queue === null || body === undefined) return false
+    side.queueAt += 1
+    side.queuedBytes -= body.length + QUEUED_OVERHEAD_BYTES
+    this.queuedBytes -= body.length + QUEUED_OVERHEAD_BYTES
     const carrier = side.towards === null ? null : this.port.carrierTo(side.towards)
-    if (body === undefined || side.queue === null) return false
-    side.queuedBytes -= body.length
     if (carrier !== null && side.towardsLabel !== null) {
       carrier.send(turn, side.towardsLabel, new Uint8Array(FRAME_HEADER_BYTES), [body])
     }
-    if (side.queue.length > 0) return true
+    if (side.queueAt === queue.length) {
+      this.dropQueue(side)
+      return false
+    }
+    if (side.queueAt >= 32 && side.queueAt * 2 >= queue.length) {
+      side.queue = queue.slice(side.queueAt)
+      side.queueAt = 0
+    }
+    return true
+  }
+
+  private dropQueue(side: HopSide): void {
+    this.queuedBytes -= side.queuedBytes
     side.queue = null
-    return false
+    side.queueAt = 0
+    side.queuedBytes = 0
   }
 
   private acceptHere(turn: Turn, from: PeerId, message: OpenMessage): void {
     const end = new CircuitEnd(this.board, this.port, from, null, turn.now)
-    this.addEnd(end)
+    // Whoever opened it has as long to prove who it is as on a wire.
+    this.addEnd(end, turn.now + WIRE_UNPROVEN_MS)
     end.remoteLabel = message.label
     end.via = message.via.slice(1).reverse()
     this.port.send(turn, from, { kind: 'circuit-accept', forLabel: message.label, label: end.localLabel, via: [] })
@@ -244,13 +292,21 @@ export class Circuits {
   }
 
   private refusal(from: PeerId, message: OpenMessage): RefusalReason | null {
-    if (!this.port.relays) return 'declined'
+    const here = message.target === this.port.self
+    if (!here && !this.port.relays) return 'declined'
     if (message.via.includes(this.port.self)) return 'loop'
-    if (message.via.length >= CIRCUIT_HOPS_MAX) return 'no-route'
-    if (this.hops.size >= CIRCUITS_RELAYED_MAX) return 'overloaded'
+    // The last that it went through is the one that sent it.
+    if (message.via.at(-1) !== from || (!here && message.via.length >= CIRCUIT_HOPS_MAX)) return 'no-route'
+    if (!here && this.hops.size >= CIRCUITS_RELAYED_MAX) return 'overloaded'
     let fromNeighbour = 0
-    for (const hop of this.hops) if (hop.from === from) fromNeighbour += 1
+    if (here) for (const end of this.ends) fromNeighbour += end.neighbour === from && end.target === null ? 1 : 0
+    else for (const hop of this.hops) fromNeighbour += hop.from === from ? 1 : 0
     return fromNeighbour >= CIRCUITS_PER_NEIGHBOUR_MAX ? 'overloaded' : null
+  }
+
+  /** Whether this neighbour was asked last and has not answered yet. */
+  private isAwaited(hop: Hop, neighbour: PeerId): boolean {
+    return hop.pending !== null && hop.ahead.towards === neighbour
   }
 
   /** Asks the next neighbour that has not been asked; refuses backwards when none is left. */
@@ -269,9 +325,11 @@ export class Circuits {
     this.port.send(turn, hop.from, { kind: 'circuit-refuse', forLabel: hop.backLabelOfFrom, reason: 'no-route' })
   }
 
-  private addEnd(end: CircuitEnd): void {
+  private addEnd(end: CircuitEnd, deadline: Instant): void {
+    end.deadline = deadline
     this.ends.add(end)
     this.byLabel.set(end.localLabel, end)
+    this.wakeAt = earlier(this.wakeAt, deadline)
   }
 
   private dropEnd(end: CircuitEnd): boolean {
@@ -300,6 +358,7 @@ export class Circuits {
     for (const side of [hop.ahead, hop.back]) {
       this.byLabel.delete(side.label)
       this.board.removeLabel(side.label)
+      this.dropQueue(side)
       for (const sides of this.waiting.values()) sides.delete(side)
     }
   }
@@ -313,7 +372,8 @@ export class CircuitEnd implements Carrier, LabelTarget {
   readonly localLabel: number
   /** The label that the neighbour gave; null while the circuit is being opened. */
   remoteLabel: number | null = null
-  openBy: Instant | null = null
+  /** When the circuit is given up unless it stands by then, or someone has proven who it is; null once that is so. */
+  deadline: Instant | null = null
   /** The peers in between, nearest first. */
   via: readonly PeerId[] = []
   peer: PeerId | null = null
@@ -412,8 +472,7 @@ class Hop {
   constructor(circuits: Circuits, from: PeerId, message: OpenMessage, now: Instant) {
     this.from = from
     this.backLabelOfFrom = message.label
-    // reason for the copy: a message's frame is borrowed from its packet no longer than the session keeps it.
-    this.pending = { ...message, frame: message.frame.slice() }
+    this.pending = message
     this.heardAt = now
     this.ahead = new HopSide(circuits, this, null)
     this.back = new HopSide(circuits, this, from)
@@ -426,7 +485,9 @@ class HopSide implements LabelTarget {
   towardsLabel: number | null = null
   /** The label under which frames for this side arrive here. */
   label = 0
+  /** Bodies that wait for room, from `queueAt` on. */
   queue: Uint8Array[] | null = null
+  queueAt = 0
   queuedBytes = 0
   private readonly circuits: Circuits
 
@@ -438,11 +499,6 @@ class HopSide implements LabelTarget {
 
   source(): PeerId | null {
     return this === this.hop.ahead ? this.hop.from : this.hop.ahead.towards
-  }
-
-  dropQueue(): void {
-    this.queue = null
-    this.queuedBytes = 0
   }
 
   onFrame(turn: Turn, bytes: Uint8Array, start: number, end: number, from: Carrier, spare: number): void {

@@ -2,6 +2,7 @@
 import type { Instant } from '../base/instant.ts'
 import type { PeerId } from '../base/peer-id.ts'
 import type { PeerRef } from '../crypto/peer-ref.ts'
+import { UPGRADE_BACKOFF_MS } from '../limits.ts'
 import type { Session } from '../session/session.ts'
 
 /** Reasons to keep a session: bits of `Contact.needs`. */
@@ -19,8 +20,10 @@ export class Contact {
   pingedAt: Instant | null = null
   /** Since when the session has no path, or none yet over which the other side was heard; null while it has one. */
   pathlessSince: Instant | null = null
-  /** When this side moved the session to its present path. */
-  adoptedAt: Instant = 0
+  /** When a wire is tried next in place of a circuit, how long after that again, and for which ref that was settled. */
+  upgradeAt: Instant = 0
+  upgradeDelayMs = UPGRADE_BACKOFF_MS
+  upgradeSequence = -1
 
   constructor(peer: PeerId, session: Session, ref: PeerRef | null, now: Instant) {
     this.peer = peer
@@ -32,5 +35,10 @@ export class Contact {
   /** Whether this side pings to keep the session. */
   get wanted(): boolean {
     return this.needs !== 0 || this.session.openStreams > 0
+  }
+
+  /** Whether the session has a path over which the other side was heard. */
+  get isReached(): boolean {
+    return this.session.path !== null && this.pathlessSince === null
   }
 }

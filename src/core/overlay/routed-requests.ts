@@ -8,9 +8,12 @@ import type { PeerId } from '../base/peer-id.ts'
 import type { Position } from '../base/position.ts'
 import {
   ROUTE_HOPS_MAX,
+  ROUTED_HOP_STEP_MS,
+  ROUTED_HOP_TIMEOUT_MIN_MS,
   ROUTED_HOP_TIMEOUT_MS,
   ROUTED_PAYLOAD_BYTES_MAX,
   ROUTED_PENDING_MAX,
+  ROUTED_PER_NEIGHBOUR_MAX,
   ROUTED_TIMEOUT_MS,
   ROUTED_WAYS_TRIED_MAX,
 } from '../limits.ts'
@@ -37,18 +40,24 @@ interface Pending {
   readonly tried: PeerId[]
   next: PeerId | null
   giveUpAt: Instant
-  /** For own requests: how often the whole request may still be made again. */
+  /** How often another way may still be tried because no answer came. */
   again: number
 }
 
 export class RoutedRequests {
   private readonly port: RoutedPort
   private readonly pending = new Map<number, Pending>()
+  /** How many wait here for each neighbour. */
+  private readonly pendingOf = new Map<PeerId, number>()
   private nextId = 1
   private wakeAt: Instant | null = null
 
   constructor(port: RoutedPort) {
     this.port = port
+  }
+
+  get size(): number {
+    return this.pending.size
   }
 
   /** Asks the peer closest to `key`; with `via`, that neighbour is the first hop whatever the ring says. */
@@ -68,7 +77,7 @@ export class RoutedRequests {
       onAnswer(turn, fail({ code: 'overloaded', limit: ROUTED_PENDING_MAX }))
       return
     }
-    const id = this.nextId++
+    const id = this.newId()
     const item: Pending = {
       id,
       request: { kind: 'route', id, key, method, ttl: ROUTE_HOPS_MAX, payload },
@@ -78,36 +87,49 @@ export class RoutedRequests {
       giveUpAt: turn.now + ROUTED_TIMEOUT_MS,
       again: 1,
     }
-    if (via === null) this.goOn(turn, item)
-    else this.passTo(turn, item, via)
+    this.add(turn, item)
+    if (via === null || !this.passTo(turn, item, via)) this.goOn(turn, item)
   }
 
   onRoute(turn: Turn, from: PeerId, message: RouteMessage): void {
-    if (message.ttl === 0 || this.pending.size >= ROUTED_PENDING_MAX) {
+    const fromNeighbour = this.pendingOf.get(from) ?? 0
+    const overloaded = this.pending.size >= ROUTED_PENDING_MAX || fromNeighbour >= ROUTED_PER_NEIGHBOUR_MAX
+    if (message.ttl === 0 || overloaded) {
       this.port.send(turn, from, noWayOn(message.id))
       return
     }
-    const id = this.nextId++
-    this.goOn(turn, {
+    const id = this.newId()
+    // The further on, the sooner: who waits for a dead hop notices before those behind it give up.
+    const hops = ROUTE_HOPS_MAX - message.ttl
+    const item: Pending = {
       id,
-      request: { ...message, id, ttl: message.ttl - 1, payload: message.payload.slice() },
+      request: { ...message, id, ttl: message.ttl - 1 },
       waiter: { neighbour: from, id: message.id },
       tried: [],
       next: null,
-      giveUpAt: turn.now + ROUTED_HOP_TIMEOUT_MS,
-      again: 0,
-    })
+      giveUpAt: turn.now + Math.max(ROUTED_HOP_TIMEOUT_MIN_MS, ROUTED_HOP_TIMEOUT_MS - hops * ROUTED_HOP_STEP_MS),
+      again: 1,
+    }
+    this.add(turn, item)
+    this.goOn(turn, item)
   }
 
   onRouteAnswer(turn: Turn, from: PeerId, message: AnswerMessage): void {
     const item = this.pending.get(message.id)
-    if (item === undefined || item.next !== from) return
-    if (message.status === 'no-way-on') this.goOn(turn, item)
-    else this.finish(turn, item, message)
+    if (item === undefined) return
+    // An answer is one from whomever it comes late; that there is no way on counts only from the one asked last.
+    if (message.status !== 'no-way-on') {
+      if (item.tried.includes(from)) this.finish(turn, item, message)
+    } else if (item.next === from) {
+      this.goOn(turn, item)
+    }
   }
 
   onNeighbourLost(turn: Turn, peer: PeerId): void {
-    for (const item of [...this.pending.values()]) if (item.next === peer) this.goOn(turn, item)
+    for (const item of [...this.pending.values()]) {
+      if ('neighbour' in item.waiter && item.waiter.neighbour === peer) this.remove(item)
+      else if (item.next === peer && this.pending.has(item.id)) this.goOn(turn, item)
+    }
   }
 
   nextWake(): Instant | null {
@@ -118,17 +140,41 @@ export class RoutedRequests {
     if (this.wakeAt === null || this.wakeAt > turn.now) return
     this.wakeAt = null
     for (const item of [...this.pending.values()]) {
+      if (!this.pending.has(item.id)) continue
       if (item.giveUpAt > turn.now) {
         this.wakeAt = earlier(this.wakeAt, item.giveUpAt)
       } else if (item.again > 0) {
         item.again -= 1
-        item.giveUpAt = turn.now + ROUTED_TIMEOUT_MS
+        item.giveUpAt = turn.now + ('neighbour' in item.waiter ? ROUTED_HOP_TIMEOUT_MIN_MS : ROUTED_TIMEOUT_MS)
+        this.wakeAt = earlier(this.wakeAt, item.giveUpAt)
         this.goOn(turn, item)
       } else {
-        this.pending.delete(item.id)
+        this.remove(item)
         if ('onAnswer' in item.waiter) item.waiter.onAnswer(turn, fail({ code: 'timeout', detail: 'routed request' }))
       }
     }
+  }
+
+  private newId(): number {
+    do this.nextId = this.nextId >= 0xffff_ffff ? 1 : this.nextId + 1
+    while (this.pending.has(this.nextId))
+    return this.nextId
+  }
+
+  private add(turn: Turn, item: Pending): void {
+    this.pending.set(item.id, item)
+    this.wakeAt = earlier(this.wakeAt, Math.max(item.giveUpAt, turn.now + 1))
+    if (!('neighbour' in item.waiter)) return
+    const { neighbour } = item.waiter
+    this.pendingOf.set(neighbour, (this.pendingOf.get(neighbour) ?? 0) + 1)
+  }
+
+  private remove(item: Pending): void {
+    if (!this.pending.delete(item.id) || !('neighbour' in item.waiter)) return
+    const { neighbour } = item.waiter
+    const left = (this.pendingOf.get(neighbour) ?? 1) - 1
+    if (left === 0) this.pendingOf.delete(neighbour)
+    else this.pendingOf.set(neighbour, left)
   }
 
   /** Tries the next way, answers here where this peer is the closest, or says that there is no way on. */
@@ -153,8 +199,6 @@ export class RoutedRequests {
   private passTo(turn: Turn, item: Pending, next: PeerId): boolean {
     item.tried.push(next)
     item.next = next
-    this.pending.set(item.id, item)
-    this.wakeAt = earlier(this.wakeAt, item.giveUpAt)
     return this.port.send(turn, next, item.request)
   }
 
@@ -163,7 +207,7 @@ export class RoutedRequests {
   }
 
   private conclude(turn: Turn, item: Pending, answer: AnswerMessage): void {
-    this.pending.delete(item.id)
+    this.remove(item)
     if ('neighbour' in item.waiter) {
       this.port.send(turn, item.waiter.neighbour, { ...answer, id: item.waiter.id })
       return

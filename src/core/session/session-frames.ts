@@ -17,6 +17,8 @@
  *   0x0c    stream-credit   stream varint | offset varint
  *   0x0d    session-credit  offset varint
  *   0x0e    stream-refuse   stream varint
+ *   0x0f    path-ask        token u32 | urgent u8 (1: the sender has no other path)
+ *   0x10    path-answer     token u32
  */
 import { ByteWriter } from '../base/bytes.ts'
 import type { FaultCode } from '../base/fault.ts'
@@ -35,6 +37,8 @@ export const FRAME_STREAM_RESET = 0x0b
 export const FRAME_STREAM_CREDIT = 0x0c
 export const FRAME_SESSION_CREDIT = 0x0d
 export const FRAME_STREAM_REFUSE = 0x0e
+export const FRAME_PATH_ASK = 0x0f
+export const FRAME_PATH_ANSWER = 0x10
 
 /** The longest header of a frame that carries bytes: kind, stream, length. */
 export const STREAM_DATA_HEADER_BYTES_MAX = 1 + 8 + 3
@@ -66,6 +70,18 @@ export function closeCode(number: number): FaultCode {
 
 export function tokenFrame(kind: typeof FRAME_PING | typeof FRAME_PONG, token: number): Uint8Array {
   return new ByteWriter(5).u8(kind).u32(token).finish()
+}
+
+export function pathAskFrame(token: number, urgent: boolean): Uint8Array {
+  return new ByteWriter(6)
+    .u8(FRAME_PATH_ASK)
+    .u32(token)
+    .u8(urgent ? 1 : 0)
+    .finish()
+}
+
+export function pathAnswerFrame(token: number): Uint8Array {
+  return new ByteWriter(5).u8(FRAME_PATH_ANSWER).u32(token).finish()
 }
 
 export function hereFrame(): Uint8Array {

@@ -1,6 +1,7 @@
 /** What a session tells the peer core that owns it. One owner serves all sessions: no closures per session. */
 import type { FaultCode } from '../base/fault.ts'
 import type { Turn } from '../turn.ts'
+import type { Path } from './path.ts'
 import type { Session } from './session.ts'
 
 /** Who a message is for; numbers are those on the wire (spec 4.5). */
@@ -12,6 +13,13 @@ export interface SessionOwner {
   onMessage(turn: Turn, session: Session, channel: number, bytes: Uint8Array): void
   /** The answer to `session.ping`, with the token that was given. */
   onPong(turn: Turn, session: Session, token: number, roundTripMs: number): void
+  /**
+   * The other side asks whether this path carries, and was answered over it. `urgent`: it has no other path. The side that
+   * opened the session may move to it.
+   */
+  onPathAsked(turn: Turn, session: Session, path: Path, urgent: boolean): void
+  /** The answer to `session.askPath`, over the path on which it came. */
+  onPathAnswered(turn: Turn, session: Session, path: Path, token: number): void
   /** The other side closed the session: nothing more will come. Its streams have failed already. */
   onRemoteClose(turn: Turn, session: Session, code: FaultCode): void
   /** The session has something to send or a new deadline: flush it before this step ends, and ask `nextWake` again. */

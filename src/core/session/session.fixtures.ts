@@ -116,6 +116,8 @@ export class End implements SessionOwner {
   readonly events: PeerEvent[] = []
   readonly messages: { channel: number; bytes: Uint8Array }[] = []
   readonly pongs: { token: number; roundTripMs: number }[] = []
+  readonly pathsAsked: { path: Path; urgent: boolean }[] = []
+  readonly pathsAnswered: { path: Path; token: number }[] = []
   closedBy: FaultCode | null = null
   fault: Fault | null = null
   dirty = false
@@ -140,6 +142,14 @@ export class End implements SessionOwner {
 
   onPong(_turn: Turn, _session: Session, token: number, roundTripMs: number): void {
     this.pongs.push({ token, roundTripMs })
+  }
+
+  onPathAsked(_turn: Turn, _session: Session, path: Path, urgent: boolean): void {
+    this.pathsAsked.push({ path, urgent })
+  }
+
+  onPathAnswered(_turn: Turn, _session: Session, path: Path, token: number): void {
+    this.pathsAnswered.push({ path, token })
   }
 
   onRemoteClose(_turn: Turn, _session: Session, code: FaultCode): void {

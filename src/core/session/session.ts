@@ -43,6 +43,8 @@ import {
   FRAME_DATAGRAM,
   FRAME_HERE,
   FRAME_MESSAGE,
+  FRAME_PATH_ANSWER,
+  FRAME_PATH_ASK,
   FRAME_PING,
   FRAME_PONG,
   FRAME_SESSION_CREDIT,
@@ -54,6 +56,8 @@ import {
   FRAME_STREAM_RESET,
   hereFrame,
   messageFrame,
+  pathAnswerFrame,
+  pathAskFrame,
   tokenFrame,
 } from './session-frames.ts'
 import type { SessionOwner } from './session-owner.ts'
@@ -99,6 +103,8 @@ export class Session {
   ended = false
   /** Packets that did not open, were out of bounds, or came too late to be of use. */
   packetsDropped = 0
+  /** Packets that opened: the other side made them. */
+  packetsOpened = 0
 
   private dirty = false
   /** The other side is to be told by a new packet that this path is now the one. */
@@ -195,6 +201,9 @@ export class Session {
     if (plaintext === null) return this.dropPacket()
     path.heardAt = turn.now
     this.confirmed = true
+    this.packetsOpened += 1
+    if (plaintext[0] === LOOSE && (plaintext[1] === FRAME_PATH_ASK || plaintext[1] === FRAME_PATH_ANSWER))
+      return this.processPathFrame(turn, plaintext, path)
     this.follow(turn, number, path)
     const reader = new ByteReader(plaintext)
     const first = reader.varint()
@@ -206,6 +215,30 @@ export class Session {
       return this.process(turn, reader, true)
     }
     return this.receiveOrdered(turn, number, first - 1, plaintext, reader)
+  }
+
+  /**
+   * A packet about the path on which it came, alone in it. It moves nothing by itself, but a side that has no path takes
+   * what there is.
+   */
+  private processPathFrame(turn: Turn, plaintext: Uint8Array, path: Path): Fault | null {
+    const reader = new ByteReader(plaintext, 1)
+    const kind = reader.u8()
+    const token = reader.u32()
+    const urgent = kind === FRAME_PATH_ASK && reader.u8() === 1
+    if (!reader.finished) return malformed(kind)
+    if (this.path === null || !this.path.open) this.usePath(turn, path)
+    if (kind === FRAME_PATH_ANSWER) {
+      this.owner.onPathAnswered(turn, this, path, token)
+      return null
+    }
+    if (path.open) {
+      packetContent.u8(LOOSE)
+      packetContent.add(pathAnswerFrame(token))
+      this.sealLoose(turn, path)
+    }
+    this.owner.onPathAsked(turn, this, path, urgent)
+    return null
   }
 
   private receiveOrdered(
@@ -456,14 +489,22 @@ export class Session {
     if (this.streams.hasWork) this.markDirty()
   }
 
-  /** Answered by `owner.onPong`, timed from now; not sent where too much waits already. */
-  ping(turn: Turn, token: number): void {
-    if (this.ended || this.control.full) return
+  /** Answered by `owner.onPong`, timed from now; false, and nothing sent, where too much waits already. */
+  ping(turn: Turn, token: number): boolean {
+    if (this.ended || this.control.full || (this.pings?.length ?? 0) >= PINGS_OPEN_MAX) return false
     this.pings ??= []
-    if (this.pings.length >= PINGS_OPEN_MAX) this.pings.shift()
     this.pings.push({ token: token >>> 0, sentAt: turn.now })
     this.control.push(tokenFrame(FRAME_PING, token))
     this.markDirty()
+    return true
+  }
+
+  /** Asks over a path that may not be the session's whether it carries both ways; answered by `owner.onPathAnswered`. */
+  askPath(turn: Turn, path: Path, token: number, urgent: boolean): void {
+    if (this.ended || !path.open) return
+    packetContent.u8(LOOSE)
+    packetContent.add(pathAskFrame(token, urgent))
+    this.sealLoose(turn, path)
   }
 
   /** Says goodbye, once and without waiting for an answer. What was not acknowledged may be lost. */

@@ -9,7 +9,7 @@ import type { PeerId } from '../base/peer-id.ts'
 import { PacketCipher } from '../crypto/packet-cipher.ts'
 import type { CryptoSuite, Identity } from '../crypto/suite.ts'
 import type { WireFacts, WireId } from '../input.ts'
-import { HANDSHAKE_TIMEOUT_MS, SESSIONS_UNPROVEN_MAX, WIRE_UNPROVEN_MS } from '../limits.ts'
+import { HANDSHAKE_TIMEOUT_MS, HANDSHAKES_PER_CARRIER_MAX, SESSIONS_UNPROVEN_MAX, WIRE_UNPROVEN_MS } from '../limits.ts'
 import type { Turn } from '../turn.ts'
 import {
   answerHandshake,
@@ -34,29 +34,18 @@ export interface SwitchboardOwner extends SessionOwner {
   /** A session is proven at both ends. `opening` is the one that was asked for, or null where the other side asked. */
   onSessionReady(turn: Turn, session: Session, opening: Opening | null): void
   onOpeningFailed(turn: Turn, opening: Opening, fault: Fault): void
+  /** `peer` answered to an opening. False where a session with it stands already: then nothing becomes of this one. */
+  onAnswered(turn: Turn, opening: Opening, peer: PeerId): boolean
   /** The other side broke the protocol: the session has ended. */
   onSessionBroken(turn: Turn, session: Session, fault: Fault): void
-  /** The other side moved the session to another carrier; `revived` where it had none. */
-  onPathFollowed(turn: Turn, session: Session, carrier: Carrier, revived: boolean): void
+  /** The other side moved the session to another carrier; `before` is null where it had none. */
+  onPathFollowed(turn: Turn, session: Session, before: Carrier | null, carrier: Carrier): void
+  /** A peer has proven itself over a carrier that no session travels over. */
+  onCarrierUnused(turn: Turn, carrier: Carrier): void
   onWireOpen(turn: Turn, wire: Wire): void
   onWireLost(turn: Turn, wire: Wire, fault: Fault): void
   /** A wire that was full has room again. */
   onWireRoom(turn: Turn, wire: Wire): void
-}
-
-/** A handshake that this peer started. */
-export class Opening {
-  readonly label: number
-  readonly carrier: Carrier
-  readonly giveUpAt: Instant
-  state: HandshakeState
-
-  constructor(label: number, carrier: Carrier, giveUpAt: Instant, state: HandshakeState) {
-    this.label = label
-    this.carrier = carrier
-    this.giveUpAt = giveUpAt
-    this.state = state
-  }
 }
 
 export class Switchboard {
@@ -65,8 +54,9 @@ export class Switchboard {
   private readonly owner: SwitchboardOwner
   private readonly wires = new Map<WireId, Wire>()
   private readonly labels = new Map<number, LabelTarget>()
-  /** Handshakes under way, started here or elsewhere, oldest first: label to what waits under it. */
+  /** Handshakes under way, oldest first, by the label that they have here: those of others, and our own. */
   private readonly unproven = new Map<number, Unproven>()
+  private readonly openings = new Map<number, Opening>()
   /** What to flush at the end of this step. Lists, since a set allocates a new table whenever it is emptied. */
   private readonly dirtySessions: Session[] = []
   private readonly timedSessions = new Set<Session>()
@@ -138,8 +128,22 @@ export class Switchboard {
     this.dropWire(turn, wire, { code })
   }
 
-  get wireCount(): number {
-    return this.wires.size
+  /** What the tables hold, for tests of leaks. */
+  get counts(): {
+    readonly wires: number
+    readonly labels: number
+    readonly handshakes: number
+    readonly openings: number
+    readonly unprovenWires: number
+  } {
+    const { wires, labels, unproven, openings, unprovenWires } = this
+    return {
+      wires: wires.size,
+      labels: labels.size,
+      handshakes: unproven.size,
+      openings: openings.size,
+      unprovenWires: unprovenWires.size,
+    }
   }
 
   // ---- labels ----
@@ -173,10 +177,17 @@ export class Switchboard {
     const label = this.addLabel(null)
     const started = startHandshake({ suite: this.suite, identity: this.identity, remote, localLabel: label })
     if (!started.ok) return null
-    const opening = new Opening(label, carrier, turn.now + HANDSHAKE_TIMEOUT_MS, started.value.state)
-    this.addUnproven(turn, label, { kind: 'opening', opening })
+    const opening = new Opening(this, label, carrier, turn.now + HANDSHAKE_TIMEOUT_MS, started.value.state)
+    this.openings.set(label, opening)
+    this.labels.set(label, opening)
+    this.wakeAt = earlier(this.wakeAt, opening.giveUpAt)
     sendPacket(turn, carrier, 0, started.value.packet)
     return opening
+  }
+
+  /** Gives up an opening whose outcome is no longer wanted. */
+  cancelOpening(opening: Opening): void {
+    if (this.openings.delete(opening.label)) this.labels.delete(opening.label)
   }
 
   /**
@@ -185,8 +196,13 @@ export class Switchboard {
    */
   prove(turn: Turn, session: Session): void {
     const item = this.unproven.get(session.id)
-    if (item?.kind !== 'session' || item.session !== session) return
+    if (item?.kind !== 'session' || item.session !== session || session.ended) return
     this.unproven.delete(session.id)
+    if (this.isForAnother(item.carrier, session.peer)) {
+      this.labels.delete(session.id)
+      session.abandon(turn, { code: 'refused' })
+      return
+    }
     this.labels.set(session.id, new SessionEnd(this, session))
     item.carrier.peer = session.peer
     this.owner.onSessionReady(turn, session, null)
@@ -239,8 +255,11 @@ export class Switchboard {
         this.wakeAt = earlier(this.wakeAt, wake)
       }
     }
-    for (const [label, item] of this.unproven) {
-      const giveUpAt = item.kind === 'opening' ? item.opening.giveUpAt : item.giveUpAt
+    for (const opening of this.openings.values()) {
+      if (opening.giveUpAt <= turn.now) this.failOpening(turn, opening, { code: 'timeout', detail: 'handshake' })
+      else this.wakeAt = earlier(this.wakeAt, opening.giveUpAt)
+    }
+    for (const [label, { giveUpAt }] of this.unproven) {
       if (giveUpAt <= turn.now) this.dropUnproven(turn, label, { code: 'timeout', detail: 'handshake' })
       else this.wakeAt = earlier(this.wakeAt, giveUpAt)
     }
@@ -258,6 +277,10 @@ export class Switchboard {
 
   /** Message 1 of a handshake that someone else starts. */
   private onGreeting(turn: Turn, packet: Uint8Array, from: Carrier): void {
+    if (this.handshakesOver(from) >= HANDSHAKES_PER_CARRIER_MAX) {
+      this.refuseCarrier(turn, from, { code: 'overloaded', detail: 'handshakes over one wire' })
+      return
+    }
     const label = this.addLabel(null)
     const answer = answerHandshake({ suite: this.suite, identity: this.identity, packet, localLabel: label })
     if (!answer.ok) {
@@ -266,7 +289,7 @@ export class Switchboard {
     }
     const giveUpAt = turn.now + HANDSHAKE_TIMEOUT_MS
     if (answer.value.kind === 'established') {
-      if (from.dependsOn(answer.value.established.peer)) return
+      if (this.isForAnother(from, answer.value.established.peer)) return
       // Message 1 can be a replay: nothing is believed before the first packet of the session opens (spec 4.1).
       const session = this.newSession(turn, answer.value.established, from)
       this.addUnproven(turn, label, { kind: 'session', session, carrier: from, giveUpAt })
@@ -276,43 +299,83 @@ export class Switchboard {
     sendPacket(turn, from, answer.value.remoteLabel, answer.value.reply)
   }
 
-  /** A frame for a handshake under way. */
-  private onUnprovenFrame(turn: Turn, label: number, body: Uint8Array, from: Carrier): void {
-    const item = this.unproven.get(label)
-    if (item === undefined) return
-    if (item.kind === 'session') {
-      this.onSessionPacket(turn, item.session, body, from)
-      if (item.session.confirmed) this.prove(turn, item.session)
+  /** The answer to a handshake of ours. */
+  onOpeningFrame(turn: Turn, opening: Opening, packet: Uint8Array, from: Carrier): void {
+    if (from !== opening.carrier || this.openings.get(opening.label) !== opening) return
+    const { suite, identity } = this
+    const next = continueHandshake({ suite, identity, state: opening.state, packet })
+    if (!next.ok) {
+      this.failOpening(turn, opening, next.fault)
       return
     }
-    const carrier = item.kind === 'opening' ? item.opening.carrier : item.carrier
-    if (from !== carrier) return
-    const state = item.kind === 'opening' ? item.opening.state : item.state
-    const next = continueHandshake({ suite: this.suite, identity: this.identity, state, packet: body })
+    const { reply, established } = next.value
+    if (this.isForAnother(from, established.peer)) {
+      this.failOpening(turn, opening, { code: 'wrong-peer' })
+      return
+    }
+    this.cancelOpening(opening)
+    if (!this.owner.onAnswered(turn, opening, established.peer)) return
+    const session = this.newSession(turn, established, from)
+    this.labels.set(session.id, new SessionEnd(this, session))
+    from.peer = session.peer
+    if (reply !== null) sendPacket(turn, from, established.remoteLabel, reply)
+    this.owner.onSessionReady(turn, session, opening)
+  }
+
+  /** A frame for a handshake that someone else started. */
+  private onUnprovenFrame(turn: Turn, label: number, body: Uint8Array, from: Carrier): void {
+    const item = this.unproven.get(label)
+    if (item === undefined || from !== item.carrier) return
+    if (item.kind === 'session') {
+      const { session } = item
+      this.onSessionPacket(turn, session, body, from)
+      if (session.ended) this.forget(session)
+      else if (session.confirmed) this.prove(turn, session)
+      return
+    }
+    const next = continueHandshake({ suite: this.suite, identity: this.identity, state: item.state, packet: body })
     if (!next.ok) {
       this.dropUnproven(turn, label, next.fault)
       this.refuseCarrier(turn, from, next.fault)
       return
     }
     this.unproven.delete(label)
-    const { reply, established } = next.value
-    if (from.dependsOn(established.peer)) return
+    this.labels.delete(label)
+    const { established } = next.value
+    if (this.isForAnother(from, established.peer)) return
     const session = this.newSession(turn, established, from)
     this.labels.set(label, new SessionEnd(this, session))
     from.peer = session.peer
-    if (reply !== null) sendPacket(turn, from, established.remoteLabel, reply)
-    this.owner.onSessionReady(turn, session, item.kind === 'opening' ? item.opening : null)
+    this.owner.onSessionReady(turn, session, null)
   }
 
   onSessionPacket(turn: Turn, session: Session, body: Uint8Array, from: Carrier): void {
     if (body[0] !== PacketKind.data) return
-    const before = session.path
-    if (from !== before && from.dependsOn(session.peer)) return
+    // reason: every path in this program is a carrier; the session needs to know less of it.
+    const before = session.path as Carrier | null
+    if (from !== before && this.isForAnother(from, session.peer)) return
+    const opened = session.packetsOpened
     const fault = session.receive(turn, body, from)
-    if (session.path !== before) this.owner.onPathFollowed(turn, session, from, before === null)
-    // A session may arrive over another carrier than it was opened on: an authentic packet proves that one too.
-    if (from.peer === null && session.path === from) from.peer = session.peer
+    if (session.packetsOpened !== opened && from.peer === null && !this.unproven.has(session.id)) {
+      // A session may go on over another carrier than it was opened on: an authentic packet proves that one too.
+      from.peer = session.peer
+      if (session.path !== from) this.owner.onCarrierUnused(turn, from)
+    }
+    if (session.path === from && before !== from && !session.ended) {
+      this.owner.onPathFollowed(turn, session, before, from)
+    }
     if (fault !== null) this.owner.onSessionBroken(turn, session, fault)
+  }
+
+  /** Whether a carrier must not carry sessions with this peer: somebody else's, or one that rides on them (spec 5.6). */
+  private isForAnother(carrier: Carrier, peer: PeerId): boolean {
+    return (carrier.peer !== null && carrier.peer !== peer) || carrier.dependsOn(peer)
+  }
+
+  private handshakesOver(carrier: Carrier): number {
+    let count = 0
+    for (const item of this.unproven.values()) if (item.carrier === carrier) count += 1
+    return count
   }
 
   private proveBy(turn: Turn, wire: Wire): void {
@@ -347,8 +410,7 @@ export class Switchboard {
     this.labels.set(label, {
       onFrame: (t, bytes, start, end, from) => this.onUnprovenFrame(t, label, bytes.subarray(start, end), from),
     })
-    const giveUpAt = item.kind === 'opening' ? item.opening.giveUpAt : item.giveUpAt
-    this.wakeAt = earlier(this.wakeAt, giveUpAt)
+    this.wakeAt = earlier(this.wakeAt, item.giveUpAt)
   }
 
   private dropUnproven(turn: Turn, label: number, fault: Fault): void {
@@ -356,14 +418,16 @@ export class Switchboard {
     if (item === undefined) return
     this.unproven.delete(label)
     this.labels.delete(label)
-    if (item.kind === 'opening') this.owner.onOpeningFailed(turn, item.opening, fault)
-    else if (item.carrier instanceof Wire && item.carrier.peer === null) this.hangUp(turn, item.carrier, fault.code)
+    if (item.kind === 'session') {
+      this.forget(item.session)
+      item.session.abandon(turn, fault)
+    }
+    this.refuseCarrier(turn, item.carrier, fault)
   }
 
-  /** Gives up an opening whose outcome is no longer wanted. */
-  cancelOpening(opening: Opening): void {
-    this.unproven.delete(opening.label)
-    this.labels.delete(opening.label)
+  private failOpening(turn: Turn, opening: Opening, fault: Fault): void {
+    this.cancelOpening(opening)
+    this.owner.onOpeningFailed(turn, opening, fault)
   }
 
   /** Malformed greetings cost a stranger its wire; a wire that carries a proven session stays. */
@@ -375,19 +439,37 @@ export class Switchboard {
     wire.open = false
     this.wires.delete(wire.id)
     this.unprovenWires.delete(wire)
-    for (const [label, item] of this.unproven) {
-      const carrier = item.kind === 'opening' ? item.opening.carrier : item.carrier
-      if (carrier === wire) this.dropUnproven(turn, label, fault)
-    }
+    for (const [label, item] of this.unproven) if (item.carrier === wire) this.dropUnproven(turn, label, fault)
+    for (const opening of this.openings.values()) if (opening.carrier === wire) this.cancelOpening(opening)
     this.owner.onWireLost(turn, wire, fault)
   }
 }
 
-/** A handshake whose other end has not proven itself yet. */
+/** A handshake of someone who has not proven yet who it is. */
 type Unproven =
-  | { readonly kind: 'opening'; readonly opening: Opening }
   | { readonly kind: 'answered'; readonly state: HandshakeState; readonly carrier: Carrier; readonly giveUpAt: Instant }
   | { readonly kind: 'session'; readonly session: Session; readonly carrier: Carrier; readonly giveUpAt: Instant }
+
+/** A handshake that this peer started. */
+export class Opening implements LabelTarget {
+  readonly label: number
+  readonly carrier: Carrier
+  readonly giveUpAt: Instant
+  readonly state: HandshakeState
+  private readonly board: Switchboard
+
+  constructor(board: Switchboard, label: number, carrier: Carrier, giveUpAt: Instant, state: HandshakeState) {
+    this.board = board
+    this.label = label
+    this.carrier = carrier
+    this.giveUpAt = giveUpAt
+    this.state = state
+  }
+
+  onFrame(turn: Turn, bytes: Uint8Array, start: number, end: number, from: Carrier): void {
+    this.board.onOpeningFrame(turn, this, bytes.subarray(start, end), from)
+  }
+}
 
 class SessionEnd implements LabelTarget {
   private readonly board: Switchboard

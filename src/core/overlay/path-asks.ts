@@ -1,0 +1,93 @@
+/**
+ * Questions under way whether a carrier leads to the other side of a session: a wire may have been dialled at an address
+ * that is somebody else's by now (spec 4.6). Only an answer over the same carrier counts. Over a circuit the question is
+ * repeated, since relays may drop it.
+ */
+import { earlier, type Instant } from '../base/instant.ts'
+import { PATH_ASK_AGAIN_MS, PATH_ASK_TIMEOUT_MS } from '../limits.ts'
+import type { Session } from '../session/session.ts'
+import type { Carrier } from '../session/wire.ts'
+import type { Turn } from '../turn.ts'
+
+/** A question that nobody answered; `heard`: but something else came over the carrier since. */
+export interface Unanswered {
+  readonly session: Session
+  readonly carrier: Carrier
+  readonly heard: boolean
+}
+
+interface Ask {
+  readonly session: Session
+  readonly askedAt: Instant
+  readonly token: number
+  readonly urgent: boolean
+  readonly giveUpAt: Instant
+  againAt: Instant
+}
+
+export class PathAsks {
+  private readonly asks = new Map<Carrier, Ask>()
+  private nextToken = 1
+  private wakeAt: Instant | null = null
+
+  get size(): number {
+    return this.asks.size
+  }
+
+  has(carrier: Carrier): boolean {
+    return this.asks.has(carrier)
+  }
+
+  /** `urgent`: the session has no other path. */
+  ask(turn: Turn, session: Session, carrier: Carrier, urgent: boolean): void {
+    const { now } = turn
+    const token = this.nextToken
+    this.nextToken = (this.nextToken % 0xffff_ffff) + 1
+    const ask = {
+      session,
+      askedAt: now,
+      token,
+      urgent,
+      giveUpAt: now + PATH_ASK_TIMEOUT_MS,
+      againAt: now + PATH_ASK_AGAIN_MS,
+    }
+    this.asks.set(carrier, ask)
+    this.wakeAt = earlier(this.wakeAt, ask.againAt)
+    session.askPath(turn, carrier, token, urgent)
+  }
+
+  /** Whether this is the answer that was waited for. */
+  answered(session: Session, carrier: Carrier, token: number): boolean {
+    const ask = this.asks.get(carrier)
+    if (ask?.session !== session || ask.token !== token) return false
+    this.asks.delete(carrier)
+    return true
+  }
+
+  forget(carrier: Carrier): void {
+    this.asks.delete(carrier)
+  }
+
+  nextWake(): Instant | null {
+    return this.wakeAt
+  }
+
+  onWake(turn: Turn): Unanswered[] {
+    if (this.wakeAt === null || this.wakeAt > turn.now) return []
+    this.wakeAt = null
+    const unanswered: Unanswered[] = []
+    for (const [carrier, ask] of this.asks) {
+      if (ask.giveUpAt <= turn.now) {
+        this.asks.delete(carrier)
+        unanswered.push({ session: ask.session, carrier, heard: carrier.heardAt > ask.askedAt })
+        continue
+      }
+      if (ask.againAt <= turn.now) {
+        ask.againAt = turn.now + PATH_ASK_AGAIN_MS
+        if (!carrier.reliable) ask.session.askPath(turn, carrier, ask.token, ask.urgent)
+      }
+      this.wakeAt = earlier(this.wakeAt, Math.min(ask.againAt, ask.giveUpAt))
+    }
+    return unanswered
+  }
+}

@@ -1,0 +1,381 @@
+/**
+ * How peers are reached (spec 5.2): their addresses one after the other, a circuit beside them after a head start, the
+ * rendezvous that their ref names; one attempt a peer, and everyone who waits for it hears once. Which peers to reach is
+ * decided above, what becomes of the sessions in the connector.
+ */
+import { type Address, type AddressScheme, addressText } from '../base/address.ts'
+import { type Fault, fail, ok, type Result } from '../base/fault.ts'
+import { earlier, type Instant } from '../base/instant.ts'
+import type { PeerId } from '../base/peer-id.ts'
+import type { PeerRef, Rendezvous } from '../crypto/peer-ref.ts'
+import { DIAL_TIMEOUT_MS, REACHING_MAX } from '../limits.ts'
+import type { Session } from '../session/session.ts'
+import type { Opening, Switchboard } from '../session/switchboard.ts'
+import { type Carrier, Wire } from '../session/wire.ts'
+import type { Turn } from '../turn.ts'
+import { Attempt, type Goal, type OnReached } from './attempt.ts'
+import type { Circuits } from './circuits.ts'
+import type { Contact } from './contact.ts'
+
+export interface ReachingPort {
+  readonly self: PeerId
+  contact(peer: PeerId): Contact | null
+  refOf(peer: PeerId): PeerRef | null
+  nextHop(target: PeerId, avoid: readonly PeerId[]): PeerId | null
+  /** The neighbours whose sessions ride on the one with `peer`: no way to reach it. */
+  ridersOf(peer: PeerId): PeerId[]
+  /** A carrier is open for a session that looks for one. */
+  tryPath(turn: Turn, session: Session, carrier: Carrier): void
+  /** Ends a carrier, and tells whoever used it. */
+  closeCarrier(turn: Turn, carrier: Carrier, fault: Fault): void
+}
+
+export class Reaching {
+  private readonly board: Switchboard
+  private readonly circuits: Circuits
+  private readonly dialable: readonly AddressScheme[]
+  private readonly port: ReachingPort
+  private readonly attempts = new Map<string, Attempt>()
+  private readonly attemptOf = new Map<Carrier, Attempt>()
+  private wakeAt: Instant | null = null
+
+  constructor(board: Switchboard, circuits: Circuits, dialable: readonly AddressScheme[], port: ReachingPort) {
+    this.board = board
+    this.circuits = circuits
+    this.dialable = dialable
+    this.port = port
+  }
+
+  get size(): number {
+    return this.attempts.size
+  }
+
+  isReaching(peer: PeerId): boolean {
+    return this.attempts.has(peer)
+  }
+
+  uses(carrier: Carrier): boolean {
+    return this.attemptOf.has(carrier)
+  }
+
+  /** The earliest time by which an attempt has to be over, for tests. */
+  oldestEnd(): Instant | null {
+    let end: Instant | null = null
+    for (const attempt of this.attempts.values()) end = earlier(end, attempt.giveUpAt)
+    return end
+  }
+
+  // ---- beginning ----
+
+  /** Opens a session to a peer, or finds a path for the one there is. */
+  reach(turn: Turn, peer: PeerId, ref: PeerRef | null, patient: boolean, onReached: OnReached): void {
+    const under = this.attempts.get(peer)
+    if (under !== undefined) {
+      under.addWaiter(patient, turn.now, onReached)
+      if (ref !== null) under.learn(this.usable(ref.addresses), ref.rendezvous)
+      this.widen(turn, under)
+      this.advance(turn, under)
+      return
+    }
+    const known = ref ?? this.port.refOf(peer)
+    this.begin(turn, this.goal('any', peer, known?.addresses ?? [], known?.rendezvous ?? []), attempt => {
+      attempt.addWaiter(patient, turn.now, onReached)
+    })
+  }
+
+  /** Opens a session to whoever answers at an address. */
+  reachAddress(turn: Turn, address: Address, onReached: OnReached): void {
+    const key = addressText(address)
+    const under = this.attempts.get(key)
+    if (under !== undefined) {
+      under.addWaiter(false, turn.now, onReached)
+      return
+    }
+    const addresses = this.usable([address])
+    this.begin(turn, { kind: 'direct', key, peer: null, session: null, addresses, rendezvous: [] }, attempt => {
+      attempt.addWaiter(false, turn.now, onReached)
+      if (addresses.length === 0) attempt.lastFault = { code: 'not-supported', detail: key }
+    })
+  }
+
+  /** Looks for a path for a session that has none. A persistent attempt tries again while there is time. */
+  revive(turn: Turn, contact: Contact, persistent: boolean): void {
+    const { peer } = contact
+    const under = this.attempts.get(peer)
+    if (under !== undefined) {
+      under.persistent ||= persistent
+      this.widen(turn, under)
+      this.advance(turn, under)
+      return
+    }
+    const ref = newer(contact.ref, this.port.refOf(peer))
+    this.begin(turn, this.goal('any', peer, ref?.addresses ?? [], ref?.rendezvous ?? []), attempt => {
+      attempt.persistent = persistent
+    })
+  }
+
+  /** Looks for a wire for a session that runs over a circuit. False where no wire can be dialled. */
+  upgrade(turn: Turn, contact: Contact, ref: PeerRef): boolean {
+    const goal = this.goal('upgrade', contact.peer, ref.addresses, [])
+    if (goal.addresses.length === 0) return false
+    this.begin(turn, goal, () => {})
+    return true
+  }
+
+  usable(addresses: readonly Address[]): Address[] {
+    return addresses.filter(address => this.dialable.includes(address.scheme))
+  }
+
+  // ---- what happens ----
+
+  /** A dialled wire is open, or a circuit was accepted. */
+  onCarrierOpen(turn: Turn, carrier: Carrier): void {
+    const attempt = this.attemptOf.get(carrier)
+    if (attempt === undefined || attempt.session === null) return
+    if (carrier.dependsOn(attempt.session.peer)) {
+      attempt.lastFault = { code: 'peer-unreachable', detail: 'only over itself' }
+      this.drop(turn, attempt, carrier, attempt.lastFault)
+      this.advance(turn, attempt)
+      return
+    }
+    this.port.tryPath(turn, attempt.session, carrier)
+  }
+
+  onCarrierLost(turn: Turn, carrier: Carrier, fault: Fault): void {
+    const attempt = this.attemptOf.get(carrier)
+    if (attempt === undefined) return
+    this.forget(attempt, carrier)
+    attempt.lastFault = fault
+    this.advance(turn, attempt)
+  }
+
+  onOpeningFailed(turn: Turn, opening: Opening, fault: Fault): void {
+    const { carrier } = opening
+    const attempt = this.attemptOf.get(carrier)
+    if (attempt === undefined) {
+      this.port.closeCarrier(turn, carrier, fault)
+      return
+    }
+    attempt.lastFault = fault
+    this.drop(turn, attempt, carrier, fault)
+    this.advance(turn, attempt)
+  }
+
+  /**
+   * Nobody knew the session over a carrier that was opened for it. Where it has no other path, the other side may have
+   * lost it: a new session is opened over the same carrier. False where no attempt uses the carrier.
+   */
+  onUnanswered(turn: Turn, carrier: Carrier): boolean {
+    const attempt = this.attemptOf.get(carrier)
+    const item = attempt?.tries.get(carrier)
+    if (attempt === undefined || item === undefined) return false
+    if (!attempt.upgrade && attempt.peer !== null && carrier.open) {
+      item.opening = this.board.openSession(turn, carrier, attempt.peer)
+      if (item.opening !== null) return true
+    }
+    attempt.lastFault = { code: 'timeout', detail: 'path' }
+    this.drop(turn, attempt, carrier, attempt.lastFault)
+    this.advance(turn, attempt)
+    return true
+  }
+
+  /** The peer is reached: over `served`, where one of ours did it. `opening` tells of an attempt by address alone. */
+  satisfy(turn: Turn, contact: Contact, served: Carrier | null, opening: Opening | null): void {
+    const byAddress = opening === null ? undefined : this.attemptOf.get(opening.carrier)
+    const byPeer = this.attempts.get(contact.peer)
+    if (byPeer !== undefined) this.finish(turn, byPeer, served, ok(contact))
+    if (byAddress !== undefined && byAddress !== byPeer) this.finish(turn, byAddress, served, ok(contact))
+  }
+
+  /** A session is over for which a path was looked for: who waits for the peer gets a new one. */
+  onSessionEnded(turn: Turn, session: Session, fault: Fault): void {
+    const attempt = this.attempts.get(session.peer)
+    if (attempt === undefined || attempt.session !== session) return
+    const waiters = attempt.takeWaiters()
+    this.finish(turn, attempt, null, fail(fault))
+    for (const { patient, onReached } of waiters) {
+      const contact = this.port.contact(session.peer)
+      if (contact?.isReached === true) onReached(turn, ok(contact))
+      else this.reach(turn, session.peer, null, patient, onReached)
+    }
+  }
+
+  /** The session got a path that no attempt of this side has found. */
+  onPathFound(turn: Turn, contact: Contact, served: Carrier | null): void {
+    const attempt = this.attempts.get(contact.peer)
+    if (attempt?.session === contact.session) this.finish(turn, attempt, served, ok(contact))
+  }
+
+  endAll(turn: Turn, fault: Fault): void {
+    for (const attempt of [...this.attempts.values()]) this.finish(turn, attempt, null, fail(fault))
+  }
+
+  nextWake(): Instant | null {
+    return this.wakeAt
+  }
+
+  onWake(turn: Turn): void {
+    if (this.wakeAt === null || this.wakeAt > turn.now) return
+    this.wakeAt = null
+    // Those that go on set the deadline anew.
+    for (const attempt of [...this.attempts.values()]) this.advance(turn, attempt)
+  }
+
+  // ---- one attempt ----
+
+  private goal(
+    kind: Goal['kind'],
+    peer: PeerId,
+    addresses: readonly Address[],
+    rendezvous: readonly Rendezvous[],
+  ): Goal {
+    const session = this.port.contact(peer)?.session ?? null
+    return { kind, key: peer, peer, session, addresses: this.usable(addresses), rendezvous }
+  }
+
+  private begin(turn: Turn, goal: Goal, prepare: (attempt: Attempt) => void): void {
+    const attempt = new Attempt(goal, turn.now)
+    prepare(attempt)
+    if (this.attempts.size >= REACHING_MAX) {
+      attempt.answer(turn, fail({ code: 'overloaded', detail: 'peers being reached', limit: REACHING_MAX }))
+      return
+    }
+    this.attempts.set(attempt.key, attempt)
+    this.advance(turn, attempt)
+  }
+
+  private isUnderWay(attempt: Attempt): boolean {
+    return this.attempts.get(attempt.key) === attempt
+  }
+
+  /** Someone needs more than the better path that was looked for: what is open for it will do. */
+  private widen(turn: Turn, attempt: Attempt): void {
+    const { upgrade } = attempt
+    attempt.widen(turn.now)
+    if (!upgrade || attempt.session === null || attempt.session.path !== null) return
+    for (const carrier of attempt.tries.keys()) {
+      if (!(carrier instanceof Wire) || carrier.about === null) continue
+      this.port.tryPath(turn, attempt.session, carrier)
+      return
+    }
+  }
+
+  /** Does what an attempt may do now, and ends it when nothing is left. */
+  private advance(turn: Turn, attempt: Attempt): void {
+    const { now } = turn
+    if (!this.isUnderWay(attempt)) return
+    attempt.startOver(now)
+    for (const [carrier, { openBy }] of [...attempt.tries]) {
+      if (!(carrier instanceof Wire) || carrier.about !== null || openBy > now) continue
+      attempt.lastFault = { code: 'dial-timeout' }
+      this.drop(turn, attempt, carrier, attempt.lastFault)
+    }
+    for (let address = attempt.takeAddress(now); address !== null; address = attempt.takeAddress(now)) {
+      if (!this.dial(turn, attempt, address)) return
+    }
+    if (attempt.mayCircle(now)) this.circle(turn, attempt)
+    if (this.isUnderWay(attempt)) attempt.answerSome(turn)
+    if (!this.isUnderWay(attempt)) return
+    if (attempt.giveUpAt <= now || (attempt.spent && !attempt.mayRetry(now))) {
+      this.finish(turn, attempt, null, fail(attempt.lastFault))
+    } else {
+      this.wakeAt = earlier(this.wakeAt, Math.max(attempt.nextWake(), now + 1))
+    }
+  }
+
+  /** False where the attempt ended with it: what the peer is called by is no key. */
+  private dial(turn: Turn, attempt: Attempt, address: Address): boolean {
+    const wire = this.board.newDialledWire(turn.now)
+    turn.effects.push({ kind: 'dial', wire: wire.id, address })
+    attempt.tries.set(wire, { opening: null, openBy: turn.now + DIAL_TIMEOUT_MS })
+    this.attemptOf.set(wire, attempt)
+    return attempt.session !== null || this.greet(turn, attempt, wire)
+  }
+
+  private greet(turn: Turn, attempt: Attempt, carrier: Carrier): boolean {
+    const opening = this.board.openSession(turn, carrier, attempt.peer)
+    const item = attempt.tries.get(carrier)
+    if (opening !== null && item !== undefined) {
+      item.opening = opening
+      return true
+    }
+    this.finish(turn, attempt, null, fail({ code: 'invalid-peer-id' }))
+    return false
+  }
+
+  /** Begins a circuit through the best first hop, or reaches the rendezvous that can be one. */
+  private circle(turn: Turn, attempt: Attempt): void {
+    const { peer } = attempt
+    if (peer === null) return
+    const avoid = [peer, ...attempt.hopsTried, ...this.port.ridersOf(peer)]
+    const isOpen = (entry: Rendezvous): boolean => this.port.contact(entry.peer)?.isReached === true
+    const linked = attempt.rendezvous.find(entry => isOpen(entry) && !avoid.includes(entry.peer))
+    const hop = linked?.peer ?? this.port.nextHop(peer, avoid)
+    if (hop !== null) {
+      attempt.hopsTried.push(hop)
+      const circuit = this.circuits.begin(turn, peer, hop, attempt.session !== null)
+      attempt.circuit = circuit
+      attempt.tries.set(circuit, { opening: null, openBy: turn.now + DIAL_TIMEOUT_MS })
+      this.attemptOf.set(circuit, attempt)
+      if (attempt.session === null) this.greet(turn, attempt, circuit)
+      return
+    }
+    // All that are named are asked at once: the first that answers is the next hop to try.
+    attempt.circuitsSpent = true
+    const asked = attempt.rendezvous
+      .splice(0)
+      .filter(entry => entry.peer !== this.port.self && !avoid.includes(entry.peer) && !isOpen(entry))
+    attempt.rendezvousAwaited += asked.length
+    for (const entry of asked) {
+      this.reachRendezvous(turn, entry, (later, outcome) => {
+        attempt.rendezvousAwaited -= 1
+        if (outcome.ok) {
+          attempt.rendezvous.push(entry)
+          attempt.circuitsSpent = false
+        }
+        this.advance(later, attempt)
+      })
+    }
+  }
+
+  /** Only by the addresses that the ref gives: a rendezvous that is itself behind another would lead in circles. */
+  private reachRendezvous(turn: Turn, rendezvous: Rendezvous, onReached: OnReached): void {
+    const under = this.attempts.get(rendezvous.peer)
+    if (under !== undefined) {
+      under.addWaiter(false, turn.now, onReached)
+      return
+    }
+    this.begin(turn, this.goal('direct', rendezvous.peer, rendezvous.addresses, []), attempt => {
+      attempt.addWaiter(false, turn.now, onReached)
+    })
+  }
+
+  private forget(attempt: Attempt, carrier: Carrier): void {
+    const opening = attempt.tries.get(carrier)?.opening ?? null
+    if (opening !== null) this.board.cancelOpening(opening)
+    attempt.tries.delete(carrier)
+    this.attemptOf.delete(carrier)
+    if (attempt.circuit === carrier) attempt.circuit = null
+  }
+
+  private drop(turn: Turn, attempt: Attempt, carrier: Carrier, fault: Fault): void {
+    this.forget(attempt, carrier)
+    this.port.closeCarrier(turn, carrier, fault)
+  }
+
+  /** Takes an attempt off the table, ends all that it has under way but the carrier that served, and tells who waits. */
+  private finish(turn: Turn, attempt: Attempt, served: Carrier | null, outcome: Result<Contact>): void {
+    if (!this.isUnderWay(attempt)) return
+    this.attempts.delete(attempt.key)
+    for (const carrier of [...attempt.tries.keys()]) {
+      if (carrier === served) this.forget(attempt, carrier)
+      else this.drop(turn, attempt, carrier, outcome.ok ? { code: 'closed' } : outcome.fault)
+    }
+    attempt.answer(turn, outcome)
+  }
+}
+
+function newer(a: PeerRef | null, b: PeerRef | null): PeerRef | null {
+  if (a === null || b === null) return a ?? b
+  return a.sequence >= b.sequence ? a : b
+}
