@@ -4,6 +4,7 @@
  */
 import { type Address, addressText } from '../core/base/address.ts'
 import { concatBytes } from '../core/base/bytes.ts'
+import type { FaultCode } from '../core/base/fault.ts'
 import type { Instant } from '../core/base/instant.ts'
 import type { PeerId } from '../core/base/peer-id.ts'
 import { Rng } from '../core/base/rng.ts'
@@ -12,15 +13,18 @@ import type { CryptoSuite } from '../core/crypto/suite.ts'
 import type { Effect, PeerEvent } from '../core/effect.ts'
 import type { Command, Input, RequestId, StoreEntry, WireId } from '../core/input.ts'
 import { createPeer } from '../core/peer.ts'
-import type { Peer } from '../core/peer-options.ts'
+import type { Peer, PeerOptions } from '../core/peer-options.ts'
 import { EventQueue } from './event-queue.ts'
 import { createFakeSuite } from './fake-suite.ts'
+import { WireEnd } from './network.ts'
 
 export interface WorldOptions {
   readonly seed: number
   /** One-way delay of every wire, chosen for each between these. */
   readonly delayMs?: readonly [number, number]
   readonly suite?: CryptoSuite
+  /** What a node is made of; the production peer where nothing else is said. */
+  readonly make?: (options: PeerOptions) => Peer
 }
 
 export interface PlacedPeer {
@@ -30,6 +34,10 @@ export interface PlacedPeer {
   /** The store of an earlier life. */
   readonly store?: Map<string, Uint8Array>
   readonly identitySeed?: Uint8Array
+  /** Where a public one listens, if not at a place of its own. */
+  readonly address?: Address
+  /** What each of its wires carries at most; no bound where nothing is said. */
+  readonly rateBytesPerMs?: number
 }
 
 const WALL_TIME_AT_START = 1_800_000_000_000
@@ -43,7 +51,7 @@ export class World {
   private readonly queue = new EventQueue<() => void>()
   private readonly delayMs: readonly [number, number]
   private readonly byAddress = new Map<string, Node>()
-  /** Pairs of nodes between which nothing passes, as `low/high`. */
+  readonly make: (options: PeerOptions) => Peer
   private groups: ((node: Node) => number) | null = null
   private nextRequest = 1
 
@@ -51,6 +59,7 @@ export class World {
     this.rng = new Rng(options.seed)
     this.suite = options.suite ?? createFakeSuite(this.rng.fork('keys'))
     this.delayMs = options.delayMs ?? [20, 60]
+    this.make = options.make ?? createPeer
   }
 
   add(placed: PlacedPeer): Node {
@@ -85,9 +94,33 @@ export class World {
     return this.nodes.filter(node => node.alive)
   }
 
-  /** From here on nothing passes between nodes of different groups; null heals. Wires across break after a while. */
+  /** From here on nothing passes between nodes of different groups; null heals, and what waited arrives. */
   split(groupOf: ((node: Node) => number) | null): void {
     this.groups = groupOf
+    for (const node of this.nodes) for (const end of node.openWires()) end.pump()
+  }
+
+  /** Breaks all wires between two nodes; what is under way is lost. */
+  cut(a: Node, b: Node): void {
+    for (const end of a.openWires()) {
+      const { other } = end
+      if (other?.node !== b) continue
+      end.lose('wire-lost')
+      other.lose('wire-lost')
+    }
+  }
+
+  /** The same peer begins again where it was, knowing what its store holds, or nothing. */
+  restart(node: Node, keepsStore: boolean): Node {
+    node.kill()
+    const { placed, identitySeed, address } = node
+    return this.add({ ...placed, identitySeed, address, ...(keepsStore ? { store: node.store } : {}) })
+  }
+
+  stall(node: Node, stalled: boolean): void {
+    node.stalled = stalled
+    if (stalled) return
+    for (const end of node.openWires()) end.other?.pump()
   }
 
   connected(a: Node, b: Node): boolean {
@@ -111,15 +144,6 @@ export class World {
   }
 }
 
-/** One end of a wire between two nodes. */
-interface WireEnd {
-  readonly node: Node
-  readonly id: WireId
-  other: WireEnd | null
-  readonly delayMs: number
-  open: boolean
-}
-
 export class Node {
   readonly index: number
   readonly peer: Peer
@@ -128,7 +152,13 @@ export class Node {
   readonly public: boolean
   readonly store: Map<string, Uint8Array>
   readonly events: PeerEvent[] = []
+  readonly placed: PlacedPeer
+  readonly identitySeed: Uint8Array
   alive = true
+  /** Died without a word, and its machine with it. */
+  vanished = false
+  /** Reads nothing that arrives. */
+  stalled = false
   bytesSent = 0
   /** Called for each event; beside that, all are kept in `events`. */
   onEvent: ((event: PeerEvent) => void) | null = null
@@ -144,15 +174,17 @@ export class Node {
     this.bornAt = world.now
     this.public = placed.public
     this.store = placed.store ?? new Map()
-    const identity = world.suite.identity(placed.identitySeed ?? world.suite.randomBytes(32))
+    this.placed = placed
+    this.identitySeed = placed.identitySeed ?? world.suite.randomBytes(32)
+    const identity = world.suite.identity(this.identitySeed)
     this.id = identity.peer
-    this.address = {
+    this.address = placed.address ?? {
       scheme: 'tcp',
       host: `10.${index >> 16}.${(index >> 8) & 255}.${index & 255}`,
       port: 4100,
       extra: '',
     }
-    this.peer = createPeer({
+    this.peer = world.make({
       suite: world.suite,
       identity,
       seed: world.rng.u32(),
@@ -207,8 +239,18 @@ export class Node {
   /** Vanishes: the others' wires break as TCP resets do, or, `silently`, stay open and mute. */
   kill(silently = false): void {
     this.alive = false
+    this.vanished = silently
     if (silently) return
-    for (const end of this.wires.values()) this.breakOther(end, 'wire-lost')
+    for (const end of this.wires.values()) end.breakOther('wire-lost')
+  }
+
+  openWires(): WireEnd[] {
+    return this.alive ? [...this.wires.values()] : []
+  }
+
+  onWireLost(end: WireEnd, code: FaultCode): void {
+    this.wires.delete(end.id)
+    this.input({ kind: 'wire-closed', wire: end.id, fault: { code } })
   }
 
   private carryOut(effects: readonly Effect[]): void {
@@ -225,7 +267,7 @@ export class Node {
           const end = this.wires.get(effect.wire)
           if (end !== undefined) {
             this.wires.delete(effect.wire)
-            this.breakOther(end, 'closed')
+            end.breakOther('closed')
           }
           break
         }
@@ -250,62 +292,43 @@ export class Node {
     }
   }
 
+  /** As TCP opens: the dialler knows after one round trip, the acceptor when the first bytes can come. */
   private dial(wire: WireId, address: Address): void {
     const { world } = this
+    const { now } = world
     const delayMs = world.drawDelayMs()
-    const here: WireEnd = { node: this, id: wire, other: null, delayMs, open: true }
-    this.wires.set(wire, here)
     const target = world.nodeAt(address)
+    const rate = Math.min(this.placed.rateBytesPerMs ?? Infinity, target?.placed.rateBytesPerMs ?? Infinity)
+    const here = new WireEnd(world, this, wire, delayMs, rate, now + 2 * delayMs)
+    this.wires.set(wire, here)
     if (target === undefined || !target.alive || !world.connected(this, target)) {
       // A machine that is there refuses at once; one that is not leaves the dial without an answer.
-      if (target !== undefined && world.connected(this, target)) {
-        world.at(world.now + DIAL_REFUSED_MS, () => this.lose(here, 'dial-failed'))
+      if (target !== undefined && world.connected(this, target) && !target.vanished) {
+        world.at(now + DIAL_REFUSED_MS, () => here.lose('dial-failed'))
       }
       return
     }
-    const there: WireEnd = { node: target, id: target.nextAccepted--, other: here, delayMs, open: true }
-    world.at(world.now + delayMs, () => {
-      if (!target.alive || !here.open) return
+    world.at(now + 2 * delayMs, () => {
+      if (!here.open || !target.alive || !world.connected(this, target)) return
+      const there = new WireEnd(world, target, target.nextAccepted--, delayMs, rate, world.now + delayMs)
       here.other = there
-      target.wires.set(there.id, there)
-      const about = { transport: 'tcp' as const, remote: addressText(this.address), remoteHost: this.address.host }
-      target.input({ kind: 'wire-open', wire: there.id, role: 'acceptor', about })
-    })
-    world.at(world.now + 2 * delayMs, () => {
-      if (!here.open) return
+      there.other = here
       const about = { transport: 'tcp' as const, remote: addressText(address), remoteHost: address.host }
       this.input({ kind: 'wire-open', wire, role: 'dialler', about })
+    })
+    world.at(now + 3 * delayMs, () => {
+      const { other } = here
+      if (other === null || !here.open || !target.alive) return
+      target.wires.set(other.id, other)
+      const about = { transport: 'tcp' as const, remote: addressText(this.address), remoteHost: this.address.host }
+      target.input({ kind: 'wire-open', wire: other.id, role: 'acceptor', about })
     })
   }
 
   private send(wire: WireId, buffers: readonly Uint8Array[], bytes: number): void {
-    const { world } = this
     const end = this.wires.get(wire)
     if (end === undefined || !end.open) return
     this.bytesSent += bytes
-    const whole = concatBytes(...buffers)
-    // What is sent before the wire stands arrives right behind its opening.
-    world.at(world.now + end.delayMs, () => {
-      const { other } = end
-      if (end.node.alive) end.node.input({ kind: 'wire-writable', wire, bytes })
-      if (other === null || !other.open || !other.node.alive || !world.connected(this, other.node)) return
-      other.node.input({ kind: 'wire-bytes', wire: other.id, bytes: whole })
-    })
-  }
-
-  private breakOther(end: WireEnd, code: 'closed' | 'wire-lost'): void {
-    end.open = false
-    const { other } = end
-    if (other === null) return
-    this.world.at(this.world.now + end.delayMs, () => {
-      if (this.world.connected(this, other.node)) other.node.lose(other, code)
-    })
-  }
-
-  private lose(end: WireEnd, code: 'closed' | 'wire-lost' | 'dial-failed'): void {
-    if (!end.open) return
-    end.open = false
-    this.wires.delete(end.id)
-    this.input({ kind: 'wire-closed', wire: end.id, fault: { code } })
+    end.send(concatBytes(...buffers))
   }
 }
