@@ -90,7 +90,8 @@ export class WsWire implements Wire {
   }
 
   private readonly onError = (error: NodeJS.ErrnoException): void => {
-    const detail = error.code ?? error.message.replace('Unexpected server response: ', 'no WebSocket is there, but HTTP ')
+    const detail =
+      error.code ?? error.message.replace('Unexpected server response: ', 'no WebSocket is there, but HTTP ')
     if (this.state === 'opening') this.fault ??= { code: 'dial-failed', detail }
     else if (error.code === 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH') this.fault ??= { code: 'frame-too-large', detail }
     else if (error.code?.startsWith('WS_ERR_')) this.fault ??= { code: 'malformed', detail }
