@@ -4,9 +4,11 @@
  * by its binding, so each value carries one:
  *
  *   CRC-32 of key and value u32 | value
+ *
+ * LevelDB takes a log that it cannot read for an empty one. So a file beside it says that something was saved here once.
  */
-import { mkdir, readdir, stat } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { mkdir, readdir, stat, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { crc32 } from 'node:zlib'
 import { ClassicLevel } from 'classic-level'
 import { readU32, writeU32 } from '../core/base/bytes.ts'
@@ -15,6 +17,7 @@ import type { StoreEntry } from '../core/input.ts'
 import type { OpenedStore, Store, StoreChange } from './store.ts'
 
 const CHECK_SUM_BYTES = 4
+const SAVED_FILE = 'saved'
 
 type Level = ClassicLevel<string, Uint8Array>
 
@@ -54,6 +57,15 @@ async function makeOne(folder: string): Promise<Fault | null> {
   }
 }
 
+async function exists(path: string): Promise<boolean> {
+  try {
+    await stat(path)
+    return true
+  } catch {
+    return false
+  }
+}
+
 async function isFolder(path: string): Promise<boolean> {
   try {
     return (await stat(path)).isDirectory()
@@ -78,11 +90,19 @@ async function openLevel(folder: string): Promise<Result<OpenedStore>> {
   try {
     await level.open()
     const damaged: string[] = []
-    for await (const [key, sealed] of level.iterator()) if (checkedValue(key, sealed) === null) damaged.push(key)
-    if (damaged.length === 0) return ok({ store: new ClassicStore(level), fault: null })
+    let entries = 0
+    for await (const [key, sealed] of level.iterator()) {
+      entries += 1
+      if (checkedValue(key, sealed) === null) damaged.push(key)
+    }
+    const savedBefore = await exists(join(folder, SAVED_FILE))
+    const store = new ClassicStore(level, savedBefore)
+    if (entries === 0 && savedBefore)
+      return ok({ store, fault: { code: 'store-damaged', detail: `${folder}: what it held is lost` } })
+    if (damaged.length === 0) return ok({ store, fault: null })
     await level.batch(damaged.map(key => ({ type: 'del', key })))
     const fault: Fault = { code: 'store-damaged', detail: `${folder}: ${damaged.length} entries are lost` }
-    return ok({ store: new ClassicStore(level), fault })
+    return ok({ store, fault })
   } catch (error) {
     await level.close().catch(() => {})
     return fail(faultOf(error, folder))
@@ -92,8 +112,11 @@ async function openLevel(folder: string): Promise<Result<OpenedStore>> {
 class ClassicStore implements Store {
   private readonly level: Level
 
-  constructor(level: Level) {
+  private marked: boolean
+
+  constructor(level: Level, marked: boolean) {
     this.level = level
+    this.marked = marked
   }
 
   async load(prefix: string): Promise<Result<StoreEntry[]>> {
@@ -119,6 +142,8 @@ class ClassicStore implements Store {
             : { type: 'put' as const, key, value: withCheckSum(key, value) },
         ),
       )
+      if (!this.marked) await writeFile(join(this.level.location, SAVED_FILE), '')
+      this.marked = true
       return null
     } catch (error) {
       return faultOf(error, this.level.location)

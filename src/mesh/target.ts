@@ -2,7 +2,7 @@
 import { addressText, parseAddress } from '../core/base/address.ts'
 import { fail, ok, type Result } from '../core/base/fault.ts'
 import type { WallTime } from '../core/base/instant.ts'
-import { type PeerId, parsePeerId } from '../core/base/peer-id.ts'
+import { bytesOfPeerId, type PeerId, parsePeerId } from '../core/base/peer-id.ts'
 import { type PeerRef, parseRefText, readPeerRef } from '../core/crypto/peer-ref.ts'
 import type { CryptoSuite } from '../core/crypto/suite.ts'
 import type { Target } from '../core/input.ts'
@@ -32,7 +32,7 @@ export function targetOf(suite: CryptoSuite, now: WallTime, peer: unknown): Resu
     return ref.ok ? ok({ kind: 'ref', ref: ref.value }) : ref
   }
   if ('ref' in peer && peer.ref !== null && peer.ref !== undefined) return targetOf(suite, now, peer.ref)
-  if ('peer' in peer && typeof peer.peer === 'string') return targetOfId(peer.peer)
+  if ('peer' in peer && typeof peer.peer === 'string') return targetOfId(suite, peer.peer)
   return fail({ code: 'invalid-peer-id', detail: 'the object given has neither a peer nor a ref' })
 }
 
@@ -54,10 +54,14 @@ function targetOfText(suite: CryptoSuite, now: WallTime, text: string): Result<T
     const address = parseAddress(trimmed)
     return address.ok ? ok({ kind: 'address', address: address.value }) : address
   }
-  return targetOfId(trimmed)
+  return targetOfId(suite, trimmed)
 }
 
-function targetOfId(text: string): Result<Target> {
+/** Half of all texts of 64 digits are no key: nobody can have them. */
+function targetOfId(suite: CryptoSuite, text: string): Result<Target> {
   const peer = parsePeerId(text)
-  return peer.ok ? ok({ kind: 'peer', peer: peer.value }) : peer
+  if (!peer.ok) return peer
+  if (suite.dhPublicKeyOf(bytesOfPeerId(peer.value)) === null)
+    return fail({ code: 'invalid-peer-id', detail: `${peer.value.slice(0, 8)}… is nobody's: check each digit` })
+  return ok({ kind: 'peer', peer: peer.value })
 }

@@ -112,6 +112,7 @@ const PLAIN_WORDS: Partial<Record<string, string>> = {
   // Codes of faults that caused the one told of.
   'no-route': 'no way was found to it',
   timeout: 'no answer came',
+  handshake: 'no answer came',
   'dial-timeout': 'no answer came',
   'peer-unreachable': 'it could not be reached',
   'frame-too-large': 'what answers there is no Webmesh peer',

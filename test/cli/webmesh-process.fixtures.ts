@@ -9,8 +9,13 @@ const WAIT_MS = 15_000
 const running = new Set<WebmeshProcess>()
 
 export function webmesh(...argv: string[]): WebmeshProcess {
+  return webmeshAs(undefined, ...argv)
+}
+
+/** As another user of the system. */
+export function webmeshAs(uid: number | undefined, ...argv: string[]): WebmeshProcess {
   if (!existsSync(PROGRAM)) throw new Error('dist/cli/webmesh.js is missing: npm run build makes it')
-  const started = new WebmeshProcess(argv)
+  const started = new WebmeshProcess(argv, uid)
   running.add(started)
   return started
 }
@@ -31,9 +36,9 @@ export class WebmeshProcess {
   private onChange: (() => void) | null = null
   private over = false
 
-  constructor(argv: readonly string[]) {
+  constructor(argv: readonly string[], uid: number | undefined) {
     this.argv = argv
-    this.child = spawn(process.execPath, [PROGRAM, ...argv], { stdio: 'pipe' })
+    this.child = spawn(process.execPath, [PROGRAM, ...argv], { stdio: 'pipe', ...(uid === undefined ? {} : { uid }) })
     this.child.stdout.setEncoding('utf8').on('data', (text: string) => {
       const lines = (this.partial + text).split('\n')
       this.partial = lines.pop() ?? ''
