@@ -31,7 +31,7 @@ Each line is printed after it was checked; a check that fails ends the demo with
   async run(call) {
     const stage = new Stage(call)
     try {
-      await perform(stage)
+      await Promise.race([perform(stage), stage.broken])
     } finally {
       stage.endAll()
     }
@@ -176,15 +176,21 @@ class Stage {
   private readonly signal: AbortSignal
   private readonly actors = new Set<Actor>()
   private readonly startedAt = performance.now()
+  /** Rejects when a peer's process ends that nobody ended: what is claimed of it no longer holds. */
+  readonly broken: Promise<never>
+  private breakOff: (cause: CommandFailed) => void = () => {}
 
   constructor(call: CliCall) {
     this.report = call.report
     this.signal = call.signal
     call.signal.addEventListener('abort', () => this.endAll())
+    this.broken = new Promise((_, reject) => {
+      this.breakOff = reject
+    })
   }
 
   actor(name: string, listens: boolean): Actor {
-    const actor = new Actor(name, listens, this.signal)
+    const actor = new Actor(name, listens, this.signal, cause => this.breakOff(cause))
     this.actors.add(actor)
     return actor
   }
@@ -213,11 +219,12 @@ class Actor {
   private readonly signal: AbortSignal
   private readonly waiting = new Map<number, { resolve: (value: never) => void; reject: (error: Error) => void }>()
   private nextId = 1
-  private killed = false
+  /** Its end is wanted. */
+  private leaving = false
   /** Why nothing more can be asked of it. */
   private gone: CommandFailed | null = null
 
-  constructor(name: string, listens: boolean, signal: AbortSignal) {
+  constructor(name: string, listens: boolean, signal: AbortSignal, onBroken: (cause: CommandFailed) => void) {
     this.name = name
     this.listens = listens
     this.signal = signal
@@ -227,12 +234,13 @@ class Actor {
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     })
     this.child.on('message', (answer: DemoAnswer) => this.onAnswer(answer))
-    this.child.on('exit', (code, signalName) => {
-      this.end(new CommandFailed(`the process of ${name} ended by itself (${code ?? signalName})`))
-    })
-    this.child.on('error', error => {
-      this.end(new CommandFailed(`the process of ${name} cannot be used: ${error.message}`))
-    })
+    const onLost = (how: string): void => {
+      const cause = new CommandFailed(`the process of ${name} ${how}`)
+      if (!this.leaving) onBroken(cause)
+      this.end(cause)
+    }
+    this.child.on('exit', (code, signalName) => onLost(`ended by itself (${code ?? signalName})`))
+    this.child.on('error', error => onLost(`cannot be used: ${error.message}`))
   }
 
   get id(): PeerId {
@@ -259,6 +267,7 @@ class Actor {
   ): Promise<Awaited<ReturnType<DemoCalls[Name]>>> {
     const id = this.nextId++
     return new Promise((resolve, reject) => {
+      if (call === 'stop') this.leaving = true
       const cannot = this.signal.aborted ? new CommandFailed('interrupted') : this.gone
       if (cannot !== null) {
         reject(cannot)
@@ -283,8 +292,7 @@ class Actor {
   }
 
   kill(): void {
-    if (this.killed) return
-    this.killed = true
+    this.leaving = true
     this.child.kill('SIGKILL')
     this.end(new CommandFailed(`${this.name} was ended`))
   }
