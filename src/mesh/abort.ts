@@ -38,7 +38,10 @@ export function abortedError(signal: AbortSignal): WebmeshError {
   return new WebmeshError({ code: 'aborted', detail: reason instanceof Error ? reason.message : String(reason) })
 }
 
+/** Also where what was given as a signal is none. */
 export function throwIfAborted(signal: AbortSignal | undefined): void {
+  if (signal !== undefined && !(signal instanceof AbortSignal))
+    throw new WebmeshError({ code: 'invalid-option', detail: 'signal is an AbortSignal' })
   if (signal?.aborted) throw abortedError(signal)
 }
 

@@ -13,7 +13,7 @@ import {
   type TypedTarget,
 } from './mesh-events.ts'
 import { type MeshStream, type OpenStream, RESET_NO_HANDLER } from './mesh-stream.ts'
-import { runHandler, type StreamHandler } from './stream-handler.ts'
+import { mustBeHandler, runHandler, type StreamHandler } from './stream-handler.ts'
 import type { PeerLike } from './target.ts'
 import { WebmeshError } from './webmesh-error.ts'
 
@@ -88,6 +88,7 @@ export class JoinedService extends TypedEventTarget<ServiceEvents> implements Se
   }
 
   handle(handler: StreamHandler | null): void {
+    mustBeHandler(handler)
     this.handler = handler
     if (handler === null) return
     this.stopHolding()

@@ -28,7 +28,7 @@ import {
 import { type CheckedOptions, checkOptions, type ListenPoint, type MeshOptions } from './mesh-options.ts'
 import type { Member, Service } from './mesh-service.ts'
 import type { Session } from './mesh-session.ts'
-import type { StreamHandler } from './stream-handler.ts'
+import { mustBeHandler, type StreamHandler } from './stream-handler.ts'
 import { type PeerLike, serviceNameOf, targetText } from './target.ts'
 import { WebmeshError } from './webmesh-error.ts'
 
@@ -275,7 +275,9 @@ class RunningMesh extends TypedEventTarget<MeshEvents> implements Mesh {
   }
 
   async join(service: string, options: JoinOptions = {}): Promise<Service> {
-    return this.dispatch.joinService(serviceNameOf(service), options.summary ?? '', options.signal)
+    const { summary = '', signal } = options
+    if (typeof summary !== 'string') throw new WebmeshError({ code: 'invalid-option', detail: 'summary is text' })
+    return this.dispatch.joinService(serviceNameOf(service), summary, signal)
   }
 
   async findPeer(peer: PeerId | string, options: Waiting = {}): Promise<PeerRef> {
@@ -291,6 +293,7 @@ class RunningMesh extends TypedEventTarget<MeshEvents> implements Mesh {
 
   async find(name: string, options: Waiting = {}): Promise<readonly Member[]> {
     const service = serviceNameOf(name)
+    throwIfAborted(options.signal)
     const event = await this.dispatch.request(options.signal, 'service-found', request => ({
       kind: 'service-find',
       request,
@@ -300,6 +303,7 @@ class RunningMesh extends TypedEventTarget<MeshEvents> implements Mesh {
   }
 
   async services(options: Waiting = {}): Promise<readonly ServiceEntry[]> {
+    throwIfAborted(options.signal)
     const event = await this.dispatch.request(options.signal, 'service-listed', request => ({
       kind: 'service-list',
       request,
@@ -311,6 +315,7 @@ class RunningMesh extends TypedEventTarget<MeshEvents> implements Mesh {
     const { count = 1, intervalMs = 100, signal } = options
     if (!(Number.isInteger(count) && count >= 1))
       throw new WebmeshError({ code: 'invalid-option', detail: 'count is a whole number from 1' })
+    if (!(intervalMs >= 0)) throw new WebmeshError({ code: 'invalid-option', detail: 'intervalMs is a number from 0' })
     const session = await this.dispatch.connect(peer, signal)
     const roundTripsMs: number[] = []
     let { path } = session
@@ -324,6 +329,8 @@ class RunningMesh extends TypedEventTarget<MeshEvents> implements Mesh {
   }
 
   handle(subject: string, handler: StreamHandler | null): void {
+    if (typeof subject !== 'string') throw new WebmeshError({ code: 'invalid-option', detail: 'a subject is text' })
+    mustBeHandler(handler)
     this.dispatch.handle(subject, handler)
   }
 
