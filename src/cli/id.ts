@@ -12,8 +12,8 @@ export const id: CliCommand = {
   operands: [],
   options: { ...JSON_OPTION, ...STORE_OPTION },
   help: `Prints the identity kept in a store: the peer id, 64 hexadecimal digits. Where the
-store has none, or does not exist, it is made. The peer need not run; it must not
-run, in fact: one process at a time has a store.
+store has none, or does not exist, it is made. The peer must not be running: one process
+at a time has a store.
 
   --store DIR   the store; $XDG_DATA_HOME/webmesh unless given (on most systems
                 ~/.local/share/webmesh). Use it with: webmesh up --store DIR

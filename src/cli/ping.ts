@@ -17,12 +17,13 @@ export const ping: CliCommand = {
     count: { type: 'string' },
     interval: { type: 'string' },
   },
-  help: `Opens a session with PEER (an id of 64 hexadecimal digits, or a ref) and measures round
-trips over it, encrypted and answered by the peer itself. Says for each which path it
-took: a wire (transport and address) or a circuit via other peers.
+  help: `Opens a session with PEER (an id of 64 hexadecimal digits, a ref, or an address like
+tcp://host:4100) and measures round trips over it, encrypted and answered by the peer
+itself. Says for each which path it took: a wire (transport and address) or a circuit
+via other peers.
 
-  --join REF       a way into the mesh; not needed where PEER is a ref or the store
-                   remembers peers
+  --join REF       a way into the mesh; not needed where PEER is a ref or an address,
+                   or the store remembers peers
   --count N        how many; 4 unless given
   --interval MS    the pause between them; 200 unless given
   --store DIR      use the identity and memory of this store

@@ -128,6 +128,7 @@ Usage: webmesh COMMAND [options]
 
 ${lines.join('\n')}
 
+  webmesh demo             what it is, in half a minute
   webmesh COMMAND --help   what a command takes and prints
   webmesh --version        the version
 
