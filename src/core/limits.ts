@@ -212,7 +212,9 @@ export const PEER_SEARCHES_MAX = 256
 export const CIRCUIT_HOPS_MAX = 16
 export const GREETING_BYTES_MAX = 1_024
 export const CIRCUIT_OPEN_TIMEOUT_MS = 3_000
-/** How many neighbours a hop tries before it refuses. */
+/** First hops that the opener tries before it looks at the rendezvous that the ref names. */
+export const FIRST_HOPS_TRIED_MAX = 4
+/** How many neighbours the first hop asks before it refuses; each further one asks one less, the last ones a single one. */
 export const CIRCUIT_WAYS_TRIED_MAX = 3
 /** A hop over which nothing passed for so long is forgotten: ends that live ping more often. */
 export const CIRCUIT_IDLE_MS = 90_000

@@ -151,6 +151,7 @@ export class Circuits {
       if (found.neighbour !== from || found.remoteLabel !== null || !this.dropEnd(found)) return
       this.port.onCircuitLost(turn, found, reason)
     } else if (found !== undefined && found === found.hop.back && this.isAwaited(found.hop, from)) {
+      found.hop.refusals += 1
       this.tryNext(turn, found.hop)
     }
   }
@@ -313,7 +314,9 @@ export class Circuits {
   private tryNext(turn: Turn, hop: Hop): void {
     const { pending } = hop
     if (pending === null) return
-    while (hop.tried.length < CIRCUIT_WAYS_TRIED_MAX) {
+    // Fewer the further on: all ways of all hops would be thousands for a peer that nobody can reach.
+    const refusalsMax = Math.max(1, CIRCUIT_WAYS_TRIED_MAX + 1 - pending.via.length)
+    while (hop.refusals < refusalsMax && hop.tried.length < 2 * CIRCUIT_WAYS_TRIED_MAX) {
       const next = this.port.nextHop(pending.target, [hop.from, ...pending.via, ...hop.tried])
       if (next === null) break
       hop.tried.push(next)
@@ -463,6 +466,8 @@ class Hop {
   /** The request, kept until the circuit stands, so that another way can be tried. */
   pending: OpenMessage | null
   readonly tried: PeerId[] = []
+  /** How many of them refused. */
+  refusals = 0
   heardAt: Instant
   /** Frames from `from`, onwards. */
   readonly ahead: HopSide

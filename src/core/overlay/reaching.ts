@@ -8,7 +8,7 @@ import { type Fault, fail, ok, type Result } from '../base/fault.ts'
 import { earlier, type Instant } from '../base/instant.ts'
 import type { PeerId } from '../base/peer-id.ts'
 import type { PeerRef, Rendezvous } from '../crypto/peer-ref.ts'
-import { DIAL_TIMEOUT_MS, REACHING_MAX } from '../limits.ts'
+import { DIAL_TIMEOUT_MS, FIRST_HOPS_TRIED_MAX, REACHING_MAX } from '../limits.ts'
 import type { Session } from '../session/session.ts'
 import type { Opening, Switchboard } from '../session/switchboard.ts'
 import { type Carrier, Wire } from '../session/wire.ts'
@@ -310,7 +310,8 @@ export class Reaching {
     const avoid = [peer, ...attempt.hopsTried, ...this.port.ridersOf(peer)]
     const isOpen = (entry: Rendezvous): boolean => this.port.contact(entry.peer)?.isReached === true
     const linked = attempt.rendezvous.find(entry => isOpen(entry) && !avoid.includes(entry.peer))
-    const hop = linked?.peer ?? this.port.nextHop(peer, avoid)
+    const spent = attempt.hopsTried.length >= FIRST_HOPS_TRIED_MAX
+    const hop = linked?.peer ?? (spent ? null : this.port.nextHop(peer, avoid))
     if (hop !== null) {
       attempt.hopsTried.push(hop)
       const circuit = this.circuits.begin(turn, peer, hop, attempt.session !== null)
