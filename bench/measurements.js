@@ -1,0 +1,244 @@
+/**
+ * What is measured: each function starts its own processes and gives the rows of the table that it fills. Plain TCP and
+ * Webmesh take turns, and a ratio is that of two neighbours in time, since a shared machine changes speed by the minute.
+ */
+import { median, ratioOfPairs } from './figures.js'
+
+/**
+ * @typedef {import('./processes.js').Processes} Processes
+ * @typedef {{
+ *   what: string,
+ *   unit: string,
+ *   plain: number,
+ *   mesh: number,
+ *   ratio: number,
+ *   target: string,
+ *   reached: boolean,
+ *   note?: string,
+ * }} Row
+ * @typedef {{ processes: Processes, rounds: number, node24: boolean }} Setting
+ */
+
+const BULK_BYTES = 256 * 1024 * 1024
+const BULK_WRITE_BYTES = 65_536
+const MESSAGES = 250_000
+const MESSAGE_BYTES = 1_024
+const RELAYED_BYTES = 128 * 1024 * 1024
+const ROUND_TRIPS = 2_000
+const ROUND_TRIP_BYTES = 64
+const CONNECTS = 12
+const IDLE_FIRST = 300
+const IDLE_MORE = 2_000
+
+/** @type {Record<string, (setting: Setting) => Promise<Row[]>>} */
+export const MEASUREMENTS = { connect, bulk, messages, 'round-trip': roundTrip, memory, relayed }
+
+/** @param {Setting} setting */
+async function connect({ processes, rounds }) {
+  const { client, port, ref } = await pair(processes, 'connect')
+  const firstPlain = await client.call('plainConnectMs', port)
+  const firstMesh = await client.call('meshConnectMs', ref)
+  /** @type {number[]} */
+  const plain = []
+  /** @type {number[]} */
+  const mesh = []
+  for (let i = 0; i < CONNECTS * rounds; i += 1) {
+    plain.push(await client.call('plainConnectMs', port))
+    mesh.push(await client.call('meshConnectMs', ref))
+  }
+  const warm = median(mesh)
+  return [
+    {
+      what: 'connect and first echoed byte, known PeerRef, fresh peer',
+      unit: 'ms',
+      plain: median(plain),
+      mesh: warm,
+      ratio: ratioOfPairs(mesh, plain),
+      target: 'under 3 ms',
+      reached: warm < 3,
+      note: `the first in each process: ${firstPlain.toFixed(1)} ms plain, ${firstMesh.toFixed(1)} ms Webmesh`,
+    },
+  ]
+}
+
+/** @param {Setting} setting */
+async function bulk({ processes, rounds, node24 }) {
+  const figures = await oneWay(processes, 'bulk', rounds, BULK_BYTES, BULK_WRITE_BYTES)
+  const amount = BULK_BYTES / 1e6
+  return [
+    share('bulk, one stream, write() and async iteration', 'MB/s', amount, figures, 'write', node24 ? 0.6 : 0.45),
+    share('bulk, one stream, Web streams', 'MB/s', amount, figures, 'web', node24 ? 0.45 : 0.35),
+  ]
+}
+
+/** @param {Setting} setting */
+async function messages({ processes, rounds }) {
+  const figures = await oneWay(processes, 'messages', rounds, MESSAGES * MESSAGE_BYTES, MESSAGE_BYTES)
+  return [
+    atLeast('1 KiB messages one way, write()', '/s', MESSAGES, figures, 'write', 200_000),
+    atLeast('1 KiB messages one way, Web streams', '/s', MESSAGES, figures, 'web', 110_000),
+  ]
+}
+
+/** @param {Setting} setting */
+async function roundTrip({ processes, rounds }) {
+  const { client, port, ref } = await pair(processes, 'round-trip')
+  await client.call('meshConnect', ref)
+  const options = { port, count: ROUND_TRIPS, bytes: ROUND_TRIP_BYTES }
+  /** @type {number[]} */
+  const plain = []
+  /** @type {number[]} */
+  const mesh = []
+  await client.call('plainRoundTrips', options)
+  await client.call('meshRoundTrips', options)
+  for (let i = 0; i < rounds; i += 1) {
+    plain.push(median(await client.call('plainRoundTrips', options)))
+    mesh.push(median(await client.call('meshRoundTrips', options)))
+  }
+  const more = median(mesh.map((time, i) => time - (plain[i] ?? 0)))
+  return [
+    {
+      what: '64-byte round trip on an open stream, p50',
+      unit: 'µs',
+      plain: median(plain),
+      mesh: median(mesh),
+      ratio: ratioOfPairs(mesh, plain),
+      target: 'plain + 70 µs',
+      reached: more <= 70,
+      note: `Webmesh takes ${more.toFixed(0)} µs more`,
+    },
+  ]
+}
+
+/** @param {Setting} setting */
+async function memory({ processes }) {
+  const { server: plainServer, client: plainClient, port } = await pair(processes, 'memory-plain')
+  const plain = await growth(plainServer, count => plainClient.call('plainHold', { port, count }))
+  const { server, client, ref } = await pair(processes, 'memory-mesh')
+  const mesh = await growth(server, count => client.call('meshHold', { ref, count }))
+  const sessions = await server.call('meshSessions')
+  if (sessions < IDLE_FIRST + IDLE_MORE) throw new Error(`only ${sessions} sessions are open`)
+  return [
+    {
+      what: 'server memory (RSS) per idle connected session',
+      unit: 'KiB',
+      plain,
+      mesh,
+      ratio: mesh / plain,
+      target: 'at most 20 KiB',
+      reached: mesh <= 20,
+      note: `${IDLE_MORE} sessions of as many identities, after ${IDLE_FIRST} that are not counted`,
+    },
+  ]
+}
+
+/** @param {Setting} setting */
+async function relayed({ processes, rounds }) {
+  const relay = processes.start('relayed-relay')
+  const receiver = processes.start('relayed-receiver')
+  const sender = processes.start('relayed-sender')
+  const way = await relay.call('meshStart', { listen: ['127.0.0.1:0'] })
+  const proxy = await relay.call('plainProxy', await receiver.call('plainListen'))
+  await receiver.call('meshStart', { join: [way] })
+  await sender.call('meshStart', { join: [way] })
+  await sender.call('meshConnect', await receiver.call('meshRef'))
+  const total = { totalBytes: RELAYED_BYTES, writeBytes: BULK_WRITE_BYTES }
+  /** @type {Figures} */
+  const figures = { plain: [], write: [], web: [] }
+  await sender.call('plainBulk', { ...total, port: proxy })
+  await sender.call('meshBulk', { ...total, surface: 'write' })
+  for (let i = 0; i < rounds; i += 1) {
+    figures.plain.push(await sender.call('plainBulk', { ...total, port: proxy }))
+    figures.write.push(await sender.call('meshBulk', { ...total, surface: 'write' }))
+    const path = await sender.call('meshPath')
+    if (path !== 'circuit') throw new Error(`the session is not relayed, its path is a ${path}`)
+  }
+  const row = share('bulk relayed over one peer, against a proxy', 'MB/s', RELAYED_BYTES / 1e6, figures, 'write', 0.5)
+  await processes.endAll()
+  return [row]
+}
+
+/** @typedef {{ plain: number[], write: number[], web: number[] }} Figures seconds of each round */
+
+/**
+ * @param {Processes} processes
+ * @param {string} name
+ * @param {number} rounds
+ * @param {number} totalBytes
+ * @param {number} writeBytes
+ */
+async function oneWay(processes, name, rounds, totalBytes, writeBytes) {
+  const { client, port, ref } = await pair(processes, name)
+  await client.call('meshConnect', ref)
+  const warmUp = { totalBytes: totalBytes / 4, writeBytes }
+  await client.call('plainBulk', { ...warmUp, port })
+  await client.call('meshBulk', { ...warmUp, surface: 'write' })
+  await client.call('meshBulk', { ...warmUp, surface: 'web' })
+  const total = { totalBytes, writeBytes }
+  /** @type {Figures} */
+  const figures = { plain: [], write: [], web: [] }
+  for (let i = 0; i < rounds; i += 1) {
+    figures.plain.push(await client.call('plainBulk', { ...total, port }))
+    figures.write.push(await client.call('meshBulk', { ...total, surface: 'write' }))
+    figures.web.push(await client.call('meshBulk', { ...total, surface: 'web' }))
+  }
+  return figures
+}
+
+/**
+ * A server and a client, each in a process of its own, and each with a peer.
+ * @param {Processes} processes
+ * @param {string} name
+ */
+async function pair(processes, name) {
+  await processes.endAll()
+  const server = processes.start(`${name}-server`)
+  const client = processes.start(`${name}-client`)
+  const port = await server.call('plainListen')
+  const ref = await server.call('meshStart', { listen: ['127.0.0.1:0'] })
+  await client.call('meshStart', {})
+  return { server, client, port, ref }
+}
+
+/**
+ * KiB of the server for each connection, after those that fill its pools.
+ * @param {import('./processes.js').Side} server
+ * @param {(count: number) => Promise<void>} hold
+ */
+async function growth(server, hold) {
+  await hold(IDLE_FIRST)
+  const before = await server.call('memoryBytes')
+  await hold(IDLE_MORE)
+  const after = await server.call('memoryBytes')
+  return (after - before) / IDLE_MORE / 1024
+}
+
+/**
+ * @param {string} what
+ * @param {string} unit
+ * @param {number} amount of the unit in a round
+ * @param {Figures} figures
+ * @param {'write' | 'web'} surface
+ * @param {number} least of what plain TCP reaches
+ * @returns {Row}
+ */
+function share(what, unit, amount, figures, surface, least) {
+  const ratio = ratioOfPairs(figures.plain, figures[surface])
+  const plain = amount / median(figures.plain)
+  const mesh = amount / median(figures[surface])
+  return { what, unit, plain, mesh, ratio, target: `at least ${least * 100} %`, reached: ratio >= least }
+}
+
+/**
+ * @param {string} what
+ * @param {string} unit
+ * @param {number} amount
+ * @param {Figures} figures
+ * @param {'write' | 'web'} surface
+ * @param {number} least
+ * @returns {Row}
+ */
+function atLeast(what, unit, amount, figures, surface, least) {
+  const row = share(what, unit, amount, figures, surface, 0)
+  return { ...row, target: `at least ${least.toLocaleString('en')}`, reached: row.mesh >= least }
+}

@@ -1,0 +1,155 @@
+/** The same through Webmesh, as a user would write it: against the package's public door. */
+import { Mesh } from 'webmesh'
+import { holdIdlePeers } from './idle-peers.js'
+
+/** @typedef {'write' | 'web'} Surface write() and the async iterator, or Web streams at both ends */
+
+/** @type {Mesh | null} */
+let mesh = null
+/** @type {import('webmesh').Session | null} */
+let session = null
+
+export const meshCommands = {
+  /**
+   * @param {{ listen?: string[], join?: string[], capacity?: number }} options
+   * @returns {Promise<string>} the ref
+   */
+  async meshStart(options) {
+    const started = await Mesh.start(options)
+    started.handle('echo', async stream => {
+      for await (const chunk of stream) await stream.write(chunk)
+    })
+    started.handle('sink-write', async stream => {
+      let bytes = 0
+      for await (const chunk of stream) bytes += chunk.length
+      await stream.write(new TextEncoder().encode(String(bytes)))
+    })
+    started.handle('sink-web', async stream => {
+      let bytes = 0
+      const reader = stream.readable.getReader()
+      for (let next = await reader.read(); !next.done; next = await reader.read()) bytes += next.value.length
+      await stream.write(new TextEncoder().encode(String(bytes)))
+    })
+    mesh = started
+    return started.ref
+  },
+
+  /** The present ref: its rendezvous appear a moment after joining. */
+  meshRef() {
+    return running().ref
+  },
+
+  /**
+   * A fresh peer each time, started before the clock is.
+   * @param {string} ref
+   */
+  async meshConnectMs(ref) {
+    const fresh = await Mesh.start()
+    await new Promise(resolve => setTimeout(resolve, 5))
+    const start = performance.now()
+    const opened = await fresh.connect(ref)
+    const stream = await opened.open('echo')
+    await stream.write(Uint8Array.of(1))
+    await stream.read()
+    const elapsedMs = performance.now() - start
+    await fresh.close()
+    return elapsedMs
+  },
+
+  /**
+   * Opens the session that the following commands use.
+   * @param {string} ref
+   * @returns {Promise<string>} what its packets travel over
+   */
+  async meshConnect(ref) {
+    session = await running().connect(ref)
+    return session.path.kind
+  },
+
+  meshPath() {
+    return opened().path.kind
+  },
+
+  /**
+   * Seconds from the first write until the other side has said that it got all.
+   * @param {{ surface: Surface, totalBytes: number, writeBytes: number }} options
+   */
+  async meshBulk({ surface, totalBytes, writeBytes }) {
+    const stream = await opened().open(`sink-${surface}`)
+    const data = new Uint8Array(writeBytes).fill(7)
+    const start = performance.now()
+    if (surface === 'web') {
+      const writer = stream.writable.getWriter()
+      for (let left = totalBytes; left > 0; left -= writeBytes) await writer.write(data)
+      await writer.close()
+    } else {
+      for (let left = totalBytes; left > 0; left -= writeBytes) await stream.write(data)
+      await stream.end()
+    }
+    const received = Number(await allText(stream))
+    if (received !== totalBytes) throw new Error(`${received} of ${totalBytes} bytes arrived`)
+    return (performance.now() - start) / 1000
+  },
+
+  /**
+   * Microseconds of each round trip.
+   * @param {{ count: number, bytes: number }} options
+   */
+  async meshRoundTrips({ count, bytes }) {
+    const stream = await opened().open('echo')
+    const data = new Uint8Array(bytes).fill(7)
+    /** @type {number[]} */
+    const times = []
+    while (times.length < count) {
+      const start = performance.now()
+      await stream.write(data)
+      for (let got = 0; got < bytes; ) {
+        const chunk = await stream.read()
+        if (chunk === null) throw new Error('the stream ended')
+        got += chunk.length
+      }
+      times.push((performance.now() - start) * 1000)
+    }
+    await stream.end()
+    return times
+  },
+
+  /**
+   * Peers with identities of their own, each with a session that stays open and idle.
+   * @param {{ ref: string, count: number }} options
+   */
+  async meshHold({ ref, count }) {
+    await holdIdlePeers(ref, count)
+  },
+
+  /** How many sessions this peer has. */
+  meshSessions() {
+    return running().status().sessions
+  },
+
+  /** Bytes of this process, after the garbage is gone. */
+  async memoryBytes() {
+    for (let i = 0; i < 4; i += 1) {
+      globalThis.gc?.()
+      await new Promise(resolve => setTimeout(resolve, 100))
+    }
+    return process.memoryUsage().rss
+  },
+}
+
+function running() {
+  if (mesh === null) throw new Error('no peer was started')
+  return mesh
+}
+
+function opened() {
+  if (session === null) throw new Error('no session was opened')
+  return session
+}
+
+/** @param {AsyncIterable<Uint8Array>} stream */
+async function allText(stream) {
+  let text = ''
+  for await (const chunk of stream) text += new TextDecoder().decode(chunk)
+  return text
+}

@@ -1,0 +1,92 @@
+/** The processes of a measurement. They end with the bench, and none outlives its row. */
+import { fork } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+
+const SIDE = fileURLToPath(new URL('./side.js', import.meta.url))
+const CALL_TIMEOUT_MS = 60_000
+
+/**
+ * @typedef {{
+ *   call(name: string, argument?: unknown): Promise<any>,
+ *   end(): Promise<void>,
+ * }} Side
+ */
+
+export class Processes {
+  /** @type {Side[]} */
+  #sides = []
+  #nodeOptions
+
+  /** @param {readonly string[]} nodeOptions for each process, like those of a profiler */
+  constructor(nodeOptions) {
+    this.#nodeOptions = nodeOptions
+  }
+
+  /**
+   * @param {string} name tells profiles apart
+   * @returns {Side}
+   */
+  start(name) {
+    const options = this.#nodeOptions.map(option => option.replace('NAME', name))
+    const side = startSide(options)
+    this.#sides.push(side)
+    return side
+  }
+
+  async endAll() {
+    await Promise.all(this.#sides.splice(0).map(side => side.end()))
+  }
+}
+
+/**
+ * @param {readonly string[]} nodeOptions
+ * @returns {Side}
+ */
+function startSide(nodeOptions) {
+  const child = fork(SIDE, { execArgv: ['--expose-gc', ...nodeOptions] })
+  /** @type {Map<number, { resolve: (value: unknown) => void, reject: (error: Error) => void }>} */
+  const calls = new Map()
+  let nextId = 1
+  let gone = false
+  const exited = new Promise(resolve => {
+    child.once('exit', code => {
+      gone = true
+      for (const waiting of calls.values()) waiting.reject(new Error(`a process ended with ${code}`))
+      resolve(null)
+    })
+  })
+  child.on('message', message => {
+    // reason: a side answers calls and says nothing else.
+    const { id, value, error } = /** @type {{ id: number, value?: unknown, error?: string }} */ (message)
+    const waiting = calls.get(id)
+    calls.delete(id)
+    if (error === undefined) waiting?.resolve(value)
+    else waiting?.reject(new Error(error))
+  })
+  return {
+    call(name, argument) {
+      if (gone) return Promise.reject(new Error('the process is gone'))
+      const id = nextId++
+      return new Promise((resolve, reject) => {
+        const limit = setTimeout(() => settle(reject)(new Error(`${name} took too long`)), CALL_TIMEOUT_MS)
+        /**
+         * @template T
+         * @param {(value: T) => void} then
+         */
+        const settle = then => (/** @type {T} */ value) => {
+          clearTimeout(limit)
+          calls.delete(id)
+          then(value)
+        }
+        calls.set(id, { resolve: settle(resolve), reject: settle(reject) })
+        child.send({ id, name, argument })
+      })
+    },
+    async end() {
+      if (!gone) child.disconnect()
+      const limit = setTimeout(() => child.kill('SIGKILL'), 5_000)
+      await exited
+      clearTimeout(limit)
+    },
+  }
+}
