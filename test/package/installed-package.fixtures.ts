@@ -1,6 +1,6 @@
 /** The package as a user gets it: packed, and installed in an empty folder. */
 import { execFile } from 'node:child_process'
-import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -74,6 +74,7 @@ export class InstalledPackage {
     await symlink(join(ROOT, 'node_modules'), join(place, 'node_modules'))
     const bin = join(this.folder, 'node_modules', '.bin')
     await mkdir(bin)
+    await chmod(join(place, 'dist', 'cli', 'webmesh.js'), 0o755)
     await symlink(join('..', 'webmesh', 'dist', 'cli', 'webmesh.js'), join(bin, 'webmesh'))
   }
 }

@@ -1,7 +1,7 @@
 /** A program of the package's user while it runs: what it prints, its end, and its certain death with the test. */
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
 
-const WAIT_MS = 20_000
+const WAIT_MS = 30_000
 
 export class UserProgram {
   stderr = ''
