@@ -18,6 +18,9 @@ import {
   STREAMS_OPEN_MAX,
 } from '../../src/core/limits.ts'
 import { encodeOverlayMessage, type OverlayMessage } from '../../src/core/overlay/overlay-messages.ts'
+import { signRecord } from '../../src/core/registry/record.ts'
+import { encodeRegistryMessage, encodeRegistryRequest } from '../../src/core/registry/registry-messages.ts'
+import type { ServiceName } from '../../src/core/registry/service-name.ts'
 import { Channel } from '../../src/core/session/session-owner.ts'
 import { type Node, World } from '../../src/sim/world.ts'
 import { bytesOf, connectorOf, HostileNode } from './hostile-node.fixtures.ts'
@@ -141,14 +144,14 @@ describe('an authenticated peer that means ill', () => {
     grow(seed)
     const { rng } = world
     let said = 0
-    for (let i = 0; i < 3_000; i += 1) {
+    for (let i = 0; i < 1_500; i += 1) {
       if (!ensureSession()) continue
       const { channel, bytes } =
         rng.below(4) === 0 ? { channel: rng.below(5), bytes: bytesOf(rng, rng.below(120)) } : hostile.damaged()
       if (hostile.say(victim.id, channel, bytes)) said += 1
       world.run(rng.below(10) === 0 ? 200 : 3)
     }
-    expect(said).toBeGreaterThan(1_500)
+    expect(said).toBeGreaterThan(700)
     expect(new Set(verdicts())).toContain('malformed')
     expectBounded()
     expectInService()
@@ -239,6 +242,65 @@ describe('an authenticated peer that means ill', () => {
     // Among all those that do not exist it has not forgotten those that do.
     world.run(30_000)
     for (const node of honest) expect(victim.peer.snapshot().links.map(link => link.peer)).toContain(node.id)
+    expectInService()
+  })
+
+  it('publishes thousands of records of services that are none, put and passed on', () => {
+    const { suite, rng } = world
+    const now = 1_800_000_000_000 + world.now
+    for (let i = 0; i < 40; i += 1) {
+      const identity = suite.identity(bytesOf(rng, 32))
+      const records: Uint8Array[] = []
+      for (let n = 0; n < 60; n += 1) {
+        // reason: it is written as names are.
+        const service = `flood-${i}-${n}.example/1` as ServiceName
+        const kind = n % 3 === 0 ? 'announcement' : 'descriptor'
+        const withdrawn = n % 7 === 6
+        const own = signPeerRef(suite, identity, {
+          sequence: now + n,
+          expires: now + REF_LIFETIME_MS,
+          capacity: 1,
+          relays: false,
+          addresses: [],
+          rendezvous: [],
+        })
+        const description = new ByteWriter().u32(0xffffffff).text('x'.repeat(200)).finish()
+        const payload = withdrawn ? new Uint8Array(0) : kind === 'announcement' ? own.bytes : description
+        const record = signRecord(suite, identity, {
+          kind,
+          withdrawn,
+          service,
+          sequence: now,
+          expires: now + 590_000,
+          payload,
+        })
+        records.push(record.bytes)
+        const put = encodeRegistryRequest({ kind: 'put', record: record.bytes })
+        if (n % 4 === 0) sayOverlay({ kind: 'route', id: n, key: record.key, method: 2, ttl: 24, payload: put })
+      }
+      for (let at = 0; at < records.length; at += 6) {
+        const some = records.slice(at, at + 6)
+        const message = encodeRegistryMessage({
+          kind: 'replicate',
+          side: at % 12 === 0 ? 'before' : 'after',
+          hops: 16,
+          records: some,
+        })
+        hostile.say(victim.id, Channel.registry, message)
+      }
+      world.run(20)
+      if (i % 10 === 0) ensureSession()
+    }
+    expect(tables().records).toBeGreaterThan(1_000)
+    expectBounded()
+    const [caller] = honest
+    const found = caller?.ask(request => ({ kind: 'service-find', request, service: SERVICE }))
+    victim.ask(request => ({ kind: 'service-join', request, service: 'late.example/1', summary: '' }))
+    world.run(15_000)
+    const late = caller?.ask(request => ({ kind: 'service-find', request, service: 'late.example/1' }))
+    world.run(5_000)
+    expect(found?.answer()).toMatchObject({ kind: 'service-found' })
+    expect(late?.answer()).toMatchObject({ kind: 'service-found', members: [{ peer: victim.id }] })
     expectInService()
   })
 
