@@ -5,6 +5,7 @@
 import { defineConfig } from 'vitest/config'
 
 const PROCESSES = [
+  'test/browser/**/*.test.ts',
   'test/cli/**/*.test.ts',
   'test/demo/**/*.test.ts',
   'test/package/**/*.test.ts',

@@ -1,0 +1,101 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { fail, ok } from '../../src/core/base/fault.ts'
+import type { Store } from '../../src/host/store.ts'
+import { storeContract } from '../../src/host/store-contract.ts'
+import { Mesh, type MeshOptions } from '../../src/index.node.ts'
+import { ChromiumPage, noChromium } from './chromium.fixtures.ts'
+import type { PageUnderTest } from './page.ts'
+
+declare const page: PageUnderTest
+
+// Where there is no browser a user is told once and goes on; CI installs one and must not pass without.
+const skip = noChromium !== null && process.env.CI === undefined
+if (skip) console.warn(`tests in a browser are skipped: ${noChromium}`)
+
+describe.skipIf(skip)('in a real Chromium', () => {
+  let browser: ChromiumPage
+  const meshes: Mesh[] = []
+
+  beforeAll(async () => {
+    browser = await ChromiumPage.open()
+  })
+  afterEach(async () => {
+    await browser.page.evaluate(() => page.close())
+    await Promise.all(meshes.splice(0).map(mesh => mesh.close()))
+  })
+  afterAll(() => browser?.close())
+
+  async function start(options: MeshOptions): Promise<Mesh> {
+    const mesh = await Mesh.start(options)
+    meshes.push(mesh)
+    mesh.handle('echo', async stream => {
+      for await (const chunk of stream) await stream.write(chunk)
+    })
+    return mesh
+  }
+
+  storeContract('the store in its IndexedDB', { lasting: true, open: place => storeInPage(browser, place) })
+
+  it('a page joins by WebSocket, and exchanges a megabyte with a peer that takes no connections', async () => {
+    const open = await start({ listen: ['127.0.0.1:0'] })
+    const hidden = await start({ join: [open.ref] })
+    const id = await browser.page.evaluate(ref => page.start(ref, 'first'), open.ref)
+    expect(id).toMatch(/^[0-9a-f]{64}$/)
+    const through = await browser.page.evaluate(peer => page.echo(peer, 1_048_576), hidden.id)
+    expect(through).toEqual({ same: true, path: 'circuit' })
+    const direct = await browser.page.evaluate(peer => page.echo(peer, 1_048_576), open.id)
+    expect(direct).toEqual({ same: true, path: 'wire' })
+    // And the other way: the page is reached by its id, though nothing can dial it.
+    expect((await hidden.ping(id)).peer).toBe(id)
+    expect(browser.errors).toEqual([])
+  })
+
+  it('pages and Node peers are members of one service, and hear each other', async () => {
+    const open = await start({ listen: ['127.0.0.1:0'] })
+    const hidden = await start({ join: [open.ref] })
+    const service = await hidden.join('chat.example/1')
+    const heard: string[] = []
+    service.addEventListener('message', event => heard.push(new TextDecoder().decode(event.data)))
+    const id = await browser.page.evaluate(ref => page.start(ref, 'second'), open.ref)
+    await browser.page.evaluate(() => page.join('chat.example/1'))
+    await expect.poll(() => service.members.map(member => member.peer), { timeout: 10_000 }).toContain(id)
+    await expect.poll(() => browser.page.evaluate(() => page.members()), { timeout: 10_000 }).toContain(hidden.id)
+    await service.broadcast(new TextEncoder().encode('from Node'))
+    await browser.page.evaluate(() => page.broadcast('from the page'))
+    await expect.poll(() => browser.page.evaluate(() => page.heard()), { timeout: 10_000 }).toContain('from Node')
+    await expect.poll(() => heard, { timeout: 10_000 }).toContain('from the page')
+  })
+
+  it('a page that is loaded again is the same peer', async () => {
+    const open = await start({ listen: ['127.0.0.1:0'] })
+    const before = await browser.page.evaluate(ref => page.start(ref, 'kept'), open.ref)
+    await browser.page.evaluate(() => page.close())
+    await browser.load()
+    const after = await browser.page.evaluate(ref => page.start(ref, 'kept'), open.ref)
+    expect(after).toBe(before)
+  })
+})
+
+/** The page's store as one here, so that the contract of all stores judges it. */
+async function storeInPage(browser: ChromiumPage, place: string): Promise<Store> {
+  const store = await browser.page.evaluate(name => page.openStore(name), place)
+  return {
+    async load(prefix) {
+      try {
+        const entries = await browser.page.evaluate(([at, start]) => page.load(at, start), [store, prefix] as const)
+        return ok(entries.map(({ key, value }) => ({ key, value: Uint8Array.from(value, char => char.charCodeAt(0)) })))
+      } catch (error) {
+        return fail({ code: 'store-failed', detail: String(error) })
+      }
+    },
+    async save(changes) {
+      const plain = changes.map(({ key, value }) => ({
+        key,
+        value: value === null ? null : Buffer.from(value).toString('latin1'),
+      }))
+      const code = await browser.page.evaluate(([at, list]) => page.save(at, [...list]), [store, plain] as const)
+      return code === null ? null : { code: 'store-failed' }
+    },
+    close: () => browser.page.evaluate(at => page.closeStore(at), store),
+  }
+}

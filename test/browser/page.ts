@@ -1,0 +1,102 @@
+/** What runs in the page under test: the browser's door of the package, within reach of the test. */
+import { openIndexedDbStore } from '../../src/host/indexeddb-store.browser.ts'
+import type { Store } from '../../src/host/store.ts'
+import { Mesh, type Service } from '../../src/index.browser.ts'
+
+const stores: Store[] = []
+let mesh: Mesh | null = null
+let service: Service | null = null
+const heard: string[] = []
+
+/** Bytes go between test and page as text, a character each. */
+export interface PageUnderTest {
+  openStore(place: string): Promise<number>
+  load(store: number, prefix: string): Promise<{ key: string; value: string }[]>
+  save(store: number, changes: { key: string; value: string | null }[]): Promise<string | null>
+  closeStore(store: number): Promise<void>
+  start(join: string, store: string): Promise<string>
+  close(): Promise<void>
+  /** Sends bytes to a peer by its id alone; what came back, and how it went there. */
+  echo(peer: string, length: number): Promise<{ same: boolean; path: string }>
+  join(name: string): Promise<void>
+  members(): string[]
+  broadcast(text: string): Promise<void>
+  heard(): string[]
+}
+
+const page: PageUnderTest = {
+  async openStore(place) {
+    const opened = await openIndexedDbStore(place)
+    if (!opened.ok) throw new Error(opened.fault.detail)
+    return stores.push(opened.value.store) - 1
+  },
+  async load(store, prefix) {
+    const loaded = await at(store).load(prefix)
+    if (!loaded.ok) throw new Error(loaded.fault.detail)
+    return loaded.value.map(({ key, value }) => ({ key, value: charsOf(value) }))
+  },
+  async save(store, changes) {
+    const fault = await at(store).save(
+      changes.map(({ key, value }) => ({ key, value: value === null ? null : bytesOfChars(value) })),
+    )
+    return fault?.code ?? null
+  },
+  closeStore: store => at(store).close(),
+
+  async start(join, store) {
+    mesh = await Mesh.start({ join: [join], store })
+    return mesh.id
+  },
+  async close() {
+    await mesh?.close()
+  },
+  async echo(peer, length) {
+    const session = await running().connect(peer)
+    const stream = await session.open('echo')
+    const sent = Uint8Array.from({ length }, (_, i) => (i * 31 + (i >> 8)) & 0xff)
+    const back = (async () => {
+      let at = 0
+      let same = true
+      for await (const chunk of stream) {
+        same &&= chunk.every((byte, i) => byte === sent[at + i])
+        at += chunk.length
+      }
+      return same && at === length
+    })()
+    await stream.write(sent)
+    await stream.end()
+    return { same: await back, path: session.path.kind }
+  },
+  async join(name) {
+    service = await running().join(name)
+    service.addEventListener('message', event => heard.push(new TextDecoder().decode(event.data)))
+  },
+  members: () => service?.members.map(member => member.peer) ?? [],
+  async broadcast(text) {
+    await service?.broadcast(new TextEncoder().encode(text))
+  },
+  heard: () => heard,
+}
+
+function charsOf(bytes: Uint8Array): string {
+  let text = ''
+  for (const byte of bytes) text += String.fromCharCode(byte)
+  return text
+}
+
+function bytesOfChars(text: string): Uint8Array {
+  return Uint8Array.from(text, char => char.charCodeAt(0))
+}
+
+function at(index: number): Store {
+  const store = stores[index]
+  if (store === undefined) throw new Error('no such store')
+  return store
+}
+
+function running(): Mesh {
+  if (mesh === null) throw new Error('not started')
+  return mesh
+}
+
+Object.assign(globalThis, { page })
