@@ -200,6 +200,11 @@ export class Node {
     if (this.public) this.command({ kind: 'announce', addresses: [this.address] })
   }
 
+  /** The peer's own time. */
+  get now(): Instant {
+    return this.world.now - this.bornAt
+  }
+
   get ref(): PeerRef {
     return this.peer.snapshot().ref
   }
