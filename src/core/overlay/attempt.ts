@@ -41,7 +41,7 @@ export interface Try {
   readonly openBy: Instant
 }
 
-interface Waiter {
+export interface Waiter {
   readonly patient: boolean
   readonly until: Instant
   readonly onReached: OnReached
@@ -101,9 +101,13 @@ export class Attempt {
 
   /** Who waits hears exactly once, in time. Patient ones would rather wait than hear that it failed. */
   addWaiter(patient: boolean, now: Instant, onReached: OnReached): void {
-    const until = now + REACH_TIMEOUT_MS
-    this.giveUpAt = Math.max(this.giveUpAt, until)
-    this.waiters.push({ patient, until, onReached })
+    this.takeOver({ patient, until: now + REACH_TIMEOUT_MS, onReached })
+  }
+
+  /** One that has waited for another attempt. */
+  takeOver(waiter: Waiter): void {
+    this.giveUpAt = Math.max(this.giveUpAt, waiter.until)
+    this.waiters.push(waiter)
   }
 
   /** Takes those who wait along to another attempt. */

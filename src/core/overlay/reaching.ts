@@ -69,18 +69,20 @@ export class Reaching {
 
   /** Opens a session to a peer, or finds a path for the one there is. */
   reach(turn: Turn, peer: PeerId, ref: PeerRef | null, patient: boolean, onReached: OnReached): void {
+    this.seek(turn, peer, ref, attempt => attempt.addWaiter(patient, turn.now, onReached))
+  }
+
+  private seek(turn: Turn, peer: PeerId, ref: PeerRef | null, join: (attempt: Attempt) => void): void {
     const under = this.attempts.get(peer)
     if (under !== undefined) {
-      under.addWaiter(patient, turn.now, onReached)
+      join(under)
       if (ref !== null) under.learn(this.usable(ref.addresses), ref.rendezvous)
       this.widen(turn, under)
       this.advance(turn, under)
       return
     }
     const known = ref ?? this.port.refOf(peer)
-    this.begin(turn, this.goal('any', peer, known?.addresses ?? [], known?.rendezvous ?? []), attempt => {
-      attempt.addWaiter(patient, turn.now, onReached)
-    })
+    this.begin(turn, this.goal('any', peer, known?.addresses ?? [], known?.rendezvous ?? []), join)
   }
 
   /** Opens a session to whoever answers at an address. */
@@ -193,10 +195,10 @@ export class Reaching {
     if (attempt === undefined || attempt.session !== session) return
     const waiters = attempt.takeWaiters()
     this.finish(turn, attempt, null, fail(fault))
-    for (const { patient, onReached } of waiters) {
+    for (const waiter of waiters) {
       const contact = this.port.contact(session.peer)
-      if (contact?.isReached === true) onReached(turn, ok(contact))
-      else this.reach(turn, session.peer, null, patient, onReached)
+      if (contact?.isReached === true) waiter.onReached(turn, ok(contact))
+      else this.seek(turn, session.peer, null, attempt => attempt.takeOver(waiter))
     }
   }
 
