@@ -540,6 +540,8 @@ describe('whatever happens', () => {
             if (bare.node.alive)
               expect(call.answer()?.kind, `seed ${seed}, call of ${node}`).toMatch(/connected|failed/)
           }
+          // Those that died without a word are missed by now.
+          world.run(60_000)
           const live = bares.filter(bare => bare.node.alive)
           const isQuiet = (): boolean =>
             live.every(({ counts }) => {
