@@ -241,6 +241,20 @@ describe('handlers', () => {
   })
 })
 
+describe('a newcomer', () => {
+  it('finds members and services in its first moments', async () => {
+    const { a, b } = await pair()
+    for (const mesh of [a, b]) await mesh.join('first.example/1')
+    await expect.poll(async () => (await b.find('first.example/1')).length, { timeout: 10_000 }).toBeGreaterThan(0)
+    for (let i = 0; i < 20; i += 1) {
+      const newcomer = await Mesh.start({ join: [a.ref] })
+      const [members, services] = await Promise.all([newcomer.find('first.example/1'), newcomer.services()])
+      expect([members.length > 0, services.length]).toEqual([true, 1])
+      await newcomer.close()
+    }
+  })
+})
+
 describe('a broadcast', () => {
   it('right after the join reaches those who are members already', async () => {
     const { a, b } = await pair()
