@@ -130,7 +130,7 @@ describe('a circuit', () => {
       const call = a.call(b)
       net.world.runUntil(() => call.answer() !== undefined, 3_000, 10)
       expect(call.answer()).toMatchObject({ kind: 'connected', path: { kind: 'wire' } })
-      net.world.run(600)
+      net.world.run(900)
       expect([r.counts.hops, a.counts.circuitEnds, b.counts.circuitEnds], `${delayMs} ms`).toEqual([0, 0, 0])
     }
   })
