@@ -16,6 +16,8 @@ export interface Address {
 const SCHEMES: readonly AddressScheme[] = ['tcp', 'ws', 'wss', 'webrtc']
 const HOST_BYTES_MAX = 253
 const EXTRA_BYTES_MAX = 128
+/** An IPv6 address in brackets, or a name or IPv4 address; a path without space, quotes, brackets, fragment. All ASCII. */
+const PATTERN = /^(tcp|ws|wss|webrtc):\/\/(?:\[([0-9a-fA-F:.]+)\]|([\w.-]+)):(\d{1,5})(\/[\w!$%&'()*+,./:;=?@~-]*)?$/
 
 export function addressText(address: Address): string {
   const host = address.host.includes(':') ? `[${address.host}]` : address.host
@@ -23,7 +25,7 @@ export function addressText(address: Address): string {
 }
 
 export function parseAddress(text: string): Result<Address> {
-  const match = /^(tcp|ws|wss|webrtc):\/\/(?:\[([0-9a-fA-F:.]+)\]|([^:/[\]\s]+)):(\d{1,5})(\/\S*)?$/.exec(text.trim())
+  const match = PATTERN.exec(text.trim())
   const bad = fail({ code: 'invalid-address', detail: text.slice(0, 120) })
   if (match === null) return bad
   // reason: the pattern lists just these schemes.
@@ -43,12 +45,17 @@ export function writeAddress(writer: ByteWriter, address: Address): void {
   writer.u8(SCHEMES.indexOf(address.scheme)).text(address.host).u16(address.port).text(address.extra)
 }
 
-/** Unknown schemes are read and dropped by the caller (null), so that newer peers can announce newer addresses. */
+/**
+ * Null, which the caller passes over, for an unknown scheme, so that newer peers can announce newer addresses; and for
+ * what has no text that reads back as the same: a ref carries it to dialers, who build it into URLs.
+ */
 export function readAddress(reader: ByteReader): Address | null {
   const scheme = SCHEMES[reader.u8()]
   const host = reader.text(HOST_BYTES_MAX)
   const port = reader.u16()
   const extra = reader.text(EXTRA_BYTES_MAX)
-  if (reader.failed || scheme === undefined || host === '' || port === 0) return null
-  return { scheme, host, port, extra }
+  if (reader.failed || scheme === undefined) return null
+  const parsed = parseAddress(addressText({ scheme, host, port, extra }))
+  if (!parsed.ok || parsed.value.host !== host || parsed.value.extra !== extra) return null
+  return parsed.value
 }

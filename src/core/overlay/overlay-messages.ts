@@ -170,21 +170,21 @@ function readMessage(reader: ByteReader): OverlayMessage | null {
       return status === undefined ? null : { kind: 'route-answer', id, status, hops, payload }
     }
     case 9: {
-      const label = reader.u32()
+      const label = readLabel(reader)
       const target = reader.raw(PEER_ID_BYTES)
       const via = readVia(reader)
       const frame = reader.sized(GREETING_BYTES_MAX)
       return reader.failed ? null : { kind: 'circuit-open', label, target: peerIdOfBytes(target), via, frame }
     }
     case 10:
-      return { kind: 'circuit-accept', forLabel: reader.u32(), label: reader.u32(), via: readVia(reader) }
+      return { kind: 'circuit-accept', forLabel: readLabel(reader), label: readLabel(reader), via: readVia(reader) }
     case 11: {
-      const forLabel = reader.u32()
+      const forLabel = readLabel(reader)
       const reason = REASONS[reader.u8()]
       return reason === undefined ? null : { kind: 'circuit-refuse', forLabel, reason }
     }
     case 12:
-      return { kind: 'circuit-close', label: reader.u32() }
+      return { kind: 'circuit-close', label: readLabel(reader) }
     default:
       return null
   }
@@ -204,6 +204,13 @@ export function readRefs(reader: ByteReader): RefEntry[] {
     refs.push({ ageSeconds: reader.u16(), bytes: reader.sized(REF_BYTES_MAX) })
   }
   return refs
+}
+
+/** 0 is for what belongs to no session yet (spec 3.1): nobody gives it away. */
+function readLabel(reader: ByteReader): number {
+  const label = reader.u32()
+  if (label === 0) reader.failed = true
+  return label
 }
 
 function writeVia(writer: ByteWriter, via: readonly PeerId[]): ByteWriter {

@@ -22,18 +22,22 @@ export type MemoryReason = 'lost' | 'near' | 'random'
 export class Remembered {
   readonly peer: PeerId
   readonly position: Position
+  /** Which part of the address space it is in; peers that cannot be dialled are in none. */
+  readonly range: string
   ref: PeerRef
   reason: MemoryReason
   /** When somebody, as far as this peer heard, last had contact with it; may lie before the start of time. */
   heardAt: Instant
-  /** Attempts since the last contact. */
+  /** Attempts since the last contact, and when the last of them failed. */
   failures = 0
+  failedAt: Instant = 0
   /** Not to be tried before. */
   restsUntil: Instant = 0
 
   constructor(ref: PeerRef, reason: MemoryReason, heardAt: Instant) {
     this.peer = ref.peer
     this.position = ref.position
+    this.range = rangeOf(ref)
     this.ref = ref
     this.reason = reason
     this.heardAt = heardAt
@@ -71,7 +75,7 @@ export class RememberedPeers {
       if (ref.sequence > present.ref.sequence) present.ref = ref
       if (heardAt > present.heardAt) {
         // Word of contact after the last try gives another one.
-        if (present.failures > 0 && heardAt > present.restsUntil - backoff(present.failures)) this.clear(present)
+        if (present.failures > 0 && heardAt > present.failedAt) this.clear(present)
         present.heardAt = heardAt
       }
       if (reason !== 'random') present.reason = reason
@@ -96,6 +100,7 @@ export class RememberedPeers {
     const entry = this.entries.get(peer)
     if (entry === undefined) return
     entry.failures += 1
+    entry.failedAt = now
     entry.restsUntil = now + (restMs ?? backoff(entry.failures))
   }
 
@@ -104,21 +109,44 @@ export class RememberedPeers {
     entry.restsUntil = 0
   }
 
-  /** Makes room: a random entry of the reason that is over its quota; among the random ones a peer behind a NAT first. */
+  /**
+   * Makes room: a random entry of the reason that is over its quota. Among the random ones those behind NATs give way
+   * first, then those of the address range of which most are known: a flood of refs from one place pushes out its own.
+   */
   private evict(newest: Remembered): void {
     const byReason: Record<MemoryReason, Remembered[]> = { lost: [], near: [], random: [] }
-    for (const entry of this.entries.values()) if (entry !== newest) byReason[entry.reason].push(entry)
-    const over =
-      byReason.lost.length > REMEMBERED_LOST_MAX
-        ? byReason.lost
-        : byReason.near.length > REMEMBERED_NEAR_MAX
-          ? byReason.near
-          : byReason.random
-    const hidden = over.filter(entry => !isPublic(entry.ref))
-    const pool = over === byReason.random && hidden.length > over.length / 4 ? hidden : over
-    const victim = this.rng.pick(pool) ?? this.rng.pick(byReason.random) ?? this.rng.pick(byReason.near)
+    for (const entry of this.entries.values()) byReason[entry.reason].push(entry)
+    const { lost, near, random } = byReason
+    const over = lost.length > REMEMBERED_LOST_MAX ? lost : near.length > REMEMBERED_NEAR_MAX ? near : random
+    let pool: readonly Remembered[] = over
+    if (over === random) {
+      const hidden = random.filter(entry => !isPublic(entry.ref))
+      pool = hidden.length > random.length / 4 ? hidden : mostCrowded(random)
+    }
+    const others = pool.filter(entry => entry !== newest)
+    const victim = this.rng.pick(others.length > 0 ? others : pool)
     if (victim !== undefined) this.entries.delete(victim.peer)
   }
+}
+
+/** Those of the range that has the most; all, where no range has more than one. */
+function mostCrowded(entries: readonly Remembered[]): readonly Remembered[] {
+  const counts = new Map<string, number>()
+  let most = 1
+  for (const { range } of entries) {
+    const count = (counts.get(range) ?? 0) + 1
+    counts.set(range, count)
+    if (count > most) most = count
+  }
+  return most === 1 ? entries : entries.filter(({ range }) => counts.get(range) === most)
+}
+
+/** An IPv4 /16, an IPv6 /32, or the last two labels of a name. */
+function rangeOf(ref: PeerRef): string {
+  const host = ref.addresses[0]?.host ?? ''
+  if (host.includes(':')) return host.split(':', 2).join(':')
+  const parts = host.split('.')
+  return /^[\d.]+$/.test(host) ? parts.slice(0, 2).join('.') : parts.slice(-2).join('.')
 }
 
 function backoff(failures: number): number {
