@@ -187,6 +187,8 @@ export const DIAL_STAGGER_MS = 250
 export const CIRCUIT_STAGGER_MS = 400
 /** A peer that was not reached by then is unreachable. */
 export const REACH_TIMEOUT_MS = 10_000
+/** For so long a user's attempt is made again where nothing leads to the peer: a mesh heals in less. */
+export const REACH_PATIENCE_MS = 5_000
 /** A user's attempt starts over after this pause, then after a longer one: the mesh may be healing just now. */
 export const RETRY_PAUSE_MS = 250
 export const RETRY_PAUSE_MAX_MS = 1_000

@@ -8,6 +8,7 @@ import {
   ADDRESSES_TRIED_MAX,
   CIRCUIT_STAGGER_MS,
   DIAL_STAGGER_MS,
+  REACH_PATIENCE_MS,
   REACH_TIMEOUT_MS,
   RETRY_PAUSE_MAX_MS,
   RETRY_PAUSE_MS,
@@ -172,7 +173,8 @@ export class Attempt {
   mayRetry(now: Instant): boolean {
     if (this.isUpgrade || !(this.persistent || this.waiters.some(waiter => waiter.patient))) return false
     if (this.retryAt === null) {
-      if (now + this.pauseMs >= this.giveUpAt) return false
+      const patienceEnds = this.persistent ? this.giveUpAt : this.giveUpAt - REACH_TIMEOUT_MS + REACH_PATIENCE_MS
+      if (now + this.pauseMs >= patienceEnds) return false
       this.retryAt = now + this.pauseMs
       this.pauseMs = Math.min(2 * this.pauseMs, RETRY_PAUSE_MAX_MS)
     }
