@@ -1,0 +1,92 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { peerIdOfBytes } from '../base/peer-id.ts'
+import { RING, ringDistance } from '../base/position.ts'
+import { Rng } from '../base/rng.ts'
+import { drawFarTarget } from './far-link-choice.ts'
+import { nextStep, type Step } from './next-hop.ts'
+import { closestAfter, closestBefore, closestTo } from './ring-order.ts'
+
+function step(position: number, neighbours: readonly number[] = [], directNeighbours = neighbours.length): Step {
+  return {
+    peer: peerIdOfBytes(new Uint8Array(32)),
+    position,
+    neighbours: Float64Array.from(neighbours),
+    directNeighbours,
+  }
+}
+
+const all = (): boolean => true
+
+describe('the next step towards a key', () => {
+  it.each([
+    ['there is no link', 0, 100, [], null],
+    ['no link is closer', 90, 100, [step(50), step(115)], null],
+    ['a link is closer', 0, 100, [step(50), step(120)], 120],
+    ['a link stands at the key', 0, 100, [step(100), step(99)], 100],
+    ['a link knows a closer one', 0, 100, [step(80), step(40, [99])], 40],
+    ['two know the same one, the closer itself', 0, 100, [step(40, [99]), step(60, [99])], 60],
+    ['a link knows only this peer', 90, 100, [step(40, [90])], null],
+    ['the way is shorter across the end of the ring', 10, RING - 60, [step(200), step(RING - 50)], RING - 50],
+  ] as const)('where %s', (_what, self, key, links, expected) => {
+    expect(nextStep(self, key, links, all, false)?.position ?? null).toBe(expected)
+  })
+
+  it('passes over links that may not be used', () => {
+    const links = [step(100), step(50)]
+    expect(nextStep(0, 100, links, link => link.position !== 100, false)?.position).toBe(50)
+  })
+
+  it('for circuits counts only those neighbours that a link reaches over a wire', () => {
+    const links = [step(40, [95, 99], 1), step(60, [97], 1)]
+    expect(nextStep(0, 100, links, all, false)?.position).toBe(40)
+    expect(nextStep(0, 100, links, all, false, true)?.position).toBe(60)
+  })
+
+  it('of one who looks for those around itself leads to them, not to itself', () => {
+    const links = [step(100, [101]), step(60, [100, 97])]
+    expect(nextStep(100, 100, links, all, true)?.position).toBe(60)
+    expect(nextStep(90, 100, links, all, true)?.position).toBe(60)
+  })
+
+  it('leads to the closest from anywhere in a ring with far links, in few steps', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 1_000_000 }), seed => {
+        const rng = new Rng(seed)
+        const draw = (): number => rng.below(2 ** 26) * 2 ** 26 + rng.below(2 ** 26)
+        const peers = Array.from({ length: 200 }, draw)
+        const placed = peers.map(position => ({ position }))
+        const links = new Map<number, Set<number>>(peers.map(position => [position, new Set()]))
+        const join = (a: number, b: number): void => {
+          if (a === b) return
+          links.get(a)?.add(b)
+          links.get(b)?.add(a)
+        }
+        for (const peer of peers) {
+          for (const near of [...closestAfter(peer, placed, 2), ...closestBefore(peer, placed, 2)])
+            join(peer, near.position)
+          for (let i = 0; i < 3; i += 1) {
+            const [far] = closestTo(drawFarTarget(peer, 200, rng), placed, 1)
+            if (far !== undefined) join(peer, far.position)
+          }
+        }
+        for (let i = 0; i < 20; i += 1) {
+          const key = draw()
+          let here = rng.pick(peers) ?? 0
+          let hops = 0
+          for (;;) {
+            const steps = [...(links.get(here) ?? [])].map(position => step(position, [...(links.get(position) ?? [])]))
+            const next = nextStep(here, key, steps, all, false)
+            if (next === null) break
+            here = next.position
+            hops += 1
+            expect(hops).toBeLessThan(12)
+          }
+          const [closest] = closestTo(key, placed, 1)
+          expect(ringDistance(here, key)).toBe(ringDistance(closest?.position ?? 0, key))
+        }
+      }),
+      { numRuns: 20 },
+    )
+  })
+})
