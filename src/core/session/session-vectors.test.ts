@@ -62,6 +62,11 @@ const WRITTEN: Record<string, string> = {
   'loose: next is 1, 7 ms ago': hex(order(null), frames.acknowledgeFrame(1, 7, [])),
   'loose: next is 1, held are 2 and 4 to 5': hex(order(null), frames.acknowledgeFrame(1, 0, [2, 3, 4, 6])),
   'loose: a datagram of 4 bytes': hex(order(null), Uint8Array.of(0x06), Uint8Array.of(4), pattern(4)),
+  'loose: whether this path carries, urgently, token 0x01020304': hex(
+    order(null),
+    frames.pathAskFrame(0x01020304, true),
+  ),
+  'loose: it does, token 0x01020304': hex(order(null), frames.pathAnswerFrame(0x01020304)),
   'loose: close with code session-replaced': hex(order(null), frames.closeFrame('session-replaced')),
 }
 
@@ -90,6 +95,8 @@ describe('the vectors of sessions', () => {
       for (const effect of turn.effects) if (effect.kind === 'event') b.events.push(effect.event)
     }
     expect(b.messages).toEqual([{ channel: 2, bytes: pattern(5) }])
+    expect(b.pathsAsked).toMatchObject([{ urgent: true }])
+    expect(b.pathsAnswered).toMatchObject([{ token: 0x01020304 }])
     expect(b.closedBy).toBe('session-replaced')
     expect(b.events.filter(event => event.kind !== 'stream-drained')).toMatchObject([
       { kind: 'stream-inbound', stream: 0, subject: 'chat.example/1' },

@@ -364,6 +364,60 @@ describe('a change of path', () => {
   })
 })
 
+describe('the question whether a path carries', () => {
+  it('is answered over the same path, and moves nothing', () => {
+    const two = pair({ delayMs: 40 })
+    const other = two.line({ delayMs: 10 })
+    const before = [two.a.session.path, two.b.session.path]
+    for (const [asker, asked] of [
+      [two.a, two.b],
+      [two.b, two.a],
+    ] as const) {
+      const [here, there] = asker === two.a ? [other, other.twin] : [other.twin, other]
+      two.step(asker, (turn, session) => {
+        session.askPath(turn, here, 7, false)
+        // What is sent later over the path in use must not make the question a late one.
+        session.sendMessage(turn, 1, pattern(10))
+      })
+      two.run()
+      expect(asked.pathsAsked.at(-1)).toEqual({ path: there, urgent: false })
+      expect(asker.pathsAnswered.at(-1)).toEqual({ path: here, token: 7 })
+    }
+    expect([two.a.session.path, two.b.session.path]).toEqual(before)
+    expectSilence(two.a, two.b)
+  })
+
+  it('over a path that leads nowhere disturbs nothing', () => {
+    const two = pair({ delayMs: 10 })
+    const nowhere = two.line({ delayMs: 10 })
+    nowhere.cut()
+    nowhere.open = true
+    two.step(two.a, (turn, session) => {
+      session.askPath(turn, nowhere, 1, true)
+      openWith(turn, session, pattern(300_000))
+    })
+    two.run()
+    expect(two.b.received(0).length).toBe(300_000)
+    expect(two.a.pathsAnswered).toEqual([])
+  })
+
+  it('gives a path to a side that has none', () => {
+    for (const name of ['a', 'b'] as const) {
+      const two = pair({ delayMs: 10 })
+      two.run()
+      const other = two.line({ delayMs: 10 })
+      const without = two[name]
+      const asker = name === 'a' ? two.b : two.a
+      const [here, there] = name === 'a' ? [other.twin, other] : [other, other.twin]
+      two.step(without, (turn, session) => session.usePath(turn, null))
+      two.step(asker, (turn, session) => session.askPath(turn, here, 1, true))
+      two.run()
+      expect(without.session.path).toBe(there)
+      expect(without.pathsAsked).toEqual([{ path: there, urgent: true }])
+    }
+  })
+})
+
 describe('a path that drops', () => {
   it('is repaired without waiting for a timeout where later packets arrive', () => {
     const two = pair({ delayMs: 50, reliable: false, lossShare: 0.02 }, new Rng(11))
