@@ -8,6 +8,7 @@ import { parseArgs } from 'node:util'
 import { table } from './figures.js'
 import { MEASUREMENTS } from './measurements.js'
 import { Processes } from './processes.js'
+import { quietShare } from './quiet.js'
 
 const TIME_LIMIT_MS = 240_000
 const HELP = `npm run bench -- [--json] [--only NAME]... [--rounds N] [--profile DIR]
@@ -32,7 +33,7 @@ if (values.help) console.log(HELP)
 else await run()
 
 async function run() {
-  const processes = new Processes(values.profile === undefined ? [] : profilerOptions(values.profile))
+  const processes = new Processes(values.profile ?? null)
   const limit = setTimeout(() => {
     console.error(`the bench took more than ${TIME_LIMIT_MS / 1000} s and was given up`)
     process.exit(1)
@@ -58,6 +59,7 @@ async function run() {
     cores: availableParallelism(),
     node: process.version,
     runtimePackages: runtimePackages(),
+    quiet: quietShare(),
   }
   if (values.json) console.log(JSON.stringify({ machine, rows }))
   else {
@@ -65,21 +67,10 @@ async function run() {
     console.log(`${cpu}, ${cores} cores, Node ${node}; ${packages} runtime packages (npm ls --omit=dev)\n`)
     console.log(table(rows))
     console.log(
-      `- medians of ${values.rounds} rounds in which plain TCP and Webmesh take turns; a ratio is that of neighbours`,
+      `- medians of ${values.rounds} rounds in which plain TCP and Webmesh take turns, a ratio is that of neighbours;`,
     )
+    console.log(`  ${machine.quiet}`)
   }
-}
-
-/** @param {string} folder */
-function profilerOptions(folder) {
-  return [
-    '--cpu-prof',
-    '--heap-prof',
-    '--cpu-prof-name=NAME.cpuprofile',
-    '--heap-prof-name=NAME.heapprofile',
-    `--cpu-prof-dir=${folder}`,
-    `--heap-prof-dir=${folder}`,
-  ]
 }
 
 /** All that an install for running brings, whole tree. */

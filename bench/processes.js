@@ -1,5 +1,6 @@
 /** The processes of a measurement. They end with the bench, and none outlives its row. */
 import { fork } from 'node:child_process'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const SIDE = fileURLToPath(new URL('./side.js', import.meta.url))
@@ -15,11 +16,11 @@ const CALL_TIMEOUT_MS = 60_000
 export class Processes {
   /** @type {Side[]} */
   #sides = []
-  #nodeOptions
+  #profileFolder
 
-  /** @param {readonly string[]} nodeOptions for each process, like those of a profiler */
-  constructor(nodeOptions) {
-    this.#nodeOptions = nodeOptions
+  /** @param {string | null} profileFolder where each process writes its profiles, if it is to */
+  constructor(profileFolder) {
+    this.#profileFolder = profileFolder
   }
 
   /**
@@ -27,8 +28,7 @@ export class Processes {
    * @returns {Side}
    */
   start(name) {
-    const options = this.#nodeOptions.map(option => option.replace('NAME', name))
-    const side = startSide(options)
+    const side = startSide(name, this.#profileFolder)
     this.#sides.push(side)
     return side
   }
@@ -39,11 +39,17 @@ export class Processes {
 }
 
 /**
- * @param {readonly string[]} nodeOptions
+ * @param {string} name
+ * @param {string | null} profileFolder
  * @returns {Side}
  */
-function startSide(nodeOptions) {
-  const child = fork(SIDE, { execArgv: ['--expose-gc', ...nodeOptions] })
+function startSide(name, profileFolder) {
+  const child =
+    profileFolder === null
+      ? fork(SIDE, { execArgv: ['--expose-gc'] })
+      : fork(SIDE, [join(profileFolder, `${name}.heapprofile`)], {
+          execArgv: ['--cpu-prof', `--cpu-prof-dir=${profileFolder}`, `--cpu-prof-name=${name}.cpuprofile`],
+        })
   /** @type {Map<number, { resolve: (value: unknown) => void, reject: (error: Error) => void }>} */
   const calls = new Map()
   let nextId = 1

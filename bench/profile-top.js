@@ -42,7 +42,7 @@ function cpuTotals({ nodes, samples, timeDeltas }) {
 }
 
 /**
- * Sampled bytes that each function allocated and that were alive at the end.
+ * Sampled bytes that each function allocated on V8's heap, also those that were collected since.
  * @param {{ head: HeapNode }} profile
  */
 function heapTotals({ head }) {
