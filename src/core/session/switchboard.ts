@@ -325,14 +325,17 @@ export class Switchboard {
   /** A frame for a handshake that someone else started. */
   private onUnprovenFrame(turn: Turn, label: number, body: Uint8Array, from: Carrier): void {
     const item = this.unproven.get(label)
-    if (item === undefined || from !== item.carrier) return
+    if (item === undefined) return
     if (item.kind === 'session') {
+      // Over any carrier: the opener may have moved on to a better one already, and what it sends there comes once.
       const { session } = item
       this.onSessionPacket(turn, session, body, from)
       if (session.ended) this.forget(session)
       else if (session.confirmed) this.prove(turn, session)
+      if (session.confirmed && session.path === from) from.peer ??= session.peer
       return
     }
+    if (from !== item.carrier) return
     const next = continueHandshake({ suite: this.suite, identity: this.identity, state: item.state, packet: body })
     if (!next.ok) {
       this.dropUnproven(turn, label, next.fault)
