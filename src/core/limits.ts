@@ -84,6 +84,8 @@ export const ACKNOWLEDGE_PACKETS = 64
 export const RESEND_TIMEOUT_MS_MIN = 200
 export const RESEND_TIMEOUT_MS_MAX = 10_000
 export const RESEND_TIMEOUT_MS_FIRST = 600
+/** Over a wire, what is missing before packets that the other side holds goes again after this. */
+export const GAP_PATIENCE_MS = 1_000
 /** A packet is lost when so many sent after it have arrived (RFC 9002, 6.1.1). */
 export const REORDER_TOLERANCE_PACKETS = 3
 

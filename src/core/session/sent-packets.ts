@@ -8,6 +8,7 @@
 import { NO_BYTES } from '../base/bytes.ts'
 import type { Instant } from '../base/instant.ts'
 import {
+  GAP_PATIENCE_MS,
   REORDER_TOLERANCE_PACKETS,
   RESEND_TIMEOUT_MS_FIRST,
   RESEND_TIMEOUT_MS_MAX,
@@ -59,6 +60,8 @@ export class SentPackets {
   flightBytes = 0
   private order = 0
   private timedFrom: Instant = 0
+  /** One past the highest sequence number that the other side was said to hold. */
+  private heldEnd = 0
   private doublings = 0
   roundTripMs: number | null = null
   private roundTripVarianceMs = 0
@@ -86,6 +89,15 @@ export class SentPackets {
         ? RESEND_TIMEOUT_MS_FIRST
         : Math.max(RESEND_TIMEOUT_MS_MIN, smoothed + 4 * this.roundTripVarianceMs)
     return this.timedFrom + Math.min(RESEND_TIMEOUT_MS_MAX, base * (1 << this.doublings))
+  }
+
+  /**
+   * When a gap before packets that the other side holds has lasted too long, on a path that delivers all in order: around
+   * a change of path something was missed.
+   */
+  get gapAt(): Instant | null {
+    const { oldest } = this
+    return oldest !== null && oldest.sequence < this.heldEnd ? this.timedFrom + GAP_PATIENCE_MS : null
   }
 
   add(sequence: number, header: Uint8Array, rest: readonly Uint8Array[], bytes: number, now: Instant): SentPacket {
@@ -125,6 +137,14 @@ export class SentPackets {
     this.doublings = 0
   }
 
+  /** What is missing before a held packet goes again. */
+  onGap(now: Instant): void {
+    for (let packet = this.oldest; packet !== null && packet.sequence < this.heldEnd; packet = packet.next) {
+      if (packet.state === 'flying') this.wait(packet)
+    }
+    this.timedFrom = now
+  }
+
   onTimeout(): void {
     this.allWait()
     this.doublings = Math.min(this.doublings + 1, DOUBLINGS_MAX)
@@ -151,6 +171,7 @@ export class SentPackets {
     }
     this.oldest = packet
     if (packet === null) this.newest = null
+    if (ranges.length > 0) this.heldEnd = Math.max(this.heldEnd, ranges[ranges.length - 1]!)
     for (let i = 0; i < ranges.length && packet !== null; i += 2) {
       while (packet !== null && packet.sequence < ranges[i]!) packet = packet.next
       while (packet !== null && packet.sequence < ranges[i + 1]!) {

@@ -314,6 +314,24 @@ describe('a change of path', () => {
     expect(two.a.session.roundTripMs).toBeLessThan(30)
   })
 
+  it('sends again what went missing over a wire, once the other side has waited for it a while', () => {
+    const two = pair({ delayMs: 5 })
+    two.run()
+    // reason: the first line is the path of both.
+    const line = two.a.session.path as ReturnType<Pair['line']>
+    const send = line.send.bind(line)
+    let missed = 0
+    line.send = (turn, label, header, rest) => {
+      missed += 1
+      if (missed !== 1) send(turn, label, header, rest)
+    }
+    two.step(two.a, (turn, session) => openWith(turn, session, pattern(300_000)))
+    two.run()
+    expect(missed).toBeGreaterThan(1)
+    expect(equalBytes(two.b.received(0), pattern(300_000))).toBe(true)
+    expect(two.a.session.nextWake()).toBeNull()
+  })
+
   it('is told even when there is nothing else to send', () => {
     const two = pair()
     two.run()

@@ -562,15 +562,20 @@ export class Session {
     const { path } = this
     if (this.ended || path === null || !path.open) return null
     const acknowledgeAt = this.acknowledgeNow ? null : this.acknowledgeAt
-    return path.reliable ? acknowledgeAt : earlier(acknowledgeAt, this.sent.timeoutAt)
+    return earlier(acknowledgeAt, path.reliable ? this.sent.gapAt : this.sent.timeoutAt)
   }
 
   onWake(turn: Turn): void {
     const { path } = this
     if (this.ended || path === null || !path.open) return
     if (this.acknowledgeAt !== null && turn.now >= this.acknowledgeAt) this.askAcknowledgement(true, turn.now)
-    if (path.reliable) return
-    const { timeoutAt } = this.sent
+    const { gapAt, timeoutAt } = this.sent
+    if (path.reliable) {
+      if (gapAt === null || turn.now < gapAt) return
+      this.sent.onGap(turn.now)
+      this.markDirty()
+      return
+    }
     if (timeoutAt !== null && turn.now >= timeoutAt) {
       this.sent.onTimeout()
       // A new number, or the other side may go on answering over a dead path: what is sent again has old ones.
