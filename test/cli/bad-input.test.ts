@@ -10,7 +10,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { signPeerRef } from '../../src/core/crypto/peer-ref.ts'
 import { createNativeSuite } from '../../src/host/native-suite.node.ts'
 import { Mesh } from '../../src/index.node.ts'
-import { killAll, webmesh, webmeshAs } from './webmesh-process.fixtures.ts'
+import { killAll, webmesh, webmeshBoundByRights } from './webmesh-process.fixtures.ts'
 
 const DAY_MS = 86_400_000
 /** Somebody, but nobody in the mesh. */
@@ -255,10 +255,7 @@ describe('a store', () => {
     const folder = join(root, 'read-only')
     await mkdir(folder)
     await chmod(folder, 0o555)
-    // Root may write everywhere: then somebody else tries.
-    const uid = process.getuid?.() === 0 ? 65_534 : undefined
-    if (uid !== undefined) await chmod(root, 0o755)
-    const tried = webmeshAs(uid, 'id', '--store', join(folder, 'store'), '--json')
+    const tried = webmeshBoundByRights('id', '--store', join(folder, 'store'), '--json')
     expect(await tried.exit()).toBe(1)
     expect(tried.events).toMatchObject([{ code: 'store-failed', message: expect.stringContaining('not permitted') }])
   })

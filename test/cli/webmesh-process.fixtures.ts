@@ -9,15 +9,20 @@ const WAIT_MS = 15_000
 const running = new Set<WebmeshProcess>()
 
 export function webmesh(...argv: string[]): WebmeshProcess {
-  return webmeshAs(undefined, ...argv)
+  return started(argv, [])
 }
 
-/** As another user of the system. */
-export function webmeshAs(uid: number | undefined, ...argv: string[]): WebmeshProcess {
+/** Bound by the rights of files and folders, which root is not: another user might not even read the program. */
+export function webmeshBoundByRights(...argv: string[]): WebmeshProcess {
+  const asRoot = ['setpriv', '--bounding-set', '-dac_override,-dac_read_search']
+  return started(argv, process.getuid?.() === 0 ? asRoot : [])
+}
+
+function started(argv: readonly string[], launcher: readonly string[]): WebmeshProcess {
   if (!existsSync(PROGRAM)) throw new Error('dist/cli/webmesh.js is missing: npm run build makes it')
-  const started = new WebmeshProcess(argv, uid)
-  running.add(started)
-  return started
+  const process = new WebmeshProcess(argv, launcher)
+  running.add(process)
+  return process
 }
 
 /** For `afterEach`: no process outlives its test. */
@@ -36,9 +41,11 @@ export class WebmeshProcess {
   private onChange: (() => void) | null = null
   private over = false
 
-  constructor(argv: readonly string[], uid: number | undefined) {
+  /** `launcher`: a program and its arguments that start the command in its own place. */
+  constructor(argv: readonly string[], launcher: readonly string[]) {
     this.argv = argv
-    this.child = spawn(process.execPath, [PROGRAM, ...argv], { stdio: 'pipe', ...(uid === undefined ? {} : { uid }) })
+    const [program = process.execPath, ...rest] = [...launcher, process.execPath, PROGRAM, ...argv]
+    this.child = spawn(program, rest, { stdio: 'pipe' })
     this.child.stdout.setEncoding('utf8').on('data', (text: string) => {
       const lines = (this.partial + text).split('\n')
       this.partial = lines.pop() ?? ''
