@@ -17,6 +17,7 @@ import {
   PATHLESS_MS,
   PING_TIMEOUT_MS,
   SESSION_LINGER_MS,
+  SESSIONS_CHECK_MS,
   UPGRADE_AFTER_MS,
   UPGRADE_BACKOFF_MAX_MS,
   UPGRADE_BACKOFF_MS,
@@ -372,6 +373,8 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort {
       this.unused.delete(carrier)
       if (!this.isUsed(carrier)) this.closeCarrier(turn, carrier, { code: 'closed' })
     }
+    // With thousands of sessions some deadline is always near: they are looked at together.
+    if (this.wakeAt !== null) this.wakeAt = Math.max(this.wakeAt, turn.now + SESSIONS_CHECK_MS)
   }
 
   // ---- sessions and their paths ----
