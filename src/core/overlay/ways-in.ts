@@ -17,15 +17,15 @@ interface WayIn {
 
 export class WaysIn {
   private ways: WayIn[] = []
-  private onJoined: OnJoined | null = null
+  private waiting: OnJoined[] = []
 
   /** Someone waits to hear that this peer is in. */
   get awaited(): boolean {
-    return this.onJoined !== null
+    return this.waiting.length > 0
   }
 
   add(turn: Turn, targets: readonly Target[], onJoined: OnJoined): void {
-    this.onJoined = onJoined
+    this.waiting.push(onJoined)
     for (const target of targets) this.ways.push({ target, tryAt: turn.now, failures: 0 })
     if (this.ways.length > WAYS_IN_MAX) this.ways = this.ways.slice(-WAYS_IN_MAX)
   }
@@ -55,8 +55,6 @@ export class WaysIn {
 
   /** This peer is in through another, or (a fault) none of its ways led anywhere. Told once. */
   report(turn: Turn, outcome: Result<PeerId>): void {
-    const report = this.onJoined
-    this.onJoined = null
-    report?.(turn, outcome)
+    for (const onJoined of this.waiting.splice(0)) onJoined(turn, outcome)
   }
 }

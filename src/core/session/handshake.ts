@@ -19,7 +19,6 @@ export const PacketKind = {
   xx2: 0x04,
   xx3: 0x05,
   data: 0x10,
-  nested: 0x20,
 } as const
 
 export const HANDSHAKE_VERSION = 1
