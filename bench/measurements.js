@@ -69,8 +69,8 @@ async function bulk({ processes, rounds, node24 }) {
   const figures = await oneWay(processes, 'bulk', rounds, BULK_BYTES, BULK_WRITE_BYTES)
   const amount = BULK_BYTES / 1e6
   return [
-    share('bulk, one stream, write() and async iteration', 'MB/s', amount, figures, 'write', node24 ? 0.6 : 0.45),
-    share('bulk, one stream, Web streams', 'MB/s', amount, figures, 'web', node24 ? 0.45 : 0.35),
+    share('bulk, one stream, write() and async iteration', 'MB/s', amount, figures.write, node24 ? 0.6 : 0.45),
+    share('bulk, one stream, Web streams', 'MB/s', amount, figures.web, node24 ? 0.45 : 0.35),
   ]
 }
 
@@ -78,8 +78,8 @@ async function bulk({ processes, rounds, node24 }) {
 async function messages({ processes, rounds }) {
   const figures = await oneWay(processes, 'messages', rounds, MESSAGES * MESSAGE_BYTES, MESSAGE_BYTES)
   return [
-    atLeast('1 KiB messages one way, write()', '/s', MESSAGES, figures, 'write', 200_000),
-    atLeast('1 KiB messages one way, Web streams', '/s', MESSAGES, figures, 'web', 110_000),
+    atLeast('1 KiB messages one way, write()', '/s', MESSAGES, figures.write, 200_000),
+    atLeast('1 KiB messages one way, Web streams', '/s', MESSAGES, figures.web, 110_000),
   ]
 }
 
@@ -149,23 +149,22 @@ async function relayed({ processes, rounds }) {
   await sender.call('meshStart', { join: [way] })
   await sender.call('meshConnect', await receiver.call('meshRef'))
   const total = { totalBytes: RELAYED_BYTES, writeBytes: BULK_WRITE_BYTES }
-  /** @type {Figures} */
-  const figures = { plain: [], write: [], web: [] }
+  const figures = noFigures()
   await sender.call('plainBulk', { ...total, port: proxy })
   await sender.call('meshBulk', { ...total, surface: 'write' })
   for (let i = 0; i < rounds; i += 1) {
     await quietMachine()
     figures.plain.push(await sender.call('plainBulk', { ...total, port: proxy }))
-    figures.write.push(await sender.call('meshBulk', { ...total, surface: 'write' }))
+    figures.mesh.push(await sender.call('meshBulk', { ...total, surface: 'write' }))
     const path = await sender.call('meshPath')
     if (path !== 'circuit') throw new Error(`the session is not relayed, its path is a ${path}`)
   }
-  const row = share('bulk relayed over one peer, against a proxy', 'MB/s', RELAYED_BYTES / 1e6, figures, 'write', 0.5)
+  const row = share('bulk relayed over one peer, against a proxy', 'MB/s', RELAYED_BYTES / 1e6, figures, 0.5)
   await processes.endAll()
   return [row]
 }
 
-/** @typedef {{ plain: number[], write: number[], web: number[] }} Figures seconds of each round */
+/** @typedef {{ plain: number[], mesh: number[] }} Figures seconds of each round */
 
 /**
  * @param {Processes} processes
@@ -177,20 +176,26 @@ async function relayed({ processes, rounds }) {
 async function oneWay(processes, name, rounds, totalBytes, writeBytes) {
   const { client, port, ref } = await pair(processes, name)
   await client.call('meshConnect', ref)
-  const warmUp = { totalBytes: totalBytes / 4, writeBytes }
-  await client.call('plainBulk', { ...warmUp, port })
-  await client.call('meshBulk', { ...warmUp, surface: 'write' })
-  await client.call('meshBulk', { ...warmUp, surface: 'web' })
-  const total = { totalBytes, writeBytes }
-  /** @type {Figures} */
-  const figures = { plain: [], write: [], web: [] }
+  const warmUp = { port, totalBytes: totalBytes / 4, writeBytes }
+  await client.call('plainBulk', warmUp)
+  for (const surface of SURFACES) await client.call('meshBulk', { ...warmUp, surface })
+  const figures = { write: noFigures(), web: noFigures() }
   for (let i = 0; i < rounds; i += 1) {
-    await quietMachine()
-    figures.plain.push(await client.call('plainBulk', { ...total, port }))
-    figures.write.push(await client.call('meshBulk', { ...total, surface: 'write' }))
-    figures.web.push(await client.call('meshBulk', { ...total, surface: 'web' }))
+    for (const surface of SURFACES) {
+      await quietMachine()
+      const options = { port, totalBytes, writeBytes, surface }
+      figures[surface].plain.push(await client.call('plainBulk', options))
+      figures[surface].mesh.push(await client.call('meshBulk', options))
+    }
   }
   return figures
+}
+
+const SURFACES = /** @type {const} */ (['write', 'web'])
+
+/** @returns {Figures} */
+function noFigures() {
+  return { plain: [], mesh: [] }
 }
 
 /**
@@ -227,14 +232,13 @@ async function growth(server, hold) {
  * @param {string} unit
  * @param {number} amount of the unit in a round
  * @param {Figures} figures
- * @param {'write' | 'web'} surface
  * @param {number} least of what plain TCP reaches
  * @returns {Row}
  */
-function share(what, unit, amount, figures, surface, least) {
-  const ratio = ratioOfPairs(figures.plain, figures[surface])
+function share(what, unit, amount, figures, least) {
+  const ratio = ratioOfPairs(figures.plain, figures.mesh)
   const plain = amount / median(figures.plain)
-  const mesh = amount / median(figures[surface])
+  const mesh = amount / median(figures.mesh)
   return { what, unit, plain, mesh, ratio, target: `at least ${least * 100} %`, reached: ratio >= least }
 }
 
@@ -243,11 +247,10 @@ function share(what, unit, amount, figures, surface, least) {
  * @param {string} unit
  * @param {number} amount
  * @param {Figures} figures
- * @param {'write' | 'web'} surface
  * @param {number} least
  * @returns {Row}
  */
-function atLeast(what, unit, amount, figures, surface, least) {
-  const row = share(what, unit, amount, figures, surface, 0)
+function atLeast(what, unit, amount, figures, least) {
+  const row = share(what, unit, amount, figures, 0)
   return { ...row, target: `at least ${least.toLocaleString('en')}`, reached: row.mesh >= least }
 }
