@@ -134,7 +134,7 @@ const SEED_KEY = 'self/seed'
 const LOST_KEY = 'self/lost'
 const SELF_PREFIX = 'self/'
 /** Within this after its first link a peer asks the registry again where it was told of nothing. */
-const NEWCOMER_MS = 1_500
+const NEWCOMER_MS = 3_000
 const NEWCOMER_PAUSE_MS = 150
 const REMEMBERED_PREFIX = 'ref/'
 
