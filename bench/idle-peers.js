@@ -12,13 +12,12 @@ import { continueHandshake, startHandshake } from '../dist/core/session/handshak
 import { Session } from '../dist/core/session/session.js'
 import { Channel } from '../dist/core/session/session-owner.js'
 import { Turn } from '../dist/core/turn.js'
-import { createNativeSuite } from '../dist/host/native-suite.node.js'
+import { nativeSuite as suite } from '../dist/host/native-suite.node.js'
 
 const REF_LIFETIME_MS = 3_600_000
 const LENGTH_BYTES = 4
 const HEADER_BYTES = 8
 
-const suite = createNativeSuite()
 /** @type {IdlePeer[]} */
 const held = []
 

@@ -1,6 +1,10 @@
 /** The same through Webmesh, as a user would write it: against the package's public door. */
 import { Mesh } from 'webmesh'
 import { holdIdlePeers } from './idle-peers.js'
+import { rest } from './rest.js'
+
+/** Until peers that have just started have nothing left to do. */
+const SETTLE_MS = 50
 
 /** @typedef {'write' | 'web'} Surface write() and the async iterator, or Web streams at both ends */
 
@@ -40,20 +44,25 @@ export const meshCommands = {
   },
 
   /**
-   * A fresh peer each time, started before the clock is.
-   * @param {string} ref
+   * Fresh peers, all started before the first connects; each is closed before the next one connects.
+   * @param {{ ref: string, count: number, pauseMs: number }} options
    */
-  async meshConnectMs(ref) {
-    const fresh = await Mesh.start()
-    await new Promise(resolve => setTimeout(resolve, 5))
-    const start = performance.now()
-    const opened = await fresh.connect(ref)
-    const stream = await opened.open('echo')
-    await stream.write(Uint8Array.of(1))
-    await stream.read()
-    const elapsedMs = performance.now() - start
-    await fresh.close()
-    return elapsedMs
+  async meshConnectsMs({ ref, count, pauseMs }) {
+    const peers = await Promise.all(Array.from({ length: count }, () => Mesh.start()))
+    /** @type {number[]} */
+    const times = []
+    await rest(SETTLE_MS)
+    for (const fresh of peers) {
+      await rest(pauseMs)
+      const start = performance.now()
+      const opened = await fresh.connect(ref)
+      const stream = await opened.open('echo')
+      await stream.write(Uint8Array.of(1))
+      await stream.read()
+      times.push(performance.now() - start)
+      await fresh.close()
+    }
+    return times
   },
 
   /**

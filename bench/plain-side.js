@@ -1,5 +1,6 @@
 /** Plain `node:net` TCP doing what the mesh is measured at, with callbacks and no more than that: the yardstick. */
 import { connect, createServer } from 'node:net'
+import { rest } from './rest.js'
 
 /** The first byte of a connection says what it is for; an unknown one is held and nothing happens on it. */
 const ECHO = 0x45
@@ -43,19 +44,15 @@ export const plainCommands = {
     })
   },
 
-  /** @param {number} port */
-  plainConnectMs(port) {
-    return new Promise((resolve, reject) => {
-      const start = performance.now()
-      const socket = connect({ port, host: '127.0.0.1', noDelay: true })
-      socket.write(Uint8Array.of(ECHO, 1))
-      socket.once('data', () => {
-        const elapsedMs = performance.now() - start
-        socket.destroy()
-        resolve(elapsedMs)
-      })
-      socket.on('error', reject)
-    })
+  /** @param {{ port: number, count: number, pauseMs: number }} options */
+  async plainConnectsMs({ port, count, pauseMs }) {
+    /** @type {number[]} */
+    const times = []
+    while (times.length < count) {
+      await rest(pauseMs)
+      times.push(await connectMs(port))
+    }
+    return times
   },
 
   /**
@@ -176,6 +173,25 @@ function answer(socket) {
       text += chunk
     })
     socket.on('end', () => resolve(text))
+    socket.on('error', reject)
+  })
+}
+
+/**
+ * From the dial to the echo of the first byte.
+ * @param {number} port
+ * @returns {Promise<number>}
+ */
+function connectMs(port) {
+  return new Promise((resolve, reject) => {
+    const start = performance.now()
+    const socket = connect({ port, host: '127.0.0.1', noDelay: true })
+    socket.write(Uint8Array.of(ECHO, 1))
+    socket.once('data', () => {
+      const elapsedMs = performance.now() - start
+      socket.destroy()
+      resolve(elapsedMs)
+    })
     socket.on('error', reject)
   })
 }

@@ -1,5 +1,5 @@
 /** The processes of a measurement. They end with the bench, and none outlives its row. */
-import { fork } from 'node:child_process'
+import { fork, spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -10,6 +10,7 @@ const CALL_TIMEOUT_MS = 60_000
  * @typedef {{
  *   call(name: string, argument?: unknown): Promise<any>,
  *   end(): Promise<void>,
+ *   useCores(cores: string): boolean,
  * }} Side
  */
 
@@ -87,6 +88,10 @@ function startSide(name, profileFolder) {
         calls.set(id, { resolve: settle(resolve), reject: settle(reject) })
         child.send({ id, name, argument })
       })
+    },
+    /** Where its threads may run, as `taskset` names them. False where there is no such command. */
+    useCores(cores) {
+      return spawnSync('taskset', ['--all-tasks', '--cpu-list', '--pid', cores, String(child.pid)]).status === 0
     },
     async end() {
       if (!gone) child.disconnect()

@@ -12,9 +12,7 @@ import { FRAME_HEADER_BYTES, type Path } from '../../src/core/session/path.ts'
 import { Session } from '../../src/core/session/session.ts'
 import type { SessionOwner } from '../../src/core/session/session-owner.ts'
 import { Turn } from '../../src/core/turn.ts'
-import { createNativeSuite } from '../../src/host/native-suite.node.ts'
-
-const nativeSuite = createNativeSuite()
+import { nativeSuite } from '../../src/host/native-suite.node.ts'
 
 class Side implements SessionOwner, Path {
   heardAt = 0

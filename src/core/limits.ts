@@ -165,6 +165,8 @@ export const REF_RENEW_MS = 86_400_000
 export const SERVICE_LIST_MAX = 10_000
 /** A session that nobody here needs closes when it has been silent for longer than the other side's pings would allow. */
 export const SESSION_LINGER_MS = 50_000
+/** The signature of a ref that comes with a new session is verified so much later: what comes right behind it goes first. */
+export const HELLO_VERIFY_MS = 1
 /** All sessions are looked at this often at most. */
 export const SESSIONS_CHECK_MS = 100
 /** Of two sessions opened so close together by two peers that chose each other, one is kept (spec 5.2). */

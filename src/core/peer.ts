@@ -12,7 +12,7 @@ import { type PeerRef, type PeerRefFields, REF_LIFETIME_MS, type Rendezvous, sig
 import type { CryptoSuite, Identity } from './crypto/suite.ts'
 import type { Effect } from './effect.ts'
 import type { Command, Input, RequestId, SessionId, StoreEntry, Target } from './input.ts'
-import { GLARE_MS, REF_RENEW_MS, REMEMBER_SAVE_MS, SERVICE_LIST_MAX } from './limits.ts'
+import { GLARE_MS, HELLO_VERIFY_MS, REF_RENEW_MS, REMEMBER_SAVE_MS, SERVICE_LIST_MAX } from './limits.ts'
 import { Connector } from './overlay/connector.ts'
 import { type Contact, Need } from './overlay/contact.ts'
 import { Overlay } from './overlay/overlay.ts'
@@ -53,6 +53,9 @@ class MeshPeer implements Peer {
   private saveAt: Instant = REMEMBER_SAVE_MS
   /** What the store holds of remembered peers: sequence numbers of their refs. */
   private readonly saved = new Map<PeerId, number>()
+  /** Refs that peers have just shown, not yet verified, and when the oldest is looked at. */
+  private readonly hellos = new Map<Contact, Extract<OverlayMessage, { kind: 'hello' }>>()
+  private hellosAt: Instant | null = null
 
   constructor(options: PeerOptions) {
     const { suite, identity } = options
@@ -74,6 +77,7 @@ class MeshPeer implements Peer {
         this.overlay.onContactLost(turn, contact, fault)
       },
       onContactLost: (turn, contact, fault) => {
+        this.hellos.delete(contact)
         this.overlay.onContactLost(turn, contact, fault)
         this.services.onSessionClosed(turn, contact.peer)
       },
@@ -145,6 +149,7 @@ class MeshPeer implements Peer {
   nextWake(): Instant | null {
     if (this.left) return null
     let wake: Instant | null = Math.min(this.renewAt, this.saveAt)
+    wake = earlier(wake, this.hellosAt)
     wake = earlier(wake, this.connector.nextWake())
     wake = earlier(wake, this.overlay.nextWake())
     wake = earlier(wake, this.registry.nextWake())
@@ -209,6 +214,7 @@ class MeshPeer implements Peer {
 
   private wake(turn: Turn): void {
     this.connector.onWake(turn)
+    if (this.hellosAt !== null && this.hellosAt <= turn.now) this.takeHellos(turn)
     this.overlay.onWake(turn)
     this.registry.onWake(turn)
     this.services.onWake(turn)
@@ -254,8 +260,28 @@ class MeshPeer implements Peer {
       case 'circuit-close':
         circuits.onClose(turn, from, message.label)
         return null
+      case 'hello':
+        // Verified a moment later: the first stream of a newcomer does not wait for it.
+        this.hellos.set(contact, { kind: 'hello', ref: message.ref.slice() })
+        this.hellosAt ??= turn.now + HELLO_VERIFY_MS
+        return null
       default:
-        return this.overlay.onMessage(turn, contact, message)
+        return this.takeHello(turn, contact) ?? this.overlay.onMessage(turn, contact, message)
+    }
+  }
+
+  private takeHello(turn: Turn, contact: Contact): Fault | null {
+    const hello = this.hellos.get(contact)
+    if (hello === undefined) return null
+    this.hellos.delete(contact)
+    return this.overlay.onMessage(turn, contact, hello)
+  }
+
+  private takeHellos(turn: Turn): void {
+    this.hellosAt = null
+    for (const contact of [...this.hellos.keys()]) {
+      const fault = this.takeHello(turn, contact)
+      if (fault !== null) this.connector.onSessionBroken(turn, contact.session, fault)
     }
   }
 

@@ -24,7 +24,7 @@ import {
 import { concatBytes, equalBytes } from '../core/base/bytes.ts'
 import { invariant } from '../core/base/invariant.ts'
 import { type PeerId, peerIdOfBytes } from '../core/base/peer-id.ts'
-import { DhPublicKeys } from '../core/crypto/dh-public-key.ts'
+import { DhPublicKeys, isDhPublicKeyOf } from '../core/crypto/dh-public-key.ts'
 import {
   AEAD_TAG_BYTES,
   type AeadKey,
@@ -41,21 +41,6 @@ const CIPHERS: readonly CipherName[] = ['aes-256-gcm', 'chacha20-poly1305']
 const SPARE_DH_KEYS = 4
 /** Up to here a packet is sealed into one buffer: the copy is cheaper than a further buffer in the socket's list. */
 const ONE_BUFFER_BYTES_MAX = 1024
-
-export function createNativeSuite(): CryptoSuite {
-  const dhPublicKeys = new DhPublicKeys()
-  const spareDhKeys = new SpareDhKeys()
-  return {
-    ciphers: CIPHERS,
-    randomBytes: length => randomFillSync(new Uint8Array(length)),
-    sha256,
-    identity: seed => new NativeIdentity(seed),
-    verify: verifySignature,
-    dhKey: secret => (secret === undefined ? spareDhKeys.take() : dhKeyOfSecret(secret)),
-    dhPublicKeyOf: publicKey => dhPublicKeys.of(publicKey),
-    aeadKey: (cipher, key) => new NativeAeadKey(cipher, key),
-  }
-}
 
 // ---- hash ----
 
@@ -291,4 +276,22 @@ function rawPublicKey(publicKey: KeyObject): Uint8Array {
 /** The core gets no Buffers: their `slice` does not copy. */
 function plain(buffer: Buffer): Uint8Array {
   return new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.length)
+}
+
+// ---- all of it ----
+
+/** One for the process: its peers share the spare key pairs and the converted keys. */
+const dhPublicKeys = new DhPublicKeys()
+const spareDhKeys = new SpareDhKeys()
+
+export const nativeSuite: CryptoSuite = {
+  ciphers: CIPHERS,
+  randomBytes: length => randomFillSync(new Uint8Array(length)),
+  sha256,
+  identity: seed => new NativeIdentity(seed),
+  verify: verifySignature,
+  dhKey: secret => (secret === undefined ? spareDhKeys.take() : dhKeyOfSecret(secret)),
+  dhPublicKeyOf: publicKey => dhPublicKeys.of(publicKey),
+  isDhPublicKeyOf,
+  aeadKey: (cipher, key) => new NativeAeadKey(cipher, key),
 }

@@ -9,7 +9,7 @@ import type { WireDriver, WireSink } from '../paths/wire-driver.ts'
 import { openClassicStore } from './classic-store.node.ts'
 import { driverOf } from './driver-choice.ts'
 import { MemoryStore } from './memory-store.ts'
-import { createNativeSuite } from './native-suite.node.ts'
+import { nativeSuite } from './native-suite.node.ts'
 import type { HostClock, Platform } from './platform.ts'
 
 const CAPACITY_OF_A_DESKTOP = 24
@@ -18,7 +18,7 @@ export function nodePlatform(): Platform {
   const drivers: readonly WireDriver[] = [tcpDriver(), wsDriver()]
   const dialable: AddressScheme[] = drivers.flatMap(driver => driver.schemes)
   return {
-    suite: createNativeSuite(),
+    suite: nativeSuite,
     clock,
     defaultCapacity: CAPACITY_OF_A_DESKTOP,
     dialable,

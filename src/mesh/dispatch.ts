@@ -9,15 +9,18 @@ import type { PeerId } from '../core/base/peer-id.ts'
 import type { CryptoSuite } from '../core/crypto/suite.ts'
 import type { PeerEvent } from '../core/effect.ts'
 import type { Command, RequestId, SessionId } from '../core/input.ts'
-import { abortedError, type Deferred, deferred, throwIfAborted, unlessAborted } from './abort.ts'
+import { abortedError, type Deferred, deferred, ignore, throwIfAborted, unlessAborted } from './abort.ts'
 import type { EventSink } from './mesh-events.ts'
 import { JoinedService } from './mesh-service.ts'
 import { OpenSession } from './mesh-session.ts'
 import { type OpenStream, RESET_NO_HANDLER, type StreamHost } from './mesh-stream.ts'
 import { Staging } from './staging.ts'
 import { runHandler, type StreamHandler } from './stream-handler.ts'
-import { type PeerLike, targetOf } from './target.ts'
+import { type PeerLike, targetFault, targetOf } from './target.ts'
 import { WebmeshError } from './webmesh-error.ts'
+
+/** A handshake takes longer than this, its first message less. */
+const VERIFY_AFTER_MS = 1
 
 /** What Dispatch needs of the world. */
 export interface DispatchOptions {
@@ -25,6 +28,7 @@ export interface DispatchOptions {
   readonly wallNow: () => WallTime
   /** Runs a task when this turn of the event loop is over. */
   readonly soon: (task: () => void) => void
+  readonly pause: (delayMs: number) => Promise<void>
   readonly command: (command: Command) => void
   /** Events that concern the peer as a whole. */
   readonly onPeerEvent: (event: WholePeerEvent) => void
@@ -93,11 +97,17 @@ export class Dispatch implements StreamHost {
     throwIfAborted(signal)
     const target = targetOf(this.options.suite, this.options.wallNow(), peer)
     if (!target.ok) throw new WebmeshError(target.fault)
-    const event = await this.request(signal, 'connected', request => ({
+    const connected = this.request(signal, 'connected', request => ({
       kind: 'connect',
       request,
       target: target.value,
     }))
+    // While the other side answers there is time to verify the ref.
+    if (target.value.kind === 'ref')
+      await Promise.race([connected.then(ignore, ignore), this.options.pause(VERIFY_AFTER_MS)])
+    const fault = targetFault(this.options.suite, target.value)
+    if (fault !== null) throw new WebmeshError(fault)
+    const event = await connected
     const session = this.sessions.get(event.session)
     if (session === undefined)
       throw new WebmeshError({ code: 'session-lost', detail: 'it ended as soon as it was open' })

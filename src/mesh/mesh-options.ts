@@ -6,7 +6,7 @@ import { type PeerRef, REF_ADDRESSES_MAX } from '../core/crypto/peer-ref.ts'
 import type { CryptoSuite } from '../core/crypto/suite.ts'
 import type { Target } from '../core/input.ts'
 import type { Waiting } from './abort.ts'
-import { targetOf } from './target.ts'
+import { targetFault, targetOf } from './target.ts'
 
 export interface MeshOptions extends Waiting {
   /**
@@ -108,7 +108,11 @@ function isCapacity(value: unknown): value is number {
 /** An id alone tells nobody where to dial, and a peer without links has nobody to ask. */
 function wayInOf(suite: CryptoSuite, now: WallTime, given: unknown): Result<Target> {
   const target = targetOf(suite, now, given)
-  if (target.ok ? target.value.kind !== 'peer' : target.fault.code !== 'invalid-peer-id') return target
+  if (target.ok && target.value.kind !== 'peer') {
+    const fault = targetFault(suite, target.value)
+    return fault === null ? target : fail(fault)
+  }
+  if (!target.ok && target.fault.code !== 'invalid-peer-id') return target
   const what = typeof given === 'string' ? `"${given.slice(0, 80)}"` : 'what was given'
   const name = target.ok
     ? 'a peer id alone is no way in'

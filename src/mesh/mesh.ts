@@ -254,6 +254,7 @@ class RunningMesh extends TypedEventTarget<MeshEvents> implements Mesh {
       suite,
       wallNow: () => clock.wallNow(),
       soon: platform.soon,
+      pause: delayMs => this.pause(delayMs, undefined),
       command: command => this.loop.command(command),
       onPeerEvent: event => this.onPeerEvent(event),
       target: this,

@@ -1,9 +1,9 @@
 /** Whom a user may name, in whatever form is at hand, and what that is to the core. */
 import { addressText, parseAddress } from '../core/base/address.ts'
-import { fail, ok, type Result } from '../core/base/fault.ts'
+import { type Fault, fail, ok, type Result } from '../core/base/fault.ts'
 import type { WallTime } from '../core/base/instant.ts'
 import { bytesOfPeerId, type PeerId, parsePeerId } from '../core/base/peer-id.ts'
-import { type PeerRef, parseRefText, readPeerRef } from '../core/crypto/peer-ref.ts'
+import { isSigned, type PeerRef, parseRefText, readClaimedRef } from '../core/crypto/peer-ref.ts'
 import type { CryptoSuite } from '../core/crypto/suite.ts'
 import type { Target } from '../core/input.ts'
 import { parseServiceName } from '../core/registry/service-name.ts'
@@ -22,18 +22,26 @@ export function serviceNameOf(name: unknown): string {
   throw new WebmeshError({ code: 'invalid-service-name', detail: `"${text.slice(0, 80)}"` })
 }
 
-/** Faults: `invalid-peer-id`, `invalid-ref`, `ref-forged`, `ref-expired`, `version-mismatch`, `invalid-address`. */
+/**
+ * What is claimed of where the peer is: the signature of a ref is not checked here.
+ * Faults: `invalid-peer-id`, `invalid-ref`, `ref-expired`, `version-mismatch`, `invalid-address`.
+ */
 export function targetOf(suite: CryptoSuite, now: WallTime, peer: unknown): Result<Target> {
   if (typeof peer === 'string') return targetOfText(suite, now, peer)
   if (typeof peer !== 'object' || peer === null)
     return fail({ code: 'invalid-peer-id', detail: 'a peer is named by its id, its ref or an address' })
   if ('bytes' in peer && peer.bytes instanceof Uint8Array) {
-    const ref = readPeerRef(suite, peer.bytes, now)
+    const ref = readClaimedRef(suite, peer.bytes, now)
     return ref.ok ? ok({ kind: 'ref', ref: ref.value }) : ref
   }
   if ('ref' in peer && peer.ref !== null && peer.ref !== undefined) return targetOf(suite, now, peer.ref)
   if ('peer' in peer && typeof peer.peer === 'string') return targetOfId(suite, peer.peer)
   return fail({ code: 'invalid-peer-id', detail: 'the object given has neither a peer nor a ref' })
+}
+
+/** `ref-forged` where the target is a ref that its peer has not signed. */
+export function targetFault(suite: CryptoSuite, target: Target): Fault | null {
+  return target.kind === 'ref' && !isSigned(suite, target.ref) ? { code: 'ref-forged' } : null
 }
 
 /** Enough of it to be told from others. */
@@ -47,7 +55,7 @@ export function targetText(target: Target): string {
 function targetOfText(suite: CryptoSuite, now: WallTime, text: string): Result<Target> {
   const trimmed = text.trim()
   if (trimmed.startsWith('webmesh:')) {
-    const ref = parseRefText(suite, trimmed, now)
+    const ref = parseRefText(suite, trimmed, now, readClaimedRef)
     return ref.ok ? ok({ kind: 'ref', ref: ref.value }) : ref
   }
   if (trimmed.includes('://')) {

@@ -30,6 +30,7 @@ export function createFakeSuite(rng: Rng): CryptoSuite {
     verify: (publicKey, message, signature) => equalBytes(signature, fakeSignature(publicKey, message)),
     dhKey,
     dhPublicKeyOf: publicKey => publicKey,
+    isDhPublicKeyOf: equalBytes,
     aeadKey: (_cipher, key) => new FakeAeadKey(key),
   }
 }

@@ -8,13 +8,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { signPeerRef } from '../../src/core/crypto/peer-ref.ts'
-import { createNativeSuite } from '../../src/host/native-suite.node.ts'
+import { nativeSuite } from '../../src/host/native-suite.node.ts'
 import { Mesh } from '../../src/index.node.ts'
 import { killAll, webmesh, webmeshBoundByRights } from './webmesh-process.fixtures.ts'
 
 const DAY_MS = 86_400_000
 /** Somebody, but nobody in the mesh. */
-const NOBODY = createNativeSuite().identity(new Uint8Array(32).fill(7)).peer
+const NOBODY = nativeSuite.identity(new Uint8Array(32).fill(7)).peer
 
 let meshes: Mesh[] = []
 let ref = ''
@@ -71,8 +71,7 @@ function changed(at: number): string {
 }
 
 function expiredRef(): string {
-  const suite = createNativeSuite()
-  const made = signPeerRef(suite, suite.identity(suite.randomBytes(32)), {
+  const made = signPeerRef(nativeSuite, nativeSuite.identity(nativeSuite.randomBytes(32)), {
     sequence: Date.now() - 9 * DAY_MS,
     expires: Date.now() - DAY_MS,
     capacity: 24,

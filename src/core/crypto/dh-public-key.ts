@@ -3,6 +3,7 @@
  * no such function, so both suites take it from noble; the same few peers are met again and again, so it is remembered.
  */
 import { ed25519 } from '@noble/curves/ed25519.js'
+import { bytesToNumberLE } from '@noble/curves/utils.js'
 import { equalBytes } from '../base/bytes.ts'
 
 /** About 250 bytes each; a conversion costs a square root and an inversion in BigInt arithmetic, 0.14 ms. */
@@ -30,6 +31,18 @@ export class DhPublicKeys {
     if (dhPublicKey !== null) this.slots[slot] = { ed25519PublicKey: ed25519PublicKey.slice(), dhPublicKey }
     return dhPublicKey
   }
+}
+
+/** The same relation without the division: u (1 - y) = 1 + y modulo p, of the one form in which each is written. */
+export function isDhPublicKeyOf(dhPublicKey: Uint8Array, ed25519PublicKey: Uint8Array): boolean {
+  if (dhPublicKey.length !== 32 || ed25519PublicKey.length !== 32) return false
+  const { Fp } = ed25519.Point
+  const withoutSign = ed25519PublicKey.slice()
+  withoutSign[31]! &= 0x7f
+  const u = bytesToNumberLE(dhPublicKey)
+  const y = bytesToNumberLE(withoutSign)
+  if (!Fp.isValid(u) || !Fp.isValid(y)) return false
+  return Fp.eql(Fp.mul(u, Fp.sub(Fp.ONE, y)), Fp.add(Fp.ONE, y))
 }
 
 function montgomeryOf(ed25519PublicKey: Uint8Array): Uint8Array | null {

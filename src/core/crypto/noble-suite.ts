@@ -9,7 +9,7 @@ import { sha256 } from '@noble/hashes/sha2.js'
 import { concatBytes } from '../base/bytes.ts'
 import { invariant } from '../base/invariant.ts'
 import { type PeerId, peerIdOfBytes } from '../base/peer-id.ts'
-import { DhPublicKeys } from './dh-public-key.ts'
+import { DhPublicKeys, isDhPublicKeyOf } from './dh-public-key.ts'
 import {
   AEAD_TAG_BYTES,
   type AeadKey,
@@ -34,6 +34,7 @@ export function createNobleSuite(randomBytes: (length: number) => Uint8Array): C
     verify,
     dhKey: secret => new NobleDhKey(secret ?? randomBytes(KEY_BYTES)),
     dhPublicKeyOf: publicKey => dhPublicKeys.of(publicKey),
+    isDhPublicKeyOf,
     aeadKey: (cipher, key) => new NobleAeadKey(cipher, key),
   }
 }

@@ -86,6 +86,19 @@ export function signPeerRef(suite: CryptoSuite, identity: Identity, fields: Peer
  * `now` is given).
  */
 export function readPeerRef(suite: CryptoSuite, bytes: Uint8Array, now: WallTime | null): Result<PeerRef> {
+  const ref = readClaimedRef(suite, bytes, now)
+  return ref.ok && !isSigned(suite, ref.value) ? fail({ code: 'ref-forged' }) : ref
+}
+
+/** Whether the peer that a ref names has signed it. */
+export function isSigned(suite: CryptoSuite, ref: PeerRef): boolean {
+  const { bytes } = ref
+  const body = bytes.subarray(0, bytes.length - SIGNATURE_BYTES)
+  return suite.verify(bytes.subarray(1, 1 + PEER_ID_BYTES), signedPart(body), bytes.subarray(body.length))
+}
+
+/** What a ref claims, its signature unchecked: enough to dial, not to pass on. Faults: those of `readPeerRef` but one. */
+export function readClaimedRef(suite: CryptoSuite, bytes: Uint8Array, now: WallTime | null): Result<PeerRef> {
   if (bytes.length > REF_BYTES_MAX) return fail({ code: 'invalid-ref', got: bytes.length, limit: REF_BYTES_MAX })
   const reader = new ByteReader(bytes, 0, bytes.length - SIGNATURE_BYTES)
   const version = reader.u8()
@@ -108,8 +121,6 @@ export function readPeerRef(suite: CryptoSuite, bytes: Uint8Array, now: WallTime
   }
   if (!reader.finished) return fail({ code: 'invalid-ref', detail: 'its bytes are incomplete or damaged' })
   if (now !== null && expires <= now) return fail({ code: 'ref-expired' })
-  const body = bytes.subarray(0, bytes.length - SIGNATURE_BYTES)
-  if (!suite.verify(publicKey, signedPart(body), bytes.subarray(body.length))) return fail({ code: 'ref-forged' })
   return ok({
     peer: peerIdOfBytes(publicKey),
     position: positionOfPeer(suite, publicKey),
@@ -127,13 +138,19 @@ export function refText(ref: PeerRef): string {
   return SCHEME + textOfBase64url(ref.bytes)
 }
 
-export function parseRefText(suite: CryptoSuite, text: string, now: WallTime | null): Result<PeerRef> {
+/** A ref from its text form; `read` may be `readClaimedRef`. */
+export function parseRefText(
+  suite: CryptoSuite,
+  text: string,
+  now: WallTime | null,
+  read = readPeerRef,
+): Result<PeerRef> {
   const trimmed = text.trim()
   if (!trimmed.startsWith(SCHEME)) return fail({ code: 'invalid-ref', detail: 'it does not start with "webmesh:"' })
   if (trimmed.length > REF_TEXT_MAX) return fail({ code: 'invalid-ref', got: trimmed.length, limit: REF_TEXT_MAX })
   const bytes = bytesOfBase64url(trimmed.slice(SCHEME.length))
   if (bytes === null) return fail({ code: 'invalid-ref', detail: 'it holds characters that no ref has' })
-  return readPeerRef(suite, bytes, now)
+  return read(suite, bytes, now)
 }
 
 function bodyOf(publicKey: Uint8Array, fields: PeerRefFields): Uint8Array {

@@ -1,9 +1,10 @@
 /** Both real suites, for tests that must hold on either, and small makers that such tests share. */
-import { createNativeSuite } from '../../host/native-suite.node.ts'
+import { nativeSuite } from '../../host/native-suite.node.ts'
 import { createNobleSuite } from './noble-suite.ts'
 import type { CryptoSuite, Identity } from './suite.ts'
 
-export const nativeSuite: CryptoSuite = createNativeSuite()
+export { nativeSuite }
+
 export const nobleSuite: CryptoSuite = createNobleSuite(length => nativeSuite.randomBytes(length))
 
 export const SUITES: readonly (readonly [name: string, suite: CryptoSuite])[] = [

@@ -37,6 +37,30 @@ describe.each(SUITES)('suite %s', (_, suite) => {
     }
   })
 
+  it('tells whether an X25519 key is the one of an identity', () => {
+    const keys = [1, 2, 3, 255].map(byte => testIdentity(suite, byte))
+    for (const a of keys)
+      for (const b of keys) expect(suite.isDhPublicKeyOf(a.dhKey.publicKey, b.publicKey)).toBe(a === b)
+    const { publicKey, dhKey } = keys[0]!
+    for (let bit = 0; bit < 255; bit += 1) {
+      const changed = publicKey.slice()
+      changed[bit >> 3]! ^= 1 << (bit & 7)
+      expect(suite.isDhPublicKeyOf(dhKey.publicKey, changed)).toBe(false)
+    }
+  })
+
+  it('knows no second way to write a key', () => {
+    // The identity element has y = 1, whose u is infinite; y = p + 1 and u = p are other forms of 1 and 0.
+    const one = bytesOfHex(`01${'00'.repeat(31)}`)
+    const primePlusOne = bytesOfHex(`ee${'ff'.repeat(30)}7f`)
+    const prime = bytesOfHex(`ed${'ff'.repeat(30)}7f`)
+    const minusOne = bytesOfHex(`ec${'ff'.repeat(30)}7f`)
+    for (const u of [new Uint8Array(32), one, prime, new Uint8Array(32).fill(255), new Uint8Array(31)])
+      for (const y of [one, primePlusOne, prime, new Uint8Array(31)]) expect(suite.isDhPublicKeyOf(u, y)).toBe(false)
+    expect(suite.isDhPublicKeyOf(new Uint8Array(32), minusOne)).toBe(true)
+    expect(suite.isDhPublicKeyOf(prime, minusOne)).toBe(false)
+  })
+
   it('has no X25519 key for bytes that are no point', () => {
     expect(suite.dhPublicKeyOf(new Uint8Array(32).fill(2))).toBeNull()
     expect(suite.dhPublicKeyOf(new Uint8Array(32).fill(255))).toBeNull()

@@ -26,6 +26,12 @@ export interface CryptoSuite {
   dhKey(secret?: Uint8Array): DhKey
   /** The X25519 public key that belongs to an Ed25519 public key, or null where that is no valid point. */
   dhPublicKeyOf(ed25519PublicKey: Uint8Array): Uint8Array | null
+  /**
+   * Whether an X25519 public key, proven by key agreement, is the one of an Ed25519 public key: a fiftieth of the cost of
+   * working it out. Of bytes that are no point of the curve it may say yes to whoever made them up: nobody can sign by
+   * them.
+   */
+  isDhPublicKeyOf(dhPublicKey: Uint8Array, ed25519PublicKey: Uint8Array): boolean
   aeadKey(cipher: CipherName, key: Uint8Array): AeadKey
 }
 

@@ -458,6 +458,7 @@ describe('strangers', () => {
       return effects
     }
     c.call(b)
+    for (let i = 0; i < 1_000 && greetings.length === 0; i += 1) world.run(1)
     const greeting = greetings[0]
     if (greeting === undefined) throw new Error('a call begins with a greeting')
     c.node.kill()

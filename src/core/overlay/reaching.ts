@@ -133,7 +133,12 @@ export class Reaching {
   /** A dialled wire is open, or a circuit was accepted. */
   onCarrierOpen(turn: Turn, carrier: Carrier): void {
     const attempt = this.attemptOf.get(carrier)
-    if (attempt === undefined || attempt.session === null) return
+    if (attempt === undefined) return
+    if (attempt.session === null) {
+      // A circuit was greeted as it was begun: its first packet goes with what asks for it.
+      if (carrier instanceof Wire) this.greet(turn, attempt, carrier)
+      return
+    }
     if (carrier.dependsOn(attempt.session.peer)) {
       attempt.lastFault = { code: 'peer-unreachable', detail: 'only over itself' }
       this.drop(turn, attempt, carrier, attempt.lastFault)
@@ -273,7 +278,7 @@ export class Reaching {
       this.drop(turn, attempt, carrier, attempt.lastFault)
     }
     for (let address = attempt.takeAddress(now); address !== null; address = attempt.takeAddress(now)) {
-      if (!this.dial(turn, attempt, address)) return
+      this.dial(turn, attempt, address)
     }
     if (attempt.mayCircle(now)) this.circle(turn, attempt)
     if (this.isUnderWay(attempt)) attempt.answerSome(turn)
@@ -285,24 +290,20 @@ export class Reaching {
     }
   }
 
-  /** False where the attempt ended with it: what the peer is called by is no key. */
-  private dial(turn: Turn, attempt: Attempt, address: Address): boolean {
+  /** The handshake is made when the wire is open: many who are dialled are gone, and it costs more than the dial. */
+  private dial(turn: Turn, attempt: Attempt, address: Address): void {
     const wire = this.board.newDialledWire(turn.now)
     turn.effects.push({ kind: 'dial', wire: wire.id, address })
     attempt.tries.set(wire, { opening: null, openBy: turn.now + DIAL_TIMEOUT_MS })
     this.attemptOf.set(wire, attempt)
-    return attempt.session !== null || this.greet(turn, attempt, wire)
   }
 
-  private greet(turn: Turn, attempt: Attempt, carrier: Carrier): boolean {
+  /** The attempt ends with it where what the peer is called by is no key. */
+  private greet(turn: Turn, attempt: Attempt, carrier: Carrier): void {
     const opening = this.board.openSession(turn, carrier, attempt.peer)
     const item = attempt.tries.get(carrier)
-    if (opening !== null && item !== undefined) {
-      item.opening = opening
-      return true
-    }
-    this.finish(turn, attempt, null, fail({ code: 'invalid-peer-id' }))
-    return false
+    if (opening !== null && item !== undefined) item.opening = opening
+    else this.finish(turn, attempt, null, fail({ code: 'invalid-peer-id' }))
   }
 
   /** Begins a circuit through the best first hop, or reaches the rendezvous that can be one. */

@@ -283,9 +283,8 @@ function newNoise(
 function readPeer(local: Local, noise: NoiseHandshake, payload: ByteReader): Result<PeerId> {
   const publicKey = payload.raw(PEER_ID_BYTES)
   if (payload.failed) return MALFORMED
-  const dhKey = local.suite.dhPublicKeyOf(publicKey)
   const proven = noise.remoteStatic
-  if (dhKey === null || proven === null || !equalBytes(dhKey, proven))
+  if (proven === null || !local.suite.isDhPublicKeyOf(proven, publicKey))
     return fail({ code: 'handshake-failed', detail: 'the identity does not belong to the key' })
   const peer = peerIdOfBytes(publicKey)
   return peer === local.identity.peer ? fail({ code: 'self-connect' }) : ok(peer)

@@ -6,6 +6,7 @@
 import type { Socket } from 'node:net'
 import type { Fault } from '../../core/base/fault.ts'
 import { type FrameReceiver, FrameSplitter } from '../frame-splitter.ts'
+import { writeAtTurnEnd } from '../turn-end.node.ts'
 import { LINGER_MS, type Wire, type WireSink } from '../wire-driver.ts'
 import { freshMemory, type ReadBuffer, ReadBuffers, withoutBuffer } from './read-buffers.node.ts'
 
@@ -96,7 +97,7 @@ export class TcpWire implements Wire, FrameReceiver {
   send(buffers: readonly Uint8Array[], bytes: number): void {
     const { socket } = this
     if (socket === null || this.state === 'ending' || this.state === 'closed' || buffers.length === 0) return
-    if (this.outgoing.length === 0) process.nextTick(this.write)
+    if (this.outgoing.length === 0) writeAtTurnEnd(this.write)
     for (const buffer of buffers) {
       if (readBuffers.mustCopy(buffer)) this.outgoing.push(buffer.slice())
       else {

@@ -8,7 +8,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest'
 import { WebSocket } from 'ws'
 import type { PeerId } from '../../../src/core/base/peer-id.ts'
 import { startHandshake } from '../../../src/core/session/handshake.ts'
-import { createNativeSuite } from '../../../src/host/native-suite.node.ts'
+import { nativeSuite as suite } from '../../../src/host/native-suite.node.ts'
 import { Mesh, type Session } from '../../../src/index.node.ts'
 import { type Usage, Victim } from './victim.fixtures.ts'
 
@@ -228,7 +228,6 @@ it('is at rest again', async () => {
 
 /** What a peer sends first: to the victim by its id (IK), or to whoever answers (XX). */
 function greetingTo(remote: PeerId | null): Buffer {
-  const suite = createNativeSuite()
   const identity = suite.identity(randomBytes(32))
   const started = startHandshake({ suite, identity, remote, localLabel: 7 })
   if (!started.ok) throw new Error(started.fault.code)
