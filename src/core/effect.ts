@@ -9,6 +9,8 @@ export type Effect =
   | { readonly kind: 'dial'; readonly wire: WireId; readonly address: Address }
   /** One or more whole frames as a list of buffers (writev). `bytes` is their sum; the host reports it back by `wire-writable`. */
   | { readonly kind: 'send'; readonly wire: WireId; readonly buffers: readonly Uint8Array[]; readonly bytes: number }
+  /** Memory of sealed packets that is not sent again: once the writes under way are over, the host may free it. */
+  | { readonly kind: 'spent'; readonly buffers: readonly Uint8Array[] }
   | { readonly kind: 'hang-up'; readonly wire: WireId; readonly code: FaultCode }
   /** Null deletes. Keys are path-like: `ref/…`, `record/…`, `self/…`. */
   | { readonly kind: 'save'; readonly key: string; readonly value: Uint8Array | null }

@@ -143,7 +143,7 @@ class MeshPeer implements Peer {
     const wake = this.nextWake()
     if (wake !== null && wake <= now) this.wake(turn)
     this.connector.board.flush(turn)
-    return turn.effects
+    return turn.finish()
   }
 
   nextWake(): Instant | null {

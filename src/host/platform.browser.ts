@@ -20,6 +20,7 @@ export function browserPlatform(): Platform {
     defaultCapacity: CAPACITY_OF_A_TAB,
     dialable,
     dial: (address: Address, sink: WireSink) => driverOf(drivers, address).open(address, sink),
+    onSpent: null,
     async openStore(place) {
       return place === undefined ? ok({ store: new MemoryStore(), fault: null }) : openIndexedDbStore(place)
     },

@@ -3,6 +3,7 @@ import { performance } from 'node:perf_hooks'
 import type { Address, AddressScheme } from '../core/base/address.ts'
 import { ok } from '../core/base/fault.ts'
 import { openSharedPort } from '../paths/shared-port/shared-port.node.ts'
+import { canFree, spentMemory } from '../paths/tcp/spent-memory.node.ts'
 import { tcpDriver } from '../paths/tcp/tcp-driver.node.ts'
 import { wsDriver } from '../paths/websocket/ws-driver.node.ts'
 import type { WireDriver, WireSink } from '../paths/wire-driver.ts'
@@ -23,6 +24,7 @@ export function nodePlatform(): Platform {
     defaultCapacity: CAPACITY_OF_A_DESKTOP,
     dialable,
     dial: (address: Address, sink: WireSink) => driverOf(drivers, address).open(address, sink),
+    onSpent: canFree ? buffers => spentMemory.free(buffers) : null,
     async openStore(place) {
       return place === undefined ? ok({ store: new MemoryStore(), fault: null }) : openClassicStore(place)
     },

@@ -17,6 +17,8 @@ export interface Platform {
   readonly defaultCapacity: number
   readonly dialable: readonly AddressScheme[]
   dial(address: Address, sink: WireSink): Wire
+  /** Frees memory that was sent, where that need not wait for a garbage collection. */
+  readonly onSpent: ((buffers: readonly Uint8Array[]) => void) | null
   /**
    * `place` is a folder in Node, a database's name in a browser; without it the store lives in memory. Faults:
    * 'store-locked' (another process has it), 'store-damaged' (beyond repair), 'store-failed'.

@@ -93,6 +93,7 @@ function bench(more: { store?: Store; onEvent?: (event: PeerEvent) => void } = {
   const log: string[] = []
   const wires: TestWire[] = []
   const faults: Fault[] = []
+  const spent: Uint8Array[] = []
   const loop = new RunLoop({
     peer,
     clock,
@@ -102,13 +103,14 @@ function bench(more: { store?: Store; onEvent?: (event: PeerEvent) => void } = {
       wires.push(wire)
       return wire
     },
+    onSpent: buffers => spent.push(...buffers),
     onEvent: event => {
       log.push(event.kind === 'ponged' ? `event ${event.request}` : event.kind)
       more.onEvent?.(event)
     },
     onStoreFault: fault => faults.push(fault),
   })
-  return { clock, peer, log, wires, faults, loop }
+  return { clock, peer, log, wires, faults, spent, loop }
 }
 
 const ping = (request: number) => ({ kind: 'ping', request, session: 0 }) as const
@@ -215,6 +217,20 @@ describe('the run loop', () => {
     expect(peer.kinds()).toEqual(['ping', 'wire-open', 'wire-closed'])
     expect(wires[0]!.hungUp).toBe(1)
     expect(log).toEqual([])
+  })
+
+  it('hands on what memory is spent, after what is sent', () => {
+    const { peer, loop, spent, log } = bench()
+    const packet = new Uint8Array(20_000)
+    peer.script = input => {
+      if (input.kind === 'wire-open') return [{ kind: 'send', wire: -1, buffers: [packet], bytes: packet.length }]
+      return [{ kind: 'spent', buffers: [packet] }]
+    }
+    const sink = loop.accept({ send: () => log.push('sent'), hangUp: () => {} })
+    sink.onOpen(ABOUT)
+    expect([log, spent]).toEqual([['sent'], []])
+    sink.onFrames(Uint8Array.of(1))
+    expect(spent[0]).toBe(packet)
   })
 
   it('wakes the peer at its deadline and not before, with one timer', () => {

@@ -33,6 +33,7 @@ export interface RunLoopOptions {
   readonly clock: HostClock
   readonly store: Store
   readonly dial: (address: Address, sink: WireSink) => Wire
+  readonly onSpent: ((buffers: readonly Uint8Array[]) => void) | null
   readonly onEvent: (event: PeerEvent) => void
   /** The store failed: told once, the peer goes on without. */
   readonly onStoreFault: (fault: Fault) => void
@@ -124,6 +125,9 @@ export class RunLoop {
           break
         case 'dial':
           this.dial(effect.wire, effect.address)
+          break
+        case 'spent':
+          this.options.onSpent?.(effect.buffers)
           break
         case 'hang-up':
           this.wires.get(effect.wire)?.hangUp()

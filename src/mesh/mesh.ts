@@ -247,6 +247,7 @@ class RunningMesh extends TypedEventTarget<MeshEvents> implements Mesh {
       clock,
       store,
       dial: (address, sink) => platform.dial(address, sink),
+      onSpent: platform.onSpent,
       onEvent: event => this.dispatch.onEvent(event),
       onStoreFault: fault => this.warn(fault),
     })

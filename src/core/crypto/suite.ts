@@ -50,7 +50,7 @@ export interface DhKey {
 }
 
 export interface AeadKey {
-  /** Ciphertext of the concatenated parts, as one or more buffers, the last of which ends with the 16-byte tag. */
+  /** Ciphertext of the concatenated parts in fresh memory, as one or more buffers, of which the last ends with the tag. */
   seal(nonce: Uint8Array, associated: Uint8Array, parts: readonly Uint8Array[]): Uint8Array[]
   /** The plaintext in fresh memory, or null where the tag does not fit. */
   open(nonce: Uint8Array, associated: Uint8Array, sealed: Uint8Array): Uint8Array | null

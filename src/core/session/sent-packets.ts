@@ -17,7 +17,10 @@ import {
   UNACKNOWLEDGED_PACKETS_MAX,
   UNACKNOWLEDGED_RESERVE_PACKETS,
 } from '../limits.ts'
+import type { Turn } from '../turn.ts'
 
+/** The memory of small packets is not worth a word. */
+const SPENT_BYTES_MIN = 16_384
 const NO_BUFFERS: readonly Uint8Array[] = []
 const DOUBLINGS_MAX = 6
 
@@ -154,7 +157,8 @@ export class SentPackets {
    * All below `next` have been processed; those in `ranges` (pairs of first and past-the-last sequence number) are held. True
    * when that was news. On a reliable path nothing is ever taken for lost.
    */
-  onAcknowledge(next: number, ranges: readonly number[], delayMs: number, mayDrop: boolean, now: Instant): boolean {
+  onAcknowledge(turn: Turn, next: number, ranges: readonly number[], delayMs: number, mayDrop: boolean): boolean {
+    const { now } = turn
     let news = false
     let sampleMs = -1
     let heardOrder = 0
@@ -166,7 +170,7 @@ export class SentPackets {
         if (!packet.sentAgain) sampleMs = now - packet.sentAt
         if (this.isTelling(packet, now)) heardOrder = Math.max(heardOrder, packet.order)
       }
-      this.release(packet)
+      this.release(turn, packet)
       packet = packet.next
     }
     this.oldest = packet
@@ -178,7 +182,7 @@ export class SentPackets {
         if (packet.state !== 'held') {
           news = true
           if (packet.state === 'flying' && this.isTelling(packet, now)) heardOrder = Math.max(heardOrder, packet.order)
-          this.release(packet)
+          this.release(turn, packet)
           packet.state = 'held'
           packet.header = NO_BYTES
           packet.rest = NO_BUFFERS
@@ -210,8 +214,9 @@ export class SentPackets {
     this.flightBytes += bytes
   }
 
-  private release(packet: SentPacket): void {
+  private release(turn: Turn, packet: SentPacket): void {
     if (packet.state === 'held') return
+    for (const buffer of packet.rest) if (buffer.length >= SPENT_BYTES_MIN) turn.spent(buffer)
     if (packet.state === 'flying') this.flightBytes -= packet.bytes
     this.bytes -= packet.bytes
   }

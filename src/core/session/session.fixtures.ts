@@ -226,6 +226,15 @@ export class Pair {
         end.session.flush(turn)
       }
     }
+    for (const effect of turn.finish()) if (effect.kind === 'spent') this.wipe(effect.buffers)
+  }
+
+  /** What is spent may be gone at once: if it is sent all the same, the other side cannot open it. */
+  private wipe(buffers: readonly Uint8Array[]): void {
+    for (const buffer of buffers) {
+      this.spentBytes += buffer.length
+      buffer.fill(0xee)
+    }
   }
 
   carry(now: Instant, from: MemoryPath, to: End, buffers: readonly Uint8Array[]): void {
@@ -245,6 +254,7 @@ export class Pair {
     }
   }
 
+  spentBytes = 0
   private readonly lengths = new Map<number, number>()
 
   /** Runs until nothing is under way and no deadline stands, or until the given time. */

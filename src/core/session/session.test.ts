@@ -14,7 +14,7 @@ import {
   STREAMS_OPEN_MAX,
   UNACKNOWLEDGED_BYTES_MAX,
 } from '../limits.ts'
-import type { Turn } from '../turn.ts'
+import { Turn } from '../turn.ts'
 import { type End, Pair, pair, pattern } from './session.fixtures.ts'
 import type { Session } from './session.ts'
 
@@ -468,7 +468,7 @@ describe('a path that drops', () => {
       path.twin.open = true
       session.sendMessage(turn, 1, pattern(5))
     })
-    two.b.session.abandon({ now: two.now, wallTime: 0, effects: [], emit: () => {} }, { code: 'wire-lost' })
+    two.b.session.abandon(new Turn(two.now, 0), { code: 'wire-lost' })
     two.run(two.now + 30_000)
     expect(path.packetsSent - before).toBeLessThan(24)
     expect(path.packetsSent - before).toBeGreaterThan(8)
@@ -476,6 +476,16 @@ describe('a path that drops', () => {
 })
 
 describe('memory', () => {
+  it('of a large packet is spent when it is acknowledged, and not before', () => {
+    const two = pair({ delayMs: 10 })
+    two.reads = true
+    two.step(two.a, (turn, session) => openWith(turn, session, pattern(1_000_000)))
+    expect(two.spentBytes).toBe(0)
+    two.run()
+    expect(two.spentBytes).toBeGreaterThan(900_000)
+    expect(two.b.received(0).length).toBe(1_000_000)
+  })
+
   it('of sealed packets is bounded while nothing is acknowledged', () => {
     const two = pair({ delayMs: 1_000, roomBytes: 1_000_000_000, flightBytesMax: 1_000_000_000 })
     two.reads = false

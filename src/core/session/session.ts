@@ -407,7 +407,7 @@ export class Session {
       ranges = read
     }
     const mayDrop = this.path !== null && !this.path.reliable
-    if (this.sent.onAcknowledge(next, ranges, delayMs, mayDrop, turn.now)) this.markDirty()
+    if (this.sent.onAcknowledge(turn, next, ranges, delayMs, mayDrop)) this.markDirty()
     return null
   }
 

@@ -9,6 +9,7 @@ import { type FrameReceiver, FrameSplitter } from '../frame-splitter.ts'
 import { writeAtTurnEnd } from '../turn-end.node.ts'
 import { LINGER_MS, type Wire, type WireSink } from '../wire-driver.ts'
 import { freshMemory, type ReadBuffer, ReadBuffers, withoutBuffer } from './read-buffers.node.ts'
+import { spentMemory } from './spent-memory.node.ts'
 
 /** Up to here what a turn sends is copied into one buffer. */
 const ONE_WRITE_BYTES_MAX = 8_192
@@ -16,6 +17,18 @@ const ONE_WRITE_BYTES_MAX = 8_192
 const POOLED_FRAME_BYTES_MIN = 16_384
 
 const readBuffers = new ReadBuffers()
+
+/** One that the socket has not reported back yet: the memory that it uses must not change. */
+interface WriteUnderWay {
+  readonly bytes: number
+  readonly lent: readonly ReadBuffer[] | null
+  readonly held: readonly Uint8Array[] | null
+}
+
+function writeOver({ lent, held }: WriteUnderWay): void {
+  if (lent !== null) for (const buffer of lent) readBuffers.returned(buffer)
+  if (held !== null) for (const buffer of held) spentMemory.letGo(buffer)
+}
 
 export class TcpWire implements Wire, FrameReceiver {
   /** For the socket's constructor: reading into shared memory. */
@@ -40,8 +53,8 @@ export class TcpWire implements Wire, FrameReceiver {
   private outgoing: Uint8Array[] = []
   private outgoingBytes = 0
   private outgoingLent: ReadBuffer[] | null = null
-  /** For each write under way: its bytes, and the read buffers lent to it. */
-  private readonly writes: { readonly bytes: number; readonly lent: readonly ReadBuffer[] | null }[] = []
+  private outgoingHeld: Uint8Array[] | null = null
+  private readonly writes: WriteUnderWay[] = []
 
   /** Uses the socket from now on. */
   attach(socket: Socket, sink: WireSink): void {
@@ -102,6 +115,10 @@ export class TcpWire implements Wire, FrameReceiver {
       if (readBuffers.mustCopy(buffer)) this.outgoing.push(buffer.slice())
       else {
         this.outgoing.push(buffer)
+        if (spentMemory.hold(buffer)) {
+          this.outgoingHeld ??= []
+          this.outgoingHeld.push(buffer)
+        }
         const lent = readBuffers.lend(buffer)
         if (lent !== null) {
           this.outgoingLent ??= []
@@ -144,16 +161,18 @@ export class TcpWire implements Wire, FrameReceiver {
 
   /** The end of a turn: all that it sent. */
   private readonly write = (): void => {
-    const { socket, outgoing, outgoingBytes: bytes, outgoingLent: lent } = this
+    const { socket, outgoing, outgoingBytes: bytes } = this
     if (outgoing.length === 0) return
+    const write: WriteUnderWay = { bytes, lent: this.outgoingLent, held: this.outgoingHeld }
     this.outgoing = []
     this.outgoingBytes = 0
     this.outgoingLent = null
+    this.outgoingHeld = null
     if (!socket?.writable) {
-      for (const buffer of lent ?? []) readBuffers.returned(buffer)
+      writeOver(write)
       return
     }
-    this.writes.push({ bytes, lent })
+    this.writes.push(write)
     const last = outgoing.length - 1
     if (last === 0 || bytes <= ONE_WRITE_BYTES_MAX) {
       socket.write(last === 0 ? outgoing[0]! : Buffer.concat(outgoing, bytes), this.onWrote)
@@ -168,7 +187,7 @@ export class TcpWire implements Wire, FrameReceiver {
   private readonly onWrote = (error?: Error | null): void => {
     const written = this.writes.shift()
     if (written === undefined) return
-    for (const buffer of written.lent ?? []) readBuffers.returned(buffer)
+    writeOver(written)
     if (!error && this.state === 'open') this.sink?.onWritten(written.bytes)
   }
 
@@ -193,8 +212,7 @@ export class TcpWire implements Wire, FrameReceiver {
     this.state = 'closed'
     this.clearLimit()
     this.write()
-    for (const written of this.writes) for (const buffer of written.lent ?? []) readBuffers.returned(buffer)
-    this.writes.length = 0
+    for (const write of this.writes.splice(0)) writeOver(write)
     readBuffers.giveBack(this.readBuffer)
     this.readBuffer = readBuffers.shared
     if (this.frameBuffer !== null) readBuffers.giveBack(this.frameBuffer)
