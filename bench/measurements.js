@@ -30,6 +30,8 @@ const ROUND_TRIP_BYTES = 64
 /** In each round. */
 const CONNECTS = 20
 const CONNECT_PAUSE_MS = 5
+/** Until the code of both sides is compiled; what the very first takes is told beside. */
+const CONNECTS_BEFORE = 60
 /** While the first are opened V8 grows its heap for young objects, once and for all. */
 const IDLE_FIRST = 2_000
 const IDLE_MORE = 2_000
@@ -48,6 +50,7 @@ async function connect({ processes, rounds }) {
   const mesh = []
   /** @type {number[]} */
   const afterPause = []
+  await client.call('meshConnectsMs', { ref, count: CONNECTS_BEFORE, pauseMs: 0 })
   for (let i = 0; i < rounds; i += 1) {
     await quietMachine()
     plain.push(...(await client.call('plainConnectsMs', { port, count: CONNECTS, pauseMs: 0 })))
