@@ -26,10 +26,11 @@ export class Processes {
 
   /**
    * @param {string} name tells profiles apart
+   * @param {string[]} execArgv options for V8
    * @returns {Side}
    */
-  start(name) {
-    const side = startSide(name, this.#profileFolder)
+  start(name, execArgv = []) {
+    const side = startSide(name, this.#profileFolder, execArgv)
     this.#sides.push(side)
     return side
   }
@@ -42,14 +43,15 @@ export class Processes {
 /**
  * @param {string} name
  * @param {string | null} profileFolder
+ * @param {string[]} options
  * @returns {Side}
  */
-function startSide(name, profileFolder) {
+function startSide(name, profileFolder, options) {
   const child =
     profileFolder === null
-      ? fork(SIDE, { execArgv: ['--expose-gc'] })
+      ? fork(SIDE, { execArgv: ['--expose-gc', ...options] })
       : fork(SIDE, [join(profileFolder, `${name}.heapprofile`)], {
-          execArgv: ['--cpu-prof', `--cpu-prof-dir=${profileFolder}`, `--cpu-prof-name=${name}.cpuprofile`],
+          execArgv: [...options, '--cpu-prof', `--cpu-prof-dir=${profileFolder}`, `--cpu-prof-name=${name}.cpuprofile`],
         })
   /** @type {Map<number, { resolve: (value: unknown) => void, reject: (error: Error) => void }>} */
   const calls = new Map()
