@@ -239,8 +239,17 @@ export function encodeUtf8(text: string): Uint8Array {
   return Uint8Array.from(out)
 }
 
+/** Short texts in ASCII, as of addresses, are made at once: put together by letters they stay a tree of pieces. */
+const SHORT_TEXT_BYTES = 256
+
+function isAscii(bytes: Uint8Array): boolean {
+  for (const byte of bytes) if (byte >= 0x80) return false
+  return true
+}
+
 /** The text, or null where the bytes are not well-formed UTF-8 (overlong forms and surrogates included). */
 export function decodeUtf8(bytes: Uint8Array): string | null {
+  if (bytes.length <= SHORT_TEXT_BYTES && isAscii(bytes)) return String.fromCharCode(...bytes)
   let text = ''
   for (let i = 0; i < bytes.length; ) {
     const first = bytes[i]!
