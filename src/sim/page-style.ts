@@ -31,9 +31,11 @@ tbody th{font-weight:500}td{font-variant-numeric:tabular-nums}
 .setting{max-width:760px}.setting th{width:11em;color:var(--soft)}
 .charts{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(340px,100%),1fr));gap:16px}
 figure{margin:0;padding:14px 14px 8px;background:var(--card);border:1px solid var(--line);border-radius:10px}
-figcaption{margin:0 2px 6px}
-small,.extremes{color:var(--soft);font-size:.85rem}
-.extremes{float:right;font-variant-numeric:tabular-nums}
+figcaption{margin:0 2px 8px;line-height:1.4}
+small{display:block;color:var(--soft);font-size:.85rem}
+.extremes{color:var(--ink);font-variant-numeric:tabular-nums}
+.guide{padding:14px 16px;color:var(--soft);font-size:.95rem;max-width:70ch}.guide p{margin:0 0 10px}.guide b{color:var(--ink)}
+@media (min-width:1092px){.guide{grid-column:span 2}}
 svg{display:block;width:100%;height:auto}
 figure svg text{font:12px system-ui,-apple-system,"Segoe UI",Roboto,sans-serif;fill:var(--soft)}
 .grid{stroke:var(--grid);fill:none}.axis{stroke:var(--soft);fill:none}
@@ -70,5 +72,6 @@ main{padding:20px 14px 48px}h1{font-size:1.6rem}
 .setting th{width:8em}
 th,td{padding:8px 12px}
 }
+.replay span{white-space:nowrap}
 @media print{figure,.ring-card,tr{break-inside:avoid}}
 `

@@ -93,21 +93,21 @@ const QUANTITIES: readonly Quantity[] = [
   },
   {
     title: 'In the largest component',
-    meaning: 'of live peers, those whom links join into one whole',
+    meaning: 'share of live peers that links join into one',
     unit: '%',
     percentages: true,
     of: sample => sample.component * 100,
   },
   {
     title: 'Ring correct',
-    meaning: 'of live peers, those linked with both true neighbours',
+    meaning: 'share of live peers linked with both true neighbours',
     unit: '%',
     percentages: true,
     of: sample => sample.ring * 100,
   },
   {
     title: 'Routing success',
-    meaning: 'of tries between random pairs, those that arrived',
+    meaning: 'share of tries between random pairs that arrived',
     unit: '%',
     percentages: true,
     of: ({ routed }) => (routed === null ? null : routed * 100),
@@ -140,9 +140,19 @@ function chartsSection(samples: readonly Sample[]): string {
   const cards = QUANTITIES.map(quantity => chartCard(quantity, samples, untilMs))
   return `<section>
 <h2>Over time</h2>
-<div class="charts">${cards.join('\n')}</div>
+<div class="charts">${cards.join('\n')}
+${GUIDE}</div>
 </section>`
 }
+
+const GUIDE = `<div class="guide">
+<p><b>How to read it.</b> Each point judges the whole mesh from outside, once per interval: the judge knows which peers live
+and who is linked to whom, the peers do not.</p>
+<p>The mesh is one whole while the largest component is at 100 %. Routing needs more: a correct ring, so that every
+message ends at the peer whose position is nearest. After a failure the component comes back first, the ring next, and
+the traffic of healing dies down last.</p>
+<p>An axis that does not start at 0 enlarges what is near 100 %.</p>
+</div>`
 
 function chartCard(quantity: Quantity, samples: readonly Sample[], untilMs: number): string {
   const { title, meaning, unit, percentages } = quantity
@@ -155,7 +165,7 @@ function chartCard(quantity: Quantity, samples: readonly Sample[], untilMs: numb
     points.length === 0
       ? '<p class="none">not measured in this scenario</p>'
       : timeChartSvg({ title, unit, percentages, points, untilMs })
-  return `<figure><figcaption><b>${title}</b> <span class="extremes">${extremes(points, percentages)}</span><br><small>${meaning}</small></figcaption>${chart}</figure>`
+  return `<figure><figcaption><b>${title}</b><small>${meaning}</small><small class="extremes">${extremes(points, percentages)}</small></figcaption>${chart}</figure>`
 }
 
 /** The numbers that a line is read for: where it ended, and how bad it was. */
@@ -215,9 +225,14 @@ function settingSection({ setting }: ScenarioOutcome, { replay }: PageFacts): st
 <h2>Setting</h2>
 <table class="setting"><tbody>${rows.join('\n')}</tbody></table>
 <h3>The same run again</h3>
-<pre class="replay"><code>${escaped(replay)}</code></pre>
+<pre class="replay"><code>${unbrokenOptions(replay)}</code></pre>
 <p class="note">The same seed and setting give the same trace on any machine.</p>
 </section>`
+}
+
+/** A line that is too long breaks between options, not within their dashes. */
+function unbrokenOptions(command: string): string {
+  return escaped(command).replace(/--\S+( [^\s-]\S*)?/g, option => `<span>${option}</span>`)
 }
 
 function settingRows(setting: ScenarioSetting): readonly (readonly [string, string])[] {

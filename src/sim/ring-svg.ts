@@ -61,7 +61,8 @@ interface Place {
 
 function curveBetween(from: Place, to: Place): string {
   const [dx, dy] = [to.x - from.x, to.y - from.y]
-  const pull = 1 - Math.sqrt(dx * dx + dy * dy) / (2 * RADIUS)
+  // A diameter is straight; neighbours follow the circle.
+  const pull = 1 - (dx * dx + dy * dy) / (4 * RADIUS * RADIUS)
   const middle = SIZE / 2
   const x = middle + ((from.x + to.x) / 2 - middle) * pull
   const y = middle + ((from.y + to.y) / 2 - middle) * pull

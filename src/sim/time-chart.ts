@@ -18,10 +18,10 @@ export interface TimeChart {
 }
 
 const WIDTH = 400
-const HEIGHT = 190
+const HEIGHT = 200
 const LEFT = 48
 const RIGHT = 12
-const TOP = 10
+const TOP = 24
 const BOTTOM = 38
 /** Stretches of the time axis; each shows at most its lowest and its highest value. */
 const STRETCHES = 180
@@ -57,7 +57,7 @@ export function timeChartSvg(chart: TimeChart): string {
   parts.push(
     `<text class="unit" x="${WIDTH - RIGHT}" y="${HEIGHT - 6}" text-anchor="end">virtual time, ${time.unit}</text>`,
   )
-  if (unit !== '') parts.push(`<text class="unit" x="4" y="${HEIGHT - 6}">${escaped(unit)}</text>`)
+  if (unit !== '') parts.push(`<text class="unit" x="4" y="12">${escaped(unit)}</text>`)
   parts.push(...curve(thinned(points, span), x, y))
   return `<svg viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="${escaped(title)}">${parts.join('')}</svg>`
 }
