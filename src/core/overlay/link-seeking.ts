@@ -29,7 +29,7 @@ import { linkQuota } from './link-table.ts'
 import type { LinkPurpose } from './overlay-messages.ts'
 import type { Surrounds } from './overlay-needs.ts'
 import type { Remembered } from './remembered-peers.ts'
-import { belongsNear, closestAfter, closestBefore } from './ring-order.ts'
+import { closestAfter, closestBefore } from './ring-order.ts'
 
 /** Further off its place than this no known peer is taken for a far link: one is searched for. */
 const FAR_MISMATCH_MAX = 10
@@ -124,12 +124,10 @@ export class LinkSeeking {
   /** Untried before failed, nearest first: known peers that belong next to this one and are not linked. */
   private nearCandidates(turn: Turn): Remembered[] {
     const { position } = this.around.needs
-    const linked = this.around.links.list()
     const candidates: Remembered[] = []
-    for (const entry of this.around.memory.all()) {
-      if (this.isCandidate(turn, entry) && belongsNear(position, linked, entry.position, NEAR_PER_SIDE)) {
-        candidates.push(entry)
-      }
+    const { links, memory } = this.around
+    for (const entry of memory.all()) {
+      if (links.belongsNear(entry.position) && this.isCandidate(turn, entry)) candidates.push(entry)
     }
     const nearest = new Set([
       ...closestAfter(position, candidates, NEAR_PER_SIDE),

@@ -5,7 +5,7 @@ import type { Position } from '../base/position.ts'
 import type { Rng } from '../base/rng.ts'
 import type { PeerRef } from '../crypto/peer-ref.ts'
 import { NEAR_PER_SIDE } from '../limits.ts'
-import { closestAfter, closestBefore } from './ring-order.ts'
+import { closestAfter, closestBefore, isWithin, type NearBounds, nearBounds } from './ring-order.ts'
 
 /** What this side asked the link for; `guest` where the other side asked. */
 export type LinkRole = 'near' | 'far' | 'random' | 'public' | 'way-in' | 'guest'
@@ -54,7 +54,10 @@ export class LinkTable {
   readonly capacity: number
   private readonly position: Position
   private readonly links = new Map<PeerId, Link>()
+  /** The links in the order of adding, made anew with each change: walked far more often than changed. */
+  private linkList: readonly Link[] = []
   private nearSet: ReadonlySet<Link> | null = null
+  private bounds: NearBounds | null = null
 
   constructor(position: Position, capacity: number) {
     this.position = position
@@ -73,33 +76,34 @@ export class LinkTable {
     return this.links.has(peer)
   }
 
-  all(): IterableIterator<Link> {
-    return this.links.values()
+  /** As they are now: what changes later does not change the list. */
+  all(): readonly Link[] {
+    return this.linkList
   }
 
-  list(): Link[] {
-    return [...this.links.values()]
+  list(): readonly Link[] {
+    return this.linkList
   }
 
   add(link: Link): void {
     this.links.set(link.peer, link)
-    this.nearSet = null
+    this.changed()
   }
 
   remove(peer: PeerId): Link | undefined {
     const link = this.links.get(peer)
     if (link === undefined) return undefined
     this.links.delete(peer)
-    this.nearSet = null
+    this.changed()
     return link
   }
 
   before(): Link[] {
-    return closestBefore(this.position, this.links.values(), NEAR_PER_SIDE)
+    return closestBefore(this.position, this.linkList, NEAR_PER_SIDE)
   }
 
   after(): Link[] {
-    return closestAfter(this.position, this.links.values(), NEAR_PER_SIDE)
+    return closestAfter(this.position, this.linkList, NEAR_PER_SIDE)
   }
 
   /** The nearest links on both sides. */
@@ -108,9 +112,15 @@ export class LinkTable {
     return this.nearSet
   }
 
+  /** Whether a peer at this position belongs among the nearest on either side, or is there. */
+  belongsNear(position: Position): boolean {
+    this.bounds ??= nearBounds(this.position, this.linkList, NEAR_PER_SIDE)
+    return isWithin(this.position, this.bounds, position)
+  }
+
   count(role: LinkRole): number {
     let count = 0
-    for (const link of this.links.values()) if (link.role === role) count += 1
+    for (const link of this.linkList) if (link.role === role) count += 1
     return count
   }
 
@@ -120,8 +130,14 @@ export class LinkTable {
    */
   leastNeeded(rng: Rng, kept: readonly Link[]): Link | null {
     const near = this.near()
-    const spare = this.list().filter(link => !near.has(link) && !kept.includes(link))
+    const spare = this.linkList.filter(link => !near.has(link) && !kept.includes(link))
     const guests = spare.filter(link => link.role === 'guest' || link.role === 'way-in' || link.role === 'near')
     return rng.pick(guests.length > 0 ? guests : spare) ?? null
+  }
+
+  private changed(): void {
+    this.linkList = [...this.links.values()]
+    this.nearSet = null
+    this.bounds = null
   }
 }

@@ -14,7 +14,6 @@ import {
   FRESH_MS,
   LINKS_RESERVED,
   LOST_PROBE_MS,
-  NEAR_PER_SIDE,
   NEIGHBOURS_DELAY_MS,
   PUBLIC_LINKS_MIN,
   RENDEZVOUS_ADDRESSES_MAX,
@@ -36,7 +35,6 @@ import { type OverlayNeeds, Surrounds } from './overlay-needs.ts'
 import { RoutedMethod } from './overlay-port.ts'
 import { PeerSearch } from './peer-search.ts'
 import type { Remembered, RememberedPeers } from './remembered-peers.ts'
-import { belongsNear } from './ring-order.ts'
 import { RoutedRequests } from './routed-requests.ts'
 import { estimatePeers } from './size-estimate.ts'
 import { type OnJoined, WaysIn } from './ways-in.ts'
@@ -288,7 +286,7 @@ export class Overlay {
   /** Both ends judge a near link, and a surplus link makes room for it; any other is taken while there is room. */
   private makeRoom(turn: Turn, ref: PeerRef, purpose: LinkPurpose): boolean {
     const free = this.links.capacity - this.links.size
-    const near = belongsNear(this.around.needs.position, this.links.all(), ref.position, NEAR_PER_SIDE)
+    const near = this.links.belongsNear(ref.position)
     if (!near) return purpose === 'way-in' ? free > 0 : free > LINKS_RESERVED
     if (free > 0) return true
     const link = this.leastNeeded()
@@ -436,7 +434,7 @@ export class Overlay {
   private take(turn: Turn, ref: PeerRef, heardAt: Instant): void {
     const { needs } = this.around
     if (ref.peer === needs.peer) return
-    const near = belongsNear(needs.position, this.links.all(), ref.position, NEAR_PER_SIDE)
+    const near = this.links.belongsNear(ref.position)
     this.memory.learn(ref, near ? 'near' : 'random', heardAt)
     const link = this.links.get(ref.peer)
     if (link !== undefined && ref.sequence > link.ref.sequence) link.ref = ref

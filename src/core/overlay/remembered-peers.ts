@@ -51,6 +51,8 @@ export class Remembered {
 export class RememberedPeers {
   private readonly rng: Rng
   private readonly entries = new Map<PeerId, Remembered>()
+  /** The same in the order of coming: walked far more often than changed. */
+  private readonly list: Remembered[] = []
 
   constructor(rng: Rng) {
     this.rng = rng
@@ -64,8 +66,9 @@ export class RememberedPeers {
     return this.entries.get(peer)
   }
 
-  all(): IterableIterator<Remembered> {
-    return this.entries.values()
+  /** In the order of coming; it changes with the next that is learnt. */
+  all(): readonly Remembered[] {
+    return this.list
   }
 
   /** Takes in a verified ref. The newest of a peer counts; contact later than a failure clears it (rule 7). */
@@ -83,6 +86,7 @@ export class RememberedPeers {
     }
     const entry = new Remembered(ref, reason, heardAt)
     this.entries.set(ref.peer, entry)
+    this.list.push(entry)
     if (this.entries.size > REMEMBERED_MAX) this.evict(entry)
     return entry
   }
@@ -114,18 +118,28 @@ export class RememberedPeers {
    * first, then those of the address range of which most are known: a flood of refs from one place pushes out its own.
    */
   private evict(newest: Remembered): void {
-    const byReason: Record<MemoryReason, Remembered[]> = { lost: [], near: [], random: [] }
-    for (const entry of this.entries.values()) byReason[entry.reason].push(entry)
-    const { lost, near, random } = byReason
-    const over = lost.length > REMEMBERED_LOST_MAX ? lost : near.length > REMEMBERED_NEAR_MAX ? near : random
-    let pool: readonly Remembered[] = over
-    if (over === random) {
-      const hidden = random.filter(entry => !isPublic(entry.ref))
-      pool = hidden.length > random.length / 4 ? hidden : mostCrowded(random)
+    const over = this.overQuota()
+    const entries = this.list.filter(entry => entry.reason === over)
+    let pool: readonly Remembered[] = entries
+    if (over === 'random') {
+      const hidden = entries.filter(entry => !isPublic(entry.ref))
+      pool = hidden.length > entries.length / 4 ? hidden : mostCrowded(entries)
     }
     const others = pool.filter(entry => entry !== newest)
     const victim = this.rng.pick(others.length > 0 ? others : pool)
-    if (victim !== undefined) this.entries.delete(victim.peer)
+    if (victim === undefined) return
+    this.entries.delete(victim.peer)
+    this.list.splice(this.list.indexOf(victim), 1)
+  }
+
+  private overQuota(): MemoryReason {
+    let lost = 0
+    let near = 0
+    for (const { reason } of this.list) {
+      if (reason === 'lost') lost += 1
+      else if (reason === 'near') near += 1
+    }
+    return lost > REMEMBERED_LOST_MAX ? 'lost' : near > REMEMBERED_NEAR_MAX ? 'near' : 'random'
   }
 }
 

@@ -5,53 +5,74 @@ export interface Placed {
   readonly position: Position
 }
 
+/** Which way a gap is measured from a position: clockwise, against it, or the shorter of both. */
+type Way = 'after' | 'before' | 'either'
+
 /** The `count` items that follow `self` clockwise, nearest first. What stands exactly at `self` is left out. */
-export function closestAfter<T extends Placed>(self: Position, items: Iterable<T>, count: number): T[] {
-  return closestBy(items, count, item => clockwise(self, item.position))
+export function closestAfter<T extends Placed>(self: Position, items: readonly T[], count: number): T[] {
+  return closest(self, items, count, 'after')
 }
 
 /** The `count` items that precede `self`, nearest first. */
-export function closestBefore<T extends Placed>(self: Position, items: Iterable<T>, count: number): T[] {
-  return closestBy(items, count, item => clockwise(item.position, self))
+export function closestBefore<T extends Placed>(self: Position, items: readonly T[], count: number): T[] {
+  return closest(self, items, count, 'before')
 }
 
 /** The `count` items nearest to `key` either way, nearest first; what stands exactly there included. */
-export function closestTo<T extends Placed>(key: Position, items: Iterable<T>, count: number): T[] {
-  return closestBy(items, count, item => ringDistance(item.position, key) + 1)
+export function closestTo<T extends Placed>(key: Position, items: readonly T[], count: number): T[] {
+  return closest(key, items, count, 'either')
+}
+
+/** How far the `perSide`th nearest stands on either side, Infinity where there are fewer: who is nearer belongs near. */
+export interface NearBounds {
+  readonly after: number
+  readonly before: number
+}
+
+export function nearBounds(self: Position, others: readonly Placed[], perSide: number): NearBounds {
+  const after = closestAfter(self, others, perSide)[perSide - 1]
+  const before = closestBefore(self, others, perSide)[perSide - 1]
+  return {
+    after: after === undefined ? Number.POSITIVE_INFINITY : clockwise(self, after.position),
+    before: before === undefined ? Number.POSITIVE_INFINITY : clockwise(before.position, self),
+  }
+}
+
+/** Whether `candidate` is among the nearest that the bounds tell of, or would be. */
+export function isWithin(self: Position, bounds: NearBounds, candidate: Position): boolean {
+  const after = clockwise(self, candidate)
+  return after !== 0 && (after <= bounds.after || RING - after <= bounds.before)
 }
 
 /** Whether `candidate` belongs among the `perSide` nearest on either side of `self`, given who else is there. */
-export function belongsNear(self: Position, others: Iterable<Placed>, candidate: Position, perSide: number): boolean {
-  const after = clockwise(self, candidate)
-  const before = RING - after
-  let nearerAfter = 0
-  let nearerBefore = 0
-  for (const { position } of others) {
-    if (position === candidate) continue
-    const gap = clockwise(self, position)
-    if (gap === 0) continue
-    if (gap < after) nearerAfter += 1
-    if (RING - gap < before) nearerBefore += 1
-  }
-  return after !== 0 && (nearerAfter < perSide || nearerBefore < perSide)
+export function belongsNear(self: Position, others: readonly Placed[], candidate: Position, perSide: number): boolean {
+  return isWithin(self, nearBounds(self, others, perSide), candidate)
 }
 
 /** The items with the `count` smallest positive gaps, by insertion into a short list: no sort of the whole. */
-function closestBy<T>(items: Iterable<T>, count: number, gapOf: (item: T) => number): T[] {
+function closest<T extends Placed>(self: Position, items: readonly T[], count: number, way: Way): T[] {
   const found: T[] = []
   const gaps: number[] = []
-  for (const item of items) {
-    const gap = gapOf(item)
-    if (gap === 0) continue
-    if (found.length === count && gap >= gaps[count - 1]!) continue
-    let at = found.length
-    while (at > 0 && gaps[at - 1]! > gap) at -= 1
-    found.splice(at, 0, item)
-    gaps.splice(at, 0, gap)
-    if (found.length > count) {
-      found.pop()
-      gaps.pop()
+  let farthest = Number.POSITIVE_INFINITY
+  // By index: an iterator costs an object for each item, and this loop is among the busiest.
+  for (let i = 0; i < items.length; i += 1) {
+    const item = items[i]!
+    const { position } = item
+    const gap =
+      way === 'after'
+        ? clockwise(self, position)
+        : way === 'before'
+          ? clockwise(position, self)
+          : ringDistance(position, self) + 1
+    if (gap === 0 || gap >= farthest) continue
+    let at = found.length < count ? found.length : count - 1
+    for (; at > 0 && gaps[at - 1]! > gap; at -= 1) {
+      found[at] = found[at - 1]!
+      gaps[at] = gaps[at - 1]!
     }
+    found[at] = item
+    gaps[at] = gap
+    if (found.length === count) farthest = gaps[count - 1]!
   }
   return found
 }

@@ -3,7 +3,6 @@
  * (0.5 to 2.9 times the truth); pooled over what its links announce they say 0.8 to 1.4.
  */
 import { clockwise, type Position, RING } from '../base/position.ts'
-import { closestAfter, closestBefore } from './ring-order.ts'
 
 export interface Surroundings {
   readonly position: Position
@@ -15,21 +14,48 @@ export function estimatePeers(self: Position, links: readonly Surroundings[]): n
   if (links.length < 4) return links.length + 1
   let gaps = 0
   let span = 0
-  const add = (centre: Position, others: readonly { position: Position }[]): void => {
-    const after = closestAfter(centre, others, 2)
-    const before = closestBefore(centre, others, 2)
-    const last = after[1]
-    const first = before[1]
-    if (last === undefined || first === undefined) return
-    gaps += 4
-    span += Math.min(clockwise(first.position, centre) + clockwise(centre, last.position), RING)
+  const after = new NearestTwo()
+  const before = new NearestTwo()
+  const see = (centre: Position, other: Position): void => {
+    after.add(clockwise(centre, other))
+    before.add(clockwise(other, centre))
   }
-  add(self, links)
-  for (const link of links) {
-    const others: { position: Position }[] = [{ position: self }]
-    for (const position of link.neighbours) if (position !== self) others.push({ position })
-    add(link.position, others)
+  const conclude = (): void => {
+    if (after.second < Number.POSITIVE_INFINITY && before.second < Number.POSITIVE_INFINITY) {
+      gaps += 4
+      span += Math.min(before.second + after.second, RING)
+    }
+    after.clear()
+    before.clear()
+  }
+  for (const link of links) see(self, link.position)
+  conclude()
+  for (const { position, neighbours } of links) {
+    see(position, self)
+    for (let i = 0; i < neighbours.length; i += 1) if (neighbours[i] !== self) see(position, neighbours[i]!)
+    conclude()
   }
   const estimate = span === 0 ? 1 : Math.round((gaps * RING) / span)
   return Math.max(estimate, links.length + 1)
+}
+
+/** The two smallest gaps seen, but 0. */
+class NearestTwo {
+  first = Number.POSITIVE_INFINITY
+  second = Number.POSITIVE_INFINITY
+
+  add(gap: number): void {
+    if (gap === 0 || gap >= this.second) return
+    if (gap < this.first) {
+      this.second = this.first
+      this.first = gap
+    } else {
+      this.second = gap
+    }
+  }
+
+  clear(): void {
+    this.first = Number.POSITIVE_INFINITY
+    this.second = Number.POSITIVE_INFINITY
+  }
 }
