@@ -103,6 +103,19 @@ export const LINKS_RESERVED = 2
 export const NEIGHBOURS_MAX = 256
 /** Refs in one message: with 350 bytes each they fit a message frame. */
 export const REFS_PER_MESSAGE_MAX = 16
+/** Public peers that an answer to a search names at most, wherever they are; fewer while the asker knows so many. */
+export const SEARCH_PUBLIC_REFS = 3
+export const REMEMBERED_ENOUGH = 160
+/** Refs that a search says are known: those around its key. */
+export const MARKS_MAX = 16
+/** What was asked for by name is asked of no other within this; so many are kept in mind. */
+export const REF_ASK_AGAIN_MS = 1_000
+export const REFS_ASKED_MAX = 256
+/** With a full memory one in so many refs that were named and are unknown is asked for: it stays fresh, and cheap. */
+export const REF_ASK_SHARE = 1 / 4
+/** Random and public refs in a gossip message, beside those around the partner. */
+export const GOSSIP_RANDOM_REFS = 2
+export const GOSSIP_PUBLIC_REFS = 3
 /** Peers that a peer remembers beside its links, and how many of them at most for each reason. */
 export const REMEMBERED_MAX = 256
 export const REMEMBERED_LOST_MAX = 64

@@ -1,8 +1,9 @@
 /**
  * What peers tell each other of others (spec 5.8): only refs of peers that somebody had contact with lately, each with
- * the age of that contact, so that the dead fade. And the search for one's own place, by which rings converge and merge.
+ * the age of that contact, so that the dead fade. Most are named only: whoever does not hold them asks. And the search for one's own place, by which rings converge and merge.
  */
-import { ByteReader, ByteWriter, NO_BYTES } from '../base/bytes.ts'
+import { ByteReader, ByteWriter } from '../base/bytes.ts'
+import { ExpiringSet } from '../base/expiring-set.ts'
 import type { Instant } from '../base/instant.ts'
 import type { PeerId } from '../base/peer-id.ts'
 import type { Position } from '../base/position.ts'
@@ -10,33 +11,56 @@ import { isPublic, type PeerRef } from '../crypto/peer-ref.ts'
 import {
   GOSSIP_MAX_MS,
   GOSSIP_MIN_MS,
+  GOSSIP_PUBLIC_REFS,
+  GOSSIP_RANDOM_REFS,
   NEAR_PER_SIDE,
+  PUBLIC_LINKS_MIN,
+  REF_ASK_AGAIN_MS,
+  REF_ASK_SHARE,
+  REFS_ASKED_MAX,
   REFS_PER_MESSAGE_MAX,
+  REMEMBERED_ENOUGH,
+  REMEMBERED_MAX,
   SEARCH_MAX_MS,
   SEARCH_MIN_MS,
+  SEARCH_PUBLIC_REFS,
 } from '../limits.ts'
 import type { Turn } from '../turn.ts'
 import type { Contact } from './contact.ts'
 import { type RefEntry, readRefs, writeRefs } from './overlay-messages.ts'
 import type { Surrounds } from './overlay-needs.ts'
 import { RoutedMethod } from './overlay-port.ts'
+import {
+  decodeClosestRequest,
+  encodeClosestRequest,
+  isNamedOrNewer,
+  markOf,
+  nameOfRef,
+  readRefName,
+} from './ref-names.ts'
 import { closestAfter, closestBefore, closestTo } from './ring-order.ts'
 import type { RoutedRequests } from './routed-requests.ts'
 
 export class Gossip {
   private readonly around: Surrounds
   private readonly requests: RoutedRequests
-  /** Takes in refs that were told. */
-  private readonly onRefs: (turn: Turn, refs: readonly RefEntry[]) => void
+  /** Takes in a ref that was told. */
+  private readonly onRef: (turn: Turn, ref: PeerRef, heardAt: Instant) => void
+  /** Positions of peers whose refs were asked for lately. */
+  private readonly asked = new ExpiringSet<Position>({ sizeMax: REFS_ASKED_MAX, lapseMs: REF_ASK_AGAIN_MS })
   private gossipAt: Instant = 0
   private gossipDelayMs = GOSSIP_MIN_MS
   private searchAt: Instant = 0
   private searchDelayMs = SEARCH_MIN_MS
 
-  constructor(around: Surrounds, requests: RoutedRequests, onRefs: (turn: Turn, refs: readonly RefEntry[]) => void) {
+  constructor(
+    around: Surrounds,
+    requests: RoutedRequests,
+    onRef: (turn: Turn, ref: PeerRef, heardAt: Instant) => void,
+  ) {
     this.around = around
     this.requests = requests
-    this.onRefs = onRefs
+    this.onRef = onRef
   }
 
   /** The neighbours changed: who they are is news again. */
@@ -58,38 +82,93 @@ export class Gossip {
     this.around.needs.send(turn, partner.peer, { kind: 'gossip', wantsAnswer: false, refs })
   }
 
-  /** This peer, and the refs closest to another on each side of it. */
-  refsAround(turn: Turn, other: PeerRef): RefEntry[] {
+  /** The refs closest to another on each side of it: in full for a newcomer, who holds none, else by name. */
+  refsAround(turn: Turn, other: PeerRef, full: boolean): RefEntry[] {
     const pool = this.freshRefs(turn).filter(item => item.ref.peer !== other.peer)
     const chosen = new Set([
       ...closestAfter(other.position, pool, NEAR_PER_SIDE + 1),
       ...closestBefore(other.position, pool, NEAR_PER_SIDE + 1),
     ])
-    return this.entries(turn, chosen)
+    return Array.from(chosen, item => entryOf(item, turn.now, full))
   }
 
-  /** The answer to one who looks for those around a position: what this peer knows of them, and some public peers. */
-  refsAt(turn: Turn, key: Position): Uint8Array {
-    const pool = this.freshRefs(turn).filter(item => item.position !== key)
-    const open = pool.filter(item => isPublic(item.ref))
+  /**
+   * The answer to one who looks for those around a position: this peer, what it knows of them, and some public peers; by
+   * name what the asker holds. Null where the request makes no sense.
+   */
+  refsAt(turn: Turn, key: Position, payload: Uint8Array): Uint8Array | null {
+    const request = decodeClosestRequest(payload)
+    if (request === null) return null
+    const self = this.around.needs.self()
+    const fresh = this.freshRefs(turn).filter(item => item.position !== key)
+    const open = fresh.filter(item => isPublic(item.ref))
+    const pool = request.onlyPublic ? open : fresh
     const chosen = new Set([
       ...closestAfter(key, pool, NEAR_PER_SIDE + 1),
       ...closestBefore(key, pool, NEAR_PER_SIDE + 1),
       ...closestTo(key, pool, NEAR_PER_SIDE),
-      ...this.around.rng.sample(open, 3),
+      ...this.around.rng.sample(open, request.publics),
     ])
-    return writeRefs(new ByteWriter(1024), this.entries(turn, chosen)).finish()
+    const told: FreshRef[] = [...chosen]
+    if (!request.onlyPublic || isPublic(self)) told.unshift({ position: self.position, ref: self, heardAt: turn.now })
+    const entries = told
+      .slice(0, REFS_PER_MESSAGE_MAX)
+      .map(item => entryOf(item, turn.now, !request.marks.has(markOf(item.ref))))
+    return writeRefs(new ByteWriter(1024), entries).finish()
   }
 
-  /** Looks for those around a position, starting through a given link where one is named. */
-  search(turn: Turn, key: Position, via: PeerId | null): void {
+  /** Refs that were told: those that are only named and not held are asked for. True where some were. */
+  take(turn: Turn, entries: readonly RefEntry[], from: PeerId | null): boolean {
+    const { needs } = this.around
+    const unknown: Position[] = []
+    for (const entry of entries) {
+      const heardAt = turn.now - entry.ageSeconds * 1_000
+      const name = readRefName(entry.bytes)
+      if (name === null) {
+        const ref = needs.admit(turn, entry.bytes)
+        if (ref !== null) this.onRef(turn, ref, heardAt)
+        continue
+      }
+      if (name.position === needs.position) continue
+      const held = this.held(name.position)
+      if (held !== null && isNamedOrNewer(held, name)) this.onRef(turn, held, heardAt)
+      else if (from !== null && this.isWanted(name.position, held)) {
+        if (this.asked.add(name.position, turn.now)) unknown.push(name.position)
+      }
+    }
+    if (from === null || unknown.length === 0) return false
+    return needs.send(turn, from, { kind: 'ref-ask', positions: unknown })
+  }
+
+  /** Tells what was asked for, as far as it is held. */
+  answerAsk(turn: Turn, from: PeerId, positions: readonly Position[]): void {
+    const { needs, links, memory } = this.around
+    const refs: RefEntry[] = []
+    for (const position of positions) {
+      const link = links.at(position)
+      const entry = memory.at(position)
+      if (link !== undefined) refs.push(entryOf({ position, ref: link.ref, heardAt: turn.now }, turn.now, true))
+      else if (entry !== undefined) refs.push(entryOf(entry, turn.now, true))
+    }
+    if (refs.length > 0) needs.send(turn, from, { kind: 'gossip', wantsAnswer: false, refs })
+  }
+
+  /** Looks for those around a position, or for the public ones of them, starting through a given link where one is named. */
+  search(turn: Turn, key: Position, via: PeerId | null, onlyPublic = false): void {
+    const { memory, links, hidden } = this.around
+    const held = [...memory.all(), ...links.all()].filter(item => !onlyPublic || isPublic(item.ref))
+    const marks = new Set<number>()
+    for (const item of closestAfter(key, held, NEAR_PER_SIDE + 2)) marks.add(markOf(item.ref))
+    for (const item of closestBefore(key, held, NEAR_PER_SIDE + 2)) marks.add(markOf(item.ref))
+    const enough = memory.size >= REMEMBERED_ENOUGH && !(hidden && this.around.publicLinks().length < PUBLIC_LINKS_MIN)
+    const payload = encodeClosestRequest({ onlyPublic, publics: enough ? 1 : SEARCH_PUBLIC_REFS, marks })
     const onAnswer: Parameters<RoutedRequests['request']>[4] = (later, answer) => {
       if (!answer.ok) return
       const reader = new ByteReader(answer.value)
       const refs = readRefs(reader)
-      if (reader.finished) this.onRefs(later, refs)
+      if (reader.finished) this.take(later, refs, null)
     }
-    this.requests.request(turn, key, RoutedMethod.closest, NO_BYTES, onAnswer, via)
+    this.requests.request(turn, key, RoutedMethod.closest, payload, onAnswer, via)
   }
 
   /** Starting from a random link: what is found from there is what the rest of the network would find (rule 8). */
@@ -113,23 +192,27 @@ export class Gossip {
     needs.send(turn, contact.peer, { kind: 'gossip', wantsAnswer: true, refs: this.refsFor(turn, contact) })
   }
 
-  /** The two closest to the partner on each side, a random one, and public ones, more for a hidden partner (rule 6). */
+  /** Names of those closest to the partner on each side, of random and of public ones (rule 6). */
   private refsFor(turn: Turn, partner: Contact): RefEntry[] {
     const { rng, needs } = this.around
-    const refs = this.refsAround(turn, partner.ref ?? needs.self())
+    const refs = this.refsAround(turn, partner.ref ?? needs.self(), false)
     const pool = this.freshRefs(turn).filter(item => item.ref.peer !== partner.peer)
     const open = pool.filter(item => isPublic(item.ref))
-    const partnerHidden = partner.ref !== null && !isPublic(partner.ref)
-    for (const item of [...rng.sample(pool, 1), ...rng.sample(open, partnerHidden ? 3 : 1)]) {
-      if (!refs.some(entry => entry.bytes === item.ref.bytes)) refs.push(entryOf(item, turn.now))
-    }
+    const others = new Set([...rng.sample(pool, GOSSIP_RANDOM_REFS), ...rng.sample(open, GOSSIP_PUBLIC_REFS)])
+    for (const item of others) refs.push(entryOf(item, turn.now, false))
     return refs
   }
 
-  private entries(turn: Turn, chosen: Iterable<FreshRef>): RefEntry[] {
-    const refs: RefEntry[] = [{ ageSeconds: 0, bytes: this.around.needs.self().bytes }]
-    for (const item of chosen) if (refs.length < REFS_PER_MESSAGE_MAX) refs.push(entryOf(item, turn.now))
-    return refs
+  private held(position: Position): PeerRef | null {
+    const { links, memory } = this.around
+    return memory.at(position)?.ref ?? links.at(position)?.ref ?? null
+  }
+
+  /** A named ref is asked for where it matters, or there is room; else now and then, so that the memory stays fresh. */
+  private isWanted(position: Position, held: PeerRef | null): boolean {
+    const { links, memory, rng } = this.around
+    if (held !== null || memory.size < REMEMBERED_MAX) return true
+    return links.belongsNear(position) || rng.unit() < REF_ASK_SHARE
   }
 
   /** Links and what is remembered of which somebody had contact lately (rule 7). */
@@ -150,6 +233,7 @@ interface FreshRef {
   readonly heardAt: Instant
 }
 
-function entryOf(item: FreshRef, now: Instant): RefEntry {
-  return { ageSeconds: Math.max(0, Math.round((now - item.heardAt) / 1_000)), bytes: item.ref.bytes }
+function entryOf(item: FreshRef, now: Instant, full: boolean): RefEntry {
+  const ageSeconds = Math.max(0, Math.round((now - item.heardAt) / 1_000))
+  return { ageSeconds, bytes: full ? item.ref.bytes : nameOfRef(item.ref) }
 }

@@ -5,6 +5,7 @@ import type { Position } from '../base/position.ts'
 import type { Rng } from '../base/rng.ts'
 import type { PeerRef } from '../crypto/peer-ref.ts'
 import { NEAR_PER_SIDE } from '../limits.ts'
+import { type NeighbourChange, type NeighbourView, withChanges } from './neighbour-news.ts'
 import { closestAfter, closestBefore, isWithin, type NearBounds, nearBounds } from './ring-order.ts'
 
 /** What this side asked the link for; `guest` where the other side asked. */
@@ -22,6 +23,8 @@ export class Link {
   neighbours: Float64Array = NO_NEIGHBOURS
   /** How many of them, the first ones, it reaches over a wire. */
   directNeighbours = 0
+  /** What it was told of this peer's own links; null before. */
+  told: NeighbourView | null = null
 
   constructor(ref: PeerRef, role: LinkRole, now: Instant) {
     this.peer = ref.peer
@@ -35,6 +38,12 @@ export class Link {
   tell(neighbours: Float64Array, direct: number): void {
     this.neighbours = neighbours
     this.directNeighbours = direct
+  }
+
+  /** The peer said what changed since. */
+  tellChanges(changes: readonly NeighbourChange[]): void {
+    const { positions, direct } = withChanges(this.neighbours, this.directNeighbours, changes)
+    this.tell(positions, direct)
   }
 }
 
@@ -74,6 +83,12 @@ export class LinkTable {
 
   has(peer: PeerId): boolean {
     return this.links.has(peer)
+  }
+
+  /** The link with the peer that stands there. */
+  at(position: Position): Link | undefined {
+    for (const link of this.linkList) if (link.position === position) return link
+    return undefined
   }
 
   /** As they are now: what changes later does not change the list. */

@@ -72,6 +72,17 @@ const anyMessage: fc.Arbitrary<OverlayMessage> = fc.oneof(
     reason: fc.constantFrom('no-route' as const, 'loop' as const, 'declined' as const, 'overloaded' as const),
   }),
   fc.record({ kind: fc.constant('circuit-close' as const), label }),
+  fc.record({ kind: fc.constant('ref-ask' as const), positions: fc.array(position, { maxLength: 16 }) }),
+  fc.record({
+    kind: fc.constant('neighbours-changed' as const),
+    changes: fc.array(
+      fc.record({
+        position,
+        state: fc.constantFrom('gone' as const, 'direct' as const, 'relayed' as const),
+      }),
+      { maxLength: 256 },
+    ),
+  }),
 )
 
 describe('an overlay message', () => {
@@ -99,7 +110,7 @@ describe('an overlay message', () => {
 
   it('made of any bytes never throws', () => {
     fc.assert(
-      fc.property(fc.nat(14), fc.uint8Array({ maxLength: 300 }), (kind, rest) => {
+      fc.property(fc.nat(16), fc.uint8Array({ maxLength: 300 }), (kind, rest) => {
         const message = decodeOverlayMessage(Uint8Array.from([kind, ...rest]))
         if (message !== null) expect(decodeOverlayMessage(encodeOverlayMessage(message))).toEqual(message)
       }),

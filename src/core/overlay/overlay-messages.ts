@@ -13,8 +13,10 @@
  *   10 circuit-accept   forLabel u32 | label u32 | via
  *   11 circuit-refuse   forLabel u32 | reason u8
  *   12 circuit-close    label u32
+ *   13 ref-ask          count u8 | positions u56 …
+ *   14 neighbours-changed  count u16 | (position u56 | state u8: 0 gone, 1 direct, 2 over a circuit) …
  *
- *   refs = count u8 | (age u16 s | ref sized)…      via = count u8 | (public key 32)…
+ *   refs = count u8 | (age u16 s | ref or its name sized)…      via = count u8 | (public key 32)…
  */
 import { ByteReader, ByteWriter } from '../base/bytes.ts'
 import { bytesOfPeerId, PEER_ID_BYTES, type PeerId, peerIdOfBytes } from '../base/peer-id.ts'
@@ -27,13 +29,14 @@ import {
   REFS_PER_MESSAGE_MAX,
   ROUTED_PAYLOAD_BYTES_MAX,
 } from '../limits.ts'
+import type { NeighbourChange, NeighbourState } from './neighbour-news.ts'
 
 /** Why a peer asks for a link: a near one is judged by the ring, any other by the room there is. */
 export type LinkPurpose = 'near' | 'far' | 'random' | 'public' | 'way-in'
 export type RefusalReason = 'no-route' | 'loop' | 'declined' | 'overloaded'
 export type RouteStatus = 'answered' | 'no-way-on' | 'refused'
 
-/** A ref on its way: its signed bytes, and how many seconds ago somebody had contact with the peer itself. */
+/** A ref on its way: its signed bytes or its name (`ref-names.ts`), and how many seconds ago somebody had contact with the peer itself. */
 export interface RefEntry {
   readonly ageSeconds: number
   readonly bytes: Uint8Array
@@ -77,10 +80,13 @@ export type OverlayMessage =
     }
   | { readonly kind: 'circuit-refuse'; readonly forLabel: number; readonly reason: RefusalReason }
   | { readonly kind: 'circuit-close'; readonly label: number }
+  | { readonly kind: 'ref-ask'; readonly positions: readonly Position[] }
+  | { readonly kind: 'neighbours-changed'; readonly changes: readonly NeighbourChange[] }
 
 const PURPOSES: readonly LinkPurpose[] = ['near', 'far', 'random', 'public', 'way-in']
 const REASONS: readonly RefusalReason[] = ['no-route', 'loop', 'declined', 'overloaded']
 const STATUSES: readonly RouteStatus[] = ['answered', 'no-way-on', 'refused']
+const STATES: readonly NeighbourState[] = ['gone', 'direct', 'relayed']
 
 export function encodeOverlayMessage(message: OverlayMessage): Uint8Array {
   const writer = new ByteWriter(64)
@@ -125,6 +131,14 @@ export function encodeOverlayMessage(message: OverlayMessage): Uint8Array {
       return writer.u8(11).u32(message.forLabel).u8(REASONS.indexOf(message.reason)).finish()
     case 'circuit-close':
       return writer.u8(12).u32(message.label).finish()
+    case 'ref-ask':
+      writer.u8(13).u8(message.positions.length)
+      for (const position of message.positions) writer.u56(position)
+      return writer.finish()
+    case 'neighbours-changed':
+      writer.u8(14).u16(message.changes.length)
+      for (const change of message.changes) writer.u56(change.position).u8(STATES.indexOf(change.state))
+      return writer.finish()
   }
 }
 
@@ -149,7 +163,7 @@ function readMessage(reader: ByteReader): OverlayMessage | null {
       return { kind: 'link-drop' }
     case 5: {
       const direct = reader.u16()
-      const positions = readPositions(reader)
+      const positions = readPositions(reader, reader.u16(), NEIGHBOURS_MAX)
       return direct > positions.length ? null : { kind: 'neighbours', direct, positions }
     }
     case 6:
@@ -185,6 +199,12 @@ function readMessage(reader: ByteReader): OverlayMessage | null {
     }
     case 12:
       return { kind: 'circuit-close', label: readLabel(reader) }
+    case 13: {
+      const positions = [...readPositions(reader, reader.u8(), REFS_PER_MESSAGE_MAX)]
+      return { kind: 'ref-ask', positions }
+    }
+    case 14:
+      return { kind: 'neighbours-changed', changes: readChanges(reader) }
     default:
       return null
   }
@@ -230,14 +250,28 @@ function readVia(reader: ByteReader): PeerId[] {
   return via
 }
 
-function readPositions(reader: ByteReader): Float64Array {
+function readPositions(reader: ByteReader, count: number, countMax: number): Float64Array {
+  if (count > countMax) reader.failed = true
+  const positions = new Float64Array(reader.failed ? 0 : count)
+  for (let i = 0; i < positions.length && !reader.failed; i += 1) positions[i] = readPosition(reader)
+  return positions
+}
+
+function readPosition(reader: ByteReader): Position {
+  const position = reader.u56()
+  if (position >= RING) reader.failed = true
+  return position
+}
+
+function readChanges(reader: ByteReader): NeighbourChange[] {
   const count = reader.u16()
   if (count > NEIGHBOURS_MAX) reader.failed = true
-  const positions = new Float64Array(reader.failed ? 0 : count)
-  for (let i = 0; i < positions.length && !reader.failed; i += 1) {
-    const position = reader.u56()
-    if (position >= RING) reader.failed = true
-    positions[i] = position
+  const changes: NeighbourChange[] = []
+  for (let i = 0; i < count && !reader.failed; i += 1) {
+    const position = readPosition(reader)
+    const state = STATES[reader.u8()]
+    if (state === undefined) reader.failed = true
+    else changes.push({ position, state })
   }
-  return positions
+  return changes
 }

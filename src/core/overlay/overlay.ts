@@ -29,6 +29,7 @@ import type { Contact } from './contact.ts'
 import { Gossip } from './gossip.ts'
 import { LinkSeeking } from './link-seeking.ts'
 import { Link, type LinkRole, type LinkTable } from './link-table.ts'
+import { allNeighbours, type NeighbourView, neighbourNews } from './neighbour-news.ts'
 import { nextStep } from './next-hop.ts'
 import type { LinkPurpose, OverlayMessage, RefEntry } from './overlay-messages.ts'
 import { type OverlayNeeds, Surrounds } from './overlay-needs.ts'
@@ -61,10 +62,10 @@ export class Overlay {
       answer: (turn, key, method, payload) => this.answer(turn, key, method, payload),
     })
     this.peerSearch = new PeerSearch(needs, this.requests)
-    this.gossip = new Gossip(this.around, this.requests, (turn, refs) => this.takeRefs(turn, refs))
+    this.gossip = new Gossip(this.around, this.requests, (turn, ref, heardAt) => this.take(turn, ref, heardAt))
     this.seeking = new LinkSeeking(
       this.around,
-      (turn, key) => this.gossip.search(turn, key, null),
+      (turn, key) => this.gossip.search(turn, key, null, true),
       () => this.estimatedPeers(),
     )
     this.rotateAt = now + rng.around(ROTATE_MS)
@@ -165,8 +166,14 @@ export class Overlay {
         this.links.get(from)?.tell(message.positions, message.direct)
         return null
       case 'gossip':
-        this.takeRefs(turn, message.refs)
+        this.gossip.take(turn, message.refs, from)
         if (message.wantsAnswer) this.gossip.answer(turn, contact)
+        return null
+      case 'neighbours-changed':
+        this.links.get(from)?.tellChanges(message.changes)
+        return null
+      case 'ref-ask':
+        this.gossip.answerAsk(turn, from, message.positions)
         return null
       case 'route':
         this.requests.onRoute(turn, from, message)
@@ -277,7 +284,8 @@ export class Overlay {
     if (ref === null) return
     const { needs } = this.around
     const accepted = this.links.has(ref.peer) || this.makeRoom(turn, ref, purpose)
-    needs.send(turn, ref.peer, { kind: 'link-answer', accepted, refs: this.gossip.refsAround(turn, ref) })
+    const refs = this.gossip.refsAround(turn, ref, accepted && purpose === 'way-in')
+    needs.send(turn, ref.peer, { kind: 'link-answer', accepted, refs })
     if (accepted) this.addLink(turn, contact, ref, this.seeking.purposeOf(ref.peer) ?? 'guest')
     // The links that stood in the way may be dead: ask them (rule 4).
     else if (purpose === 'near') needs.suspectSilent(turn, SUSPECT_SILENT_MS)
@@ -304,13 +312,14 @@ export class Overlay {
   private onLinkAnswer(turn: Turn, contact: Contact, accepted: boolean, refs: readonly RefEntry[]): void {
     const { needs } = this.around
     const purpose = this.seeking.purposeOf(contact.peer)
-    this.takeRefs(turn, refs)
+    const asked = this.gossip.take(turn, refs, contact.peer)
     const ref = contact.ref ?? this.refOf(contact.peer)
     if (accepted && purpose !== null && ref !== null) {
       this.addLink(turn, contact, ref, purpose)
     } else if (purpose !== null) {
       this.seeking.onRefused(turn, contact.peer)
-      needs.closeIfUnneeded(turn, contact)
+      // What was asked for is still to come.
+      if (!asked) needs.closeIfUnneeded(turn, contact)
     }
     this.waysIn.report(turn, { ok: true, value: contact.peer })
   }
@@ -321,14 +330,17 @@ export class Overlay {
     const present = this.links.get(ref.peer)
     if (present !== undefined) {
       if (present.role === 'guest') present.role = role
+      // It asked again: it has lost the link in between, and what it was told.
+      this.tellAllNeighbours(turn, present, this.neighbours())
       return
     }
-    this.links.add(new Link(ref, role, turn.now))
+    const link = new Link(ref, role, turn.now)
+    this.links.add(link)
     this.memory.succeeded(ref.peer, turn.now)
     needs.need(turn, contact)
     turn.emit({ kind: 'link-up', peer: ref.peer, role, path: contact.session.path?.view() ?? { kind: 'none' } })
     this.linksChanged(turn)
-    needs.send(turn, ref.peer, this.neighbours())
+    this.tellAllNeighbours(turn, link, this.neighbours())
     // Who is told that this peer is in may pass its ref on at once: it must lead here.
     if (needs.self().rendezvous.length === 0) this.renewRendezvous(turn)
     this.waysIn.report(turn, { ok: true, value: ref.peer })
@@ -370,16 +382,26 @@ export class Overlay {
 
   private tellNeighbours(turn: Turn): void {
     this.neighboursAt = null
-    const neighbours = this.neighbours()
-    for (const link of this.links.all()) this.around.needs.send(turn, link.peer, neighbours)
+    const view = this.neighbours()
+    // Most links were told the same last.
+    const news = new Map<NeighbourView, OverlayMessage | null>()
+    for (const link of this.links.all()) {
+      if (link.told === null) {
+        this.tellAllNeighbours(turn, link, view)
+        continue
+      }
+      const message = news.get(link.told) ?? neighbourNews(link.told, view)
+      news.set(link.told, message)
+      if (message === null || this.around.needs.send(turn, link.peer, message)) link.told = view
+    }
   }
 
-  private neighbours(): OverlayMessage {
-    const links = this.links.list()
-    const direct = links.filter(link => this.around.isDirect(link.peer))
-    const relayed = links.filter(link => !direct.includes(link))
-    const positions = Float64Array.from([...direct, ...relayed], link => link.position)
-    return { kind: 'neighbours', direct: direct.length, positions }
+  private tellAllNeighbours(turn: Turn, link: Link, view: NeighbourView): void {
+    if (this.around.needs.send(turn, link.peer, allNeighbours(view))) link.told = view
+  }
+
+  private neighbours(): NeighbourView {
+    return new Map(this.links.list().map(link => [link.position, this.around.isDirect(link.peer)]))
   }
 
   /** A hidden peer names public peers that it is linked to in its ref, and changes them as seldom as it can. */
@@ -410,7 +432,7 @@ export class Overlay {
   }
 
   private answer(turn: Turn, key: Position, method: number, payload: Uint8Array): Uint8Array | null {
-    if (method === RoutedMethod.closest) return this.gossip.refsAt(turn, key)
+    if (method === RoutedMethod.closest) return this.gossip.refsAt(turn, key, payload)
     if (method === RoutedMethod.locate) return this.refBytesOf(payload)
     return this.around.needs.answer(turn, key, method, payload)
   }
@@ -423,13 +445,6 @@ export class Overlay {
   }
 
   // ---- refs ----
-
-  private takeRefs(turn: Turn, entries: readonly RefEntry[]): void {
-    for (const entry of entries) {
-      const ref = this.around.needs.admit(turn, entry.bytes)
-      if (ref !== null) this.take(turn, ref, turn.now - entry.ageSeconds * 1_000)
-    }
-  }
 
   private take(turn: Turn, ref: PeerRef, heardAt: Instant): void {
     const { needs } = this.around

@@ -51,6 +51,7 @@ export class Remembered {
 export class RememberedPeers {
   private readonly rng: Rng
   private readonly entries = new Map<PeerId, Remembered>()
+  private readonly byPosition = new Map<Position, Remembered>()
   /** The same in the order of coming: walked far more often than changed. */
   private readonly list: Remembered[] = []
 
@@ -64,6 +65,10 @@ export class RememberedPeers {
 
   get(peer: PeerId): Remembered | undefined {
     return this.entries.get(peer)
+  }
+
+  at(position: Position): Remembered | undefined {
+    return this.byPosition.get(position)
   }
 
   /** In the order of coming; it changes with the next that is learnt. */
@@ -86,6 +91,7 @@ export class RememberedPeers {
     }
     const entry = new Remembered(ref, reason, heardAt)
     this.entries.set(ref.peer, entry)
+    this.byPosition.set(ref.position, entry)
     this.list.push(entry)
     if (this.entries.size > REMEMBERED_MAX) this.evict(entry)
     return entry
@@ -129,6 +135,7 @@ export class RememberedPeers {
     const victim = this.rng.pick(others.length > 0 ? others : pool)
     if (victim === undefined) return
     this.entries.delete(victim.peer)
+    this.byPosition.delete(victim.position)
     this.list.splice(this.list.indexOf(victim), 1)
   }
 
