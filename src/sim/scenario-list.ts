@@ -1,0 +1,27 @@
+/** All scenarios, by name. */
+import type { Scenario } from './scenario.ts'
+import { bootstrapDeath } from './scenarios/bootstrap-death.ts'
+import { broadcast } from './scenarios/service-broadcast.ts'
+import { churn } from './scenarios/churn.ts'
+import { flashService } from './scenarios/flash-service.ts'
+import { joinStorm } from './scenarios/join-storm.ts'
+import { massFailure } from './scenarios/mass-failure.ts'
+import { regionLoss } from './scenarios/region-loss.ts'
+import { sleepWake } from './scenarios/sleep-wake.ts'
+import { split } from './scenarios/split.ts'
+
+export const SCENARIOS: readonly Scenario[] = [
+  joinStorm,
+  churn,
+  massFailure,
+  split,
+  bootstrapDeath,
+  flashService,
+  broadcast,
+  sleepWake,
+  regionLoss,
+]
+
+export function scenarioNamed(name: string): Scenario | undefined {
+  return SCENARIOS.find(scenario => scenario.name === name)
+}

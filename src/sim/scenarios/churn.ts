@@ -1,0 +1,122 @@
+/**
+ * Peers come and go all the time, for each that goes another comes: sessions are heavy-tailed about a median. Half crash,
+ * a quarter vanish with their machines, a quarter say goodbye. The keepers of a service stay: it must be found.
+ */
+
+import { quantile } from '../judge.ts'
+import type { Scenario } from '../scenario.ts'
+import { checkBounds, percent, quantileText, sortedTimes } from '../scenario-measures.ts'
+import { ScenarioRun } from '../scenario-run.ts'
+import { drawSessionLength } from '../session-lengths.ts'
+import { type Call, firstFailure, succeeded } from '../watch.ts'
+import type { Node } from '../world.ts'
+
+const SETTLE_MS = 60_000
+const ROUND_MS = 5_000
+/** What a newcomer is given. */
+const WAYS_IN = 2
+const KEEPERS = 5
+const ROUTED_SHARE = 0.9995
+const FOUND_SHARE = 0.999
+const MINUTE_MS = 60_000
+const LOOKUP_MS = { small: { p50: 200, p95: 500, peersMax: 10_000 }, large: { p50: 250, p95: 600 } } as const
+
+export const churn: Scenario = {
+  name: 'churn',
+  summary: 'peers come and go, sessions heavy-tailed about a median',
+  defaults: { medianMinutes: 10, minutes: 10 },
+  run(setting, onProgress) {
+    const churnMs = setting.minutes * MINUTE_MS
+    const plannedMs = SETTLE_MS + 80_000 + churnMs
+    const run = new ScenarioRun({ scenario: 'churn', setting, plannedMs, onProgress })
+    run.grow()
+    run.pass(SETTLE_MS, 'settle')
+    const { world, watch } = run
+    const keepers = run.pick(run.live(), KEEPERS)
+    const serviceOf = (index: number): string => `kept-${index}.example/1`
+    for (const [index, keeper] of keepers.entries()) watch.joinService(keeper, serviceOf(index))
+    run.pass(ROUND_MS * 2, 'settle')
+
+    const end = world.now + churnMs
+    const ways = (): Node[] =>
+      run.pick(
+        run.joined().filter(node => node.public),
+        WAYS_IN,
+      )
+    const leave = (node: Node): void => {
+      if (!node.alive) return
+      const how = run.rng.below(4)
+      if (how === 0) node.command({ kind: 'leave-mesh' })
+      node.kill(how === 1)
+      if (world.now < end) stay(run.join(ways()), true)
+    }
+    const stay = (node: Node, isNew: boolean): void => {
+      // Those that are there at the start have been for some time.
+      const length = drawSessionLength(run.rng, setting.medianMinutes * MINUTE_MS) * (isNew ? 1 : run.rng.unit())
+      world.at(world.now + length, () => leave(node))
+    }
+    for (const node of run.live()) if (!keepers.includes(node)) stay(node, false)
+
+    const connects: Call[] = []
+    const finds: Call[] = []
+    const serviceFinds: Call[] = []
+    const perRound = Math.min(100, Math.max(10, Math.round(setting.peers / 20)))
+    while (world.now < end) {
+      const joined = run.joined()
+      connects.push(...run.startPairs(joined, perRound))
+      for (let i = 0; i < perRound; i += 1) {
+        const [from, to] = run.rng.sample(joined, 2)
+        if (from !== undefined && to !== undefined) finds.push(watch.find(from, to))
+      }
+      for (const [index, keeper] of keepers.entries()) {
+        const [from] = run.rng.sample(joined, 1)
+        if (from !== undefined && from !== keeper) serviceFinds.push(watch.findService(from, serviceOf(index)))
+      }
+      run.pass(ROUND_MS, 'churn')
+    }
+    run.pass(20_000, 'judge')
+
+    checkCalls(run, 'routing among joined peers', connects.filter(bothStayed), ROUTED_SHARE)
+    const limits = setting.peers <= LOOKUP_MS.small.peersMax ? LOOKUP_MS.small : LOOKUP_MS.large
+    // There and back at once where the ref was known: those are no lookups.
+    const oneWayMs = sortedTimes(finds)
+      .filter(time => time > 0)
+      .map(time => time / 2)
+    for (const [name, share] of [
+      ['p50', 0.5],
+      ['p95', 0.95],
+    ] as const) {
+      const value = quantile(oneWayMs, share)
+      const ok = value !== null && value < limits[name]
+      run.check(`lookup one way, ${name}`, ok, `under ${limits[name]} ms`, quantileText(oneWayMs, share))
+    }
+    const found = serviceFinds.filter(({ from }) => from.alive)
+    checkCalls(
+      run,
+      'records found',
+      found,
+      FOUND_SHARE,
+      call => call.answer?.kind === 'service-found' && call.answer.members.length > 0,
+    )
+    checkBounds(run)
+    return run.outcome()
+  },
+}
+
+/** A connect to one that leaves meanwhile says nothing. */
+function bothStayed({ from, to }: Call): boolean {
+  return from.alive && to?.alive === true
+}
+
+function checkCalls(
+  run: ScenarioRun,
+  name: string,
+  calls: readonly Call[],
+  target: number,
+  isGood: (call: Call) => boolean = succeeded,
+): void {
+  const share = calls.length === 0 ? 0 : calls.filter(isGood).length / calls.length
+  const first = firstFailure(calls)
+  const measured = `${percent(share)} of ${calls.length}${first === null ? '' : `, first ${first}`}`
+  run.check(name, share >= target, `at least ${percent(target)}`, measured)
+}

@@ -1,0 +1,34 @@
+/** From one peer to all, every one through the first: the ring closes soon after the last, and the first carries little. */
+
+import type { Scenario } from '../scenario.ts'
+import { checkEstimate, checkRing, checkSettled, recovery } from '../scenario-measures.ts'
+import { ScenarioRun } from '../scenario-run.ts'
+import { succeeded } from '../watch.ts'
+
+const RING_LIMIT_MS = 15_000
+const SETTLE_MS = 60_000
+const BYTES_PER_JOIN_MAX = 6_144
+
+export const joinStorm: Scenario = {
+  name: 'join-storm',
+  summary: 'grows from one peer to all, every one through the first',
+  defaults: {},
+  run(setting, onProgress) {
+    const run = new ScenarioRun({ scenario: 'join-storm', setting, plannedMs: 180_000, onProgress })
+    run.grow()
+    const [first] = run.waysIn
+    const bytes = first === undefined ? 0 : first.bytesSent + first.bytesReceived
+    const perJoin = Math.round(bytes / Math.max(1, setting.peers - 1))
+    const healed = recovery(run, { limitMs: 60_000, phase: 'close the ring', routing: false })
+    checkRing(run, healed, RING_LIMIT_MS)
+    const target = `at most ${BYTES_PER_JOIN_MAX} bytes, up and down`
+    run.check('bytes per join at the way in', perJoin <= BYTES_PER_JOIN_MAX, target, `${perJoin}`)
+    const joins = [...run.joins.values()]
+    const joined = joins.filter(succeeded).length
+    run.check('all were told that they are in', joined === joins.length, `${joins.length}`, `${joined}`)
+    run.pass(SETTLE_MS, 'settle')
+    checkSettled(run)
+    checkEstimate(run)
+    return run.outcome()
+  },
+}
