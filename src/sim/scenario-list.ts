@@ -1,12 +1,12 @@
 /** All scenarios, by name. */
 import type { Scenario } from './scenario.ts'
 import { bootstrapDeath } from './scenarios/bootstrap-death.ts'
-import { broadcast } from './scenarios/service-broadcast.ts'
 import { churn } from './scenarios/churn.ts'
 import { flashService } from './scenarios/flash-service.ts'
 import { joinStorm } from './scenarios/join-storm.ts'
 import { massFailure } from './scenarios/mass-failure.ts'
 import { regionLoss } from './scenarios/region-loss.ts'
+import { broadcast } from './scenarios/service-broadcast.ts'
 import { sleepWake } from './scenarios/sleep-wake.ts'
 import { split } from './scenarios/split.ts'
 
