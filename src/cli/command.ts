@@ -71,6 +71,11 @@ export class CommandFailed extends Error {
   override readonly name = 'CommandFailed'
 }
 
+/** As CommandFailed, where the output has said all there is to say. */
+export class FailureTold extends Error {
+  override readonly name = 'FailureTold'
+}
+
 /** Options that several commands take. */
 export const JSON_OPTION = { json: { type: 'boolean' } } as const
 export const STORE_OPTION = { store: { type: 'string' } } as const

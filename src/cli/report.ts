@@ -18,6 +18,8 @@ export class Report {
   readonly json: boolean
   /** Whether a person is looking at the output. */
   readonly terminal: boolean
+  /** Whether a line of progress can be replaced by the next. */
+  readonly progressTerminal: boolean
   private readonly options: ReportOptions
   private readonly colours: boolean
 
@@ -25,6 +27,7 @@ export class Report {
     this.options = options
     this.json = options.json
     this.terminal = options.stdout instanceof WriteStream
+    this.progressTerminal = options.stderr instanceof WriteStream
     // https://no-color.org: set and not empty means no colours.
     this.colours = this.terminal && !options.environment.NO_COLOR && options.environment.TERM !== 'dumb'
   }
@@ -38,6 +41,18 @@ export class Report {
   /** A remark beside the output, for people only. */
   note(text: string): void {
     if (!this.json) this.options.stderr.write(`${text}\n`)
+  }
+
+  /** How long something takes: a line that the next one replaces on a terminal, and a line of its own in a log. */
+  progress(text: string): void {
+    const { stderr } = this.options
+    if (stderr instanceof WriteStream) stderr.write(`\r\x1b[K${text.slice(0, Math.max(1, stderr.columns - 1))}`)
+    else stderr.write(`${text}\n`)
+  }
+
+  /** Takes the progress line away, where there is one. */
+  clearProgress(): void {
+    if (this.options.stderr instanceof WriteStream) this.options.stderr.write('\r\x1b[K')
   }
 
   /** One sentence, without a stack. */

@@ -4,16 +4,17 @@ import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { WebmeshError } from '../mesh/webmesh-error.ts'
 import { chat } from './chat.ts'
-import { type CliCommand, CommandFailed, Flags, UsageError } from './command.ts'
+import { type CliCommand, CommandFailed, FailureTold, Flags, UsageError } from './command.ts'
 import { demo } from './demo.ts'
 import { id } from './id.ts'
 import { peers } from './peers.ts'
 import { ping } from './ping.ts'
 import { excerpt, Report } from './report.ts'
 import { services } from './services.ts'
+import { sim } from './sim.ts'
 import { up } from './up.ts'
 
-const COMMANDS: readonly CliCommand[] = [up, id, ping, peers, services, chat, demo]
+const COMMANDS: readonly CliCommand[] = [up, id, ping, peers, services, chat, demo, sim]
 
 const DONE = 0
 const FAILED = 1
@@ -70,6 +71,7 @@ async function main(argv: readonly string[]): Promise<number> {
       report.error('failed', error.message)
       return FAILED
     }
+    if (error instanceof FailureTold) return FAILED
     // A fault of this program shows its stack: that is what a report of it needs.
     if (!(error instanceof WebmeshError)) throw error
     if (error.code === 'aborted' && interrupt.aborted) return command.endless === true ? DONE : FAILED

@@ -46,16 +46,9 @@ function checkLines(checks: readonly Check[], paint: TextFacts['paint']): string
 }
 
 /** One line while it runs: what it is at, how far, and how much longer at this pace. */
-export function progressText(
-  phase: string,
-  done: number,
-  live: number,
-  elapsedMs: number,
-  width = Number.POSITIVE_INFINITY,
-): string {
+export function progressText(phase: string, done: number, live: number, elapsedMs: number): string {
   const left = done > 0 ? `, ${durationText(remainingMs(done, elapsedMs))} left` : ''
-  const text = `${String(Math.floor(done * 100)).padStart(3)} %  ${phase}, ${grouped(live)} peers live${left}`
-  return text.length > width ? text.slice(0, Math.max(0, width)) : text
+  return `${String(Math.floor(done * 100)).padStart(3)} %  ${phase}, ${grouped(live)} live${left}`
 }
 
 /** At the pace so far; infinite before anything is done. */
