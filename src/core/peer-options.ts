@@ -6,6 +6,7 @@ import type { PeerRef } from './crypto/peer-ref.ts'
 import type { CryptoSuite, Identity } from './crypto/suite.ts'
 import type { Effect, PathView } from './effect.ts'
 import type { Input } from './input.ts'
+import type { VerifiedRefs } from './registry/verified-refs.ts'
 
 export interface PeerOptions {
   readonly suite: CryptoSuite
@@ -20,6 +21,8 @@ export interface PeerOptions {
   readonly relays: boolean
   /** What its host can dial. */
   readonly dialable: readonly AddressScheme[]
+  /** Refs that were read already, where peers of one process share them; its own where nothing is said. */
+  readonly refs?: VerifiedRefs
 }
 
 export interface Peer {

@@ -53,6 +53,8 @@ class MeshPeer implements Peer {
   private saveAt: Instant = REMEMBER_SAVE_MS
   /** What the store holds of remembered peers: sequence numbers of their refs. */
   private readonly saved = new Map<PeerId, number>()
+  /** Of the remembered peers when they were last saved. */
+  private savedVersion = 0
   /** Refs that peers have just shown, not yet verified, and when the oldest is looked at. */
   private readonly hellos = new Map<Contact, Extract<OverlayMessage, { kind: 'hello' }>>()
   private hellosAt: Instant | null = null
@@ -131,7 +133,7 @@ class MeshPeer implements Peer {
       },
       learn: (turn, ref) => this.overlay.learn(turn, ref),
     }
-    this.registry = new Registry({ port, suite, identity, rng: rng.fork('registry') })
+    this.registry = new Registry({ port, suite, identity, rng: rng.fork('registry'), refs: options.refs })
     this.services = new Services({ port, suite, identity, rng: rng.fork('service'), registry: this.registry })
   }
 
@@ -479,6 +481,7 @@ class MeshPeer implements Peer {
     }
     // What can't be read any more is deleted with the next save.
     for (const entry of entries) this.saved.set(entry.key.slice(REF_KEYS.length) as PeerId, -1)
+    this.savedVersion = -1
     this.overlay.restore(turn, entries)
   }
 
@@ -486,6 +489,8 @@ class MeshPeer implements Peer {
   private saveRemembered(turn: Turn): void {
     this.saveAt = turn.now + REMEMBER_SAVE_MS
     const { memory } = this.overlay
+    if (memory.version === this.savedVersion) return
+    this.savedVersion = memory.version
     for (const entry of memory.all()) {
       if (this.saved.get(entry.peer) === entry.ref.sequence) continue
       this.saved.set(entry.peer, entry.ref.sequence)

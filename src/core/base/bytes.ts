@@ -183,6 +183,13 @@ export class ByteWriter {
   }
 }
 
+/** How many bytes `varint` writes. */
+export function varintBytes(value: number): number {
+  let length = 1
+  for (let rest = value; rest >= 128; rest = Math.floor(rest / 128)) length += 1
+  return length
+}
+
 export function readU32(bytes: Uint8Array, at: number): number {
   return bytes[at]! * 0x1000000 + ((bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!)
 }

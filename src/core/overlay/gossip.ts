@@ -221,7 +221,7 @@ export class Gossip {
     const fresh: FreshRef[] = []
     for (const link of links.all()) fresh.push({ position: link.position, ref: link.ref, heardAt: turn.now })
     for (const entry of memory.all()) {
-      if (!links.has(entry.peer) && entry.isFresh(turn.now) && entry.failures === 0) fresh.push(entry)
+      if (entry.failures === 0 && entry.isFresh(turn.now) && !links.has(entry.peer)) fresh.push(entry)
     }
     return fresh
   }

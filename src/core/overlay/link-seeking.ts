@@ -29,10 +29,11 @@ import { linkQuota } from './link-table.ts'
 import type { LinkPurpose } from './overlay-messages.ts'
 import type { Surrounds } from './overlay-needs.ts'
 import type { Remembered } from './remembered-peers.ts'
-import { closestAfter, closestBefore } from './ring-order.ts'
+import { closestAfter, closestBefore, type NearBounds } from './ring-order.ts'
 
 /** Further off its place than this no known peer is taken for a far link: one is searched for. */
 const FAR_MISMATCH_MAX = 10
+const NOBODY: readonly Remembered[] = []
 
 export class LinkSeeking {
   private readonly around: Surrounds
@@ -45,6 +46,9 @@ export class LinkSeeking {
   /** When far and random links may be asked for again: refusals slow that down, for everybody may be full (rule 3). */
   private roamAt: Instant = 0
   private roamDelayMs = ROAM_MIN_MS
+  private nearKnown: readonly Remembered[] = NOBODY
+  private nearWithin: NearBounds | null = null
+  private nearVersion = -1
 
   constructor(around: Surrounds, search: (turn: Turn, key: Position) => void, estimatedPeers: () => number) {
     this.around = around
@@ -121,14 +125,23 @@ export class LinkSeeking {
     return this.around.rng.pick(untried.length > 0 ? untried : candidates) ?? null
   }
 
-  /** Untried before failed, nearest first: known peers that belong next to this one and are not linked. */
-  private nearCandidates(turn: Turn): Remembered[] {
-    const { position } = this.around.needs
-    const candidates: Remembered[] = []
+  /** Those remembered that belong next to this peer: found anew only when links or memory have changed. */
+  private knownNear(): readonly Remembered[] {
     const { links, memory } = this.around
-    for (const entry of memory.all()) {
-      if (links.belongsNear(entry.position) && this.isCandidate(turn, entry)) candidates.push(entry)
+    const bounds = links.nearBounds()
+    if (bounds !== this.nearWithin || memory.version !== this.nearVersion) {
+      this.nearWithin = bounds
+      this.nearVersion = memory.version
+      this.nearKnown = memory.all().filter(entry => links.belongsNear(entry.position))
     }
+    return this.nearKnown
+  }
+
+  /** Untried before failed, nearest first: known peers that belong next to this one and are not linked. */
+  private nearCandidates(turn: Turn): readonly Remembered[] {
+    const { position } = this.around.needs
+    const candidates = this.knownNear().filter(entry => this.isCandidate(turn, entry))
+    if (candidates.length === 0) return NOBODY
     const nearest = new Set([
       ...closestAfter(position, candidates, NEAR_PER_SIDE),
       ...closestBefore(position, candidates, NEAR_PER_SIDE),

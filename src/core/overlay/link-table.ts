@@ -127,10 +127,15 @@ export class LinkTable {
     return this.nearSet
   }
 
+  /** How near a peer must stand to belong among the nearest; another object whenever the links have changed. */
+  nearBounds(): NearBounds {
+    this.bounds ??= nearBounds(this.position, this.linkList, NEAR_PER_SIDE)
+    return this.bounds
+  }
+
   /** Whether a peer at this position belongs among the nearest on either side, or is there. */
   belongsNear(position: Position): boolean {
-    this.bounds ??= nearBounds(this.position, this.linkList, NEAR_PER_SIDE)
-    return isWithin(this.position, this.bounds, position)
+    return isWithin(this.position, this.nearBounds(), position)
   }
 
   count(role: LinkRole): number {

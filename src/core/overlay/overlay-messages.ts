@@ -89,7 +89,7 @@ const STATUSES: readonly RouteStatus[] = ['answered', 'no-way-on', 'refused']
 const STATES: readonly NeighbourState[] = ['gone', 'direct', 'relayed']
 
 export function encodeOverlayMessage(message: OverlayMessage): Uint8Array {
-  const writer = new ByteWriter(64)
+  const writer = new ByteWriter(roomFor(message))
   switch (message.kind) {
     case 'hello':
       return writer.u8(1).sized(message.ref).finish()
@@ -139,6 +139,27 @@ export function encodeOverlayMessage(message: OverlayMessage): Uint8Array {
       writer.u8(14).u16(message.changes.length)
       for (const change of message.changes) writer.u56(change.position).u8(STATES.indexOf(change.state))
       return writer.finish()
+  }
+}
+
+/** Enough for the long ones, so that they are not copied while they are written. */
+function roomFor(message: OverlayMessage): number {
+  switch (message.kind) {
+    case 'hello':
+      return message.ref.length + 4
+    case 'link-answer':
+    case 'gossip': {
+      let bytes = 3
+      for (const ref of message.refs) bytes += ref.bytes.length + 5
+      return bytes
+    }
+    case 'neighbours':
+      return 5 + 7 * message.positions.length
+    case 'route':
+    case 'route-answer':
+      return message.payload.length + 20
+    default:
+      return 64
   }
 }
 

@@ -54,6 +54,8 @@ export class RememberedPeers {
   private readonly byPosition = new Map<Position, Remembered>()
   /** The same in the order of coming: walked far more often than changed. */
   private readonly list: Remembered[] = []
+  /** Grows with each peer that comes or goes and with each newer ref: who keeps something worked out from them looks. */
+  version = 0
 
   constructor(rng: Rng) {
     this.rng = rng
@@ -80,7 +82,10 @@ export class RememberedPeers {
   learn(ref: PeerRef, reason: MemoryReason, heardAt: Instant): Remembered {
     const present = this.entries.get(ref.peer)
     if (present !== undefined) {
-      if (ref.sequence > present.ref.sequence) present.ref = ref
+      if (ref.sequence > present.ref.sequence) {
+        present.ref = ref
+        this.version += 1
+      }
       if (heardAt > present.heardAt) {
         // Word of contact after the last try gives another one.
         if (present.failures > 0 && heardAt > present.failedAt) this.clear(present)
@@ -93,6 +98,7 @@ export class RememberedPeers {
     this.entries.set(ref.peer, entry)
     this.byPosition.set(ref.position, entry)
     this.list.push(entry)
+    this.version += 1
     if (this.entries.size > REMEMBERED_MAX) this.evict(entry)
     return entry
   }

@@ -37,6 +37,8 @@ export interface RegistryOptions {
   readonly suite: CryptoSuite
   readonly identity: Identity
   readonly rng: Rng
+  /** Shared with other peers, where given. */
+  readonly refs?: VerifiedRefs | undefined
 }
 
 /** `members`: how many there are in all, as the answering peer counts or estimates. */
@@ -66,7 +68,7 @@ export class Registry {
     this.port = options.port
     this.suite = options.suite
     this.rng = options.rng
-    this.refs = new VerifiedRefs(options.suite)
+    this.refs = options.refs ?? new VerifiedRefs(options.suite)
     this.publisher = new Publisher(options)
     this.search = new Search(options, this.refs)
     this.position = positionOfPeer(options.suite, options.identity.publicKey)

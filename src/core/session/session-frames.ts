@@ -20,8 +20,14 @@
  *   0x0f    path-ask        token u32 | urgent u8 (1: the sender has no other path)
  *   0x10    path-answer     token u32
  */
-import { ByteWriter } from '../base/bytes.ts'
+import { ByteWriter, varintBytes } from '../base/bytes.ts'
 import type { FaultCode } from '../base/fault.ts'
+import type { PacketContent } from './packet-content.ts'
+
+interface FrameSink {
+  u8(value: number): unknown
+  varint(value: number): unknown
+}
 
 export const FRAME_PING = 0x01
 export const FRAME_PONG = 0x02
@@ -93,7 +99,19 @@ export function closeFrame(code: FaultCode): Uint8Array {
 }
 
 export function messageFrame(channel: number, bytes: Uint8Array): Uint8Array {
-  return new ByteWriter(bytes.length + 5).u8(FRAME_MESSAGE).u8(channel).sized(bytes).finish()
+  return new ByteWriter(messageFrameBytes(bytes)).u8(FRAME_MESSAGE).u8(channel).sized(bytes).finish()
+}
+
+export function messageFrameBytes(bytes: Uint8Array): number {
+  return 2 + varintBytes(bytes.length) + bytes.length
+}
+
+/** The same frame within the packet that is being put together. */
+export function addMessageFrame(content: PacketContent, channel: number, bytes: Uint8Array): void {
+  content.u8(FRAME_MESSAGE)
+  content.u8(channel)
+  content.varint(bytes.length)
+  content.add(bytes)
 }
 
 export function streamOpenFrame(stream: number, subject: Uint8Array): Uint8Array {
@@ -122,12 +140,21 @@ export function sessionCreditFrame(offset: number): Uint8Array {
 
 /** `ranges`: pairs of first and past-the-last number of packets held beyond `next`, ascending. */
 export function acknowledgeFrame(next: number, delayMs: number, ranges: readonly number[]): Uint8Array {
-  const writer = new ByteWriter(12 + ranges.length * 4).u8(FRAME_ACKNOWLEDGE).varint(next).varint(delayMs)
-  writer.u8(ranges.length / 2)
+  const writer = new ByteWriter(12 + ranges.length * 4)
+  writeAcknowledgeFrame(writer, next, delayMs, ranges)
+  return writer.finish()
+}
+
+/** Into the packet that is being put together, or any other place for bytes. */
+export function writeAcknowledgeFrame(to: FrameSink, next: number, delayMs: number, ranges: readonly number[]): void {
+  to.u8(FRAME_ACKNOWLEDGE)
+  to.varint(next)
+  to.varint(delayMs)
+  to.u8(ranges.length / 2)
   let from = next
   for (let i = 0; i < ranges.length; i += 2) {
-    writer.varint(ranges[i]! - from).varint(ranges[i + 1]! - ranges[i]!)
+    to.varint(ranges[i]! - from)
+    to.varint(ranges[i + 1]! - ranges[i]!)
     from = ranges[i + 1]!
   }
-  return writer.finish()
 }

@@ -35,7 +35,6 @@ import { FRAME_HEADER_BYTES, type Path } from './path.ts'
 import { ReorderBuffer } from './reorder-buffer.ts'
 import { type SentPacket, SentPackets } from './sent-packets.ts'
 import {
-  acknowledgeFrame,
   closeCode,
   closeFrame,
   FRAME_ACKNOWLEDGE,
@@ -55,10 +54,10 @@ import {
   FRAME_STREAM_REFUSE,
   FRAME_STREAM_RESET,
   hereFrame,
-  messageFrame,
   pathAnswerFrame,
   pathAskFrame,
   tokenFrame,
+  writeAcknowledgeFrame,
 } from './session-frames.ts'
 import type { SessionOwner } from './session-owner.ts'
 import { Streams } from './streams.ts'
@@ -434,11 +433,11 @@ export class Session {
 
   // ---- what the owner asks for ----
 
-  /** Queues a whole message, delivered in order; false when too much waits already. */
+  /** Queues a whole message, delivered in order; false when too much waits already. The bytes are not changed after. */
   sendMessage(_turn: Turn, channel: number, bytes: Uint8Array): boolean {
     invariant(bytes.length <= MESSAGE_BYTES_MAX, 'a message is over its bound')
     if (this.ended || this.control.full) return false
-    this.control.push(messageFrame(channel, bytes))
+    this.control.pushMessage(channel, bytes)
     this.markDirty()
     return true
   }
@@ -664,7 +663,7 @@ export class Session {
 
   private addAcknowledgement(turn: Turn): void {
     const delayMs = Math.max(0, Math.floor(turn.now - this.arrivedAt))
-    packetContent.add(acknowledgeFrame(this.expectedSequence, delayMs, this.reorder?.ranges ?? NO_RANGES))
+    writeAcknowledgeFrame(packetContent, this.expectedSequence, delayMs, this.reorder?.ranges ?? NO_RANGES)
   }
 
   private acknowledged(): void {
