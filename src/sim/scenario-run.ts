@@ -139,6 +139,7 @@ export class ScenarioRun {
 
   /** How often the whole is looked at where a moment is sought. */
   get lookMs(): number {
+    if (this.setting.peers > 20_000) return 2_500
     return this.setting.peers > 1_000 ? 1_000 : 250
   }
 
