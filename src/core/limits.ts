@@ -103,9 +103,10 @@ export const LINKS_RESERVED = 2
 export const NEIGHBOURS_MAX = 256
 /** Refs in one message: with 350 bytes each they fit a message frame. */
 export const REFS_PER_MESSAGE_MAX = 16
-/** Public peers that an answer to a search names at most, wherever they are; fewer while the asker knows so many. */
+/** Public peers that an answer to a search tells of at most, wherever they are. */
 export const SEARCH_PUBLIC_REFS = 3
-export const REMEMBERED_ENOUGH = 160
+/** While a peer without an address gathers its rendezvous, its ref changes this often at most. */
+export const RENDEZVOUS_GATHER_MS = 1_000
 /** Refs that a search says are known: those around its key. */
 export const MARKS_MAX = 16
 /** What was asked for by name is asked of no other within this; so many are kept in mind. */

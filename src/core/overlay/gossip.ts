@@ -19,7 +19,6 @@ import {
   REF_ASK_SHARE,
   REFS_ASKED_MAX,
   REFS_PER_MESSAGE_MAX,
-  REMEMBERED_ENOUGH,
   REMEMBERED_MAX,
   SEARCH_MAX_MS,
   SEARCH_MIN_MS,
@@ -40,6 +39,7 @@ import {
 } from './ref-names.ts'
 import { closestAfter, closestBefore, closestTo } from './ring-order.ts'
 import type { RoutedRequests } from './routed-requests.ts'
+import { estimatePeers } from './size-estimate.ts'
 
 export class Gossip {
   private readonly around: Surrounds
@@ -79,7 +79,7 @@ export class Gossip {
 
   answer(turn: Turn, partner: Contact): void {
     const refs = this.refsFor(turn, partner)
-    this.around.needs.send(turn, partner.peer, { kind: 'gossip', wantsAnswer: false, refs })
+    this.around.needs.send(turn, partner.peer, { kind: 'gossip', wantsAnswer: false, estimate: this.estimate(), refs })
   }
 
   /** The refs closest to another on each side of it: in full for a newcomer, who holds none, else by name. */
@@ -103,9 +103,10 @@ export class Gossip {
     const fresh = this.freshRefs(turn).filter(item => item.position !== key)
     const open = fresh.filter(item => isPublic(item.ref))
     const pool = request.onlyPublic ? open : fresh
+    const perSide = request.onlyPublic ? 1 : NEAR_PER_SIDE + 1
     const chosen = new Set([
-      ...closestAfter(key, pool, NEAR_PER_SIDE + 1),
-      ...closestBefore(key, pool, NEAR_PER_SIDE + 1),
+      ...closestAfter(key, pool, perSide),
+      ...closestBefore(key, pool, perSide),
       ...closestTo(key, pool, NEAR_PER_SIDE),
       ...this.around.rng.sample(open, request.publics),
     ])
@@ -150,18 +151,21 @@ export class Gossip {
       if (link !== undefined) refs.push(entryOf({ position, ref: link.ref, heardAt: turn.now }, turn.now, true))
       else if (entry !== undefined) refs.push(entryOf(entry, turn.now, true))
     }
-    if (refs.length > 0) needs.send(turn, from, { kind: 'gossip', wantsAnswer: false, refs })
+    if (refs.length === 0) return
+    needs.send(turn, from, { kind: 'gossip', wantsAnswer: false, estimate: this.estimate(), refs })
   }
 
   /** Looks for those around a position, or for the public ones of them, starting through a given link where one is named. */
   search(turn: Turn, key: Position, via: PeerId | null, onlyPublic = false): void {
-    const { memory, links, hidden } = this.around
-    const held = [...memory.all(), ...links.all()].filter(item => !onlyPublic || isPublic(item.ref))
+    const { memory, links, hidden, hungry } = this.around
+    const others = links.all().filter(link => memory.at(link.position) === undefined)
+    const held = [...memory.all(), ...others].filter(item => !onlyPublic || isPublic(item.ref))
     const marks = new Set<number>()
     for (const item of closestAfter(key, held, NEAR_PER_SIDE + 2)) marks.add(markOf(item.ref))
     for (const item of closestBefore(key, held, NEAR_PER_SIDE + 2)) marks.add(markOf(item.ref))
-    const enough = memory.size >= REMEMBERED_ENOUGH && !(hidden && this.around.publicLinks().length < PUBLIC_LINKS_MIN)
-    const payload = encodeClosestRequest({ onlyPublic, publics: enough ? 1 : SEARCH_PUBLIC_REFS, marks })
+    const publicMissing = hidden && this.around.publicLinks().length < PUBLIC_LINKS_MIN
+    const publics = publicMissing || hungry ? SEARCH_PUBLIC_REFS : onlyPublic ? 0 : 1
+    const payload = encodeClosestRequest({ onlyPublic, publics, marks })
     const onAnswer: Parameters<RoutedRequests['request']>[4] = (later, answer) => {
       if (!answer.ok) return
       const reader = new ByteReader(answer.value)
@@ -189,7 +193,8 @@ export class Gossip {
     const link = rng.pick(active && near.length > 0 ? near : links.list())
     const contact = link === undefined ? null : needs.contact(link.peer)
     if (contact === null) return
-    needs.send(turn, contact.peer, { kind: 'gossip', wantsAnswer: true, refs: this.refsFor(turn, contact) })
+    const refs = this.refsFor(turn, contact)
+    needs.send(turn, contact.peer, { kind: 'gossip', wantsAnswer: true, estimate: this.estimate(), refs })
   }
 
   /** Names of those closest to the partner on each side, of random and of public ones (rule 6). */
@@ -201,6 +206,11 @@ export class Gossip {
     const others = new Set([...rng.sample(pool, GOSSIP_RANDOM_REFS), ...rng.sample(open, GOSSIP_PUBLIC_REFS)])
     for (const item of others) refs.push(entryOf(item, turn.now, false))
     return refs
+  }
+
+  private estimate(): number {
+    const { needs, links } = this.around
+    return Math.min(estimatePeers(needs.position, links.all()), 0xffff_ffff)
   }
 
   private held(position: Position): PeerRef | null {

@@ -23,6 +23,9 @@ export class Link {
   neighbours: Float64Array = NO_NEIGHBOURS
   /** How many of them, the first ones, it reaches over a wire. */
   directNeighbours = 0
+  /** How many peers there are by what it sees alone, and when it said so. */
+  estimate = 0
+  estimatedAt: Instant = Number.NEGATIVE_INFINITY
   /** What it was told of this peer's own links; null before. */
   told: NeighbourView | null = null
 

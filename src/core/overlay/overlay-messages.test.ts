@@ -48,7 +48,7 @@ const anyMessage: fc.Arbitrary<OverlayMessage> = fc.oneof(
       positions: fc.constant(Float64Array.from(positions)),
     }),
   ),
-  fc.record({ kind: fc.constant('gossip' as const), wantsAnswer: fc.boolean(), refs }),
+  fc.record({ kind: fc.constant('gossip' as const), wantsAnswer: fc.boolean(), estimate: fc.nat(0xffff_ffff), refs }),
   fc.record({
     kind: fc.constant('route' as const),
     id: fc.nat(0xffff_ffff),

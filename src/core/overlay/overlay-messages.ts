@@ -6,7 +6,7 @@
  *    3 link-answer      accepted u8 | refs
  *    4 link-drop        (empty)
  *    5 neighbours       direct u16 | count u16 | positions u56 … (the direct ones first)
- *    6 gossip           flags u8 (1: answer me) | refs
+ *    6 gossip           flags u8 (1: answer me) | estimate u32 | refs
  *    7 route            id u32 | key u56 | method u8 | ttl u8 | payload sized
  *    8 route-answer     id u32 | status u8 (0 answered, 1 no way on, 2 refused) | hops u8 | payload sized
  *    9 circuit-open     label u32 | target 32 | via (the opener first) | frame sized
@@ -49,7 +49,13 @@ export type OverlayMessage =
   | { readonly kind: 'link-drop' }
   /** Positions of links: first the `direct` ones that a wire leads to, then those over circuits. */
   | { readonly kind: 'neighbours'; readonly direct: number; readonly positions: Float64Array }
-  | { readonly kind: 'gossip'; readonly wantsAnswer: boolean; readonly refs: readonly RefEntry[] }
+  /** `estimate`: how many peers there are by what the sender sees alone. */
+  | {
+      readonly kind: 'gossip'
+      readonly wantsAnswer: boolean
+      readonly estimate: number
+      readonly refs: readonly RefEntry[]
+    }
   | {
       readonly kind: 'route'
       readonly id: number
@@ -104,7 +110,11 @@ export function encodeOverlayMessage(message: OverlayMessage): Uint8Array {
       for (const position of message.positions) writer.u56(position)
       return writer.finish()
     case 'gossip':
-      return writeRefs(writer.u8(6).u8(message.wantsAnswer ? 1 : 0), message.refs).finish()
+      writer
+        .u8(6)
+        .u8(message.wantsAnswer ? 1 : 0)
+        .u32(message.estimate)
+      return writeRefs(writer, message.refs).finish()
     case 'route':
       return writer
         .u8(7)
@@ -188,7 +198,7 @@ function readMessage(reader: ByteReader): OverlayMessage | null {
       return direct > positions.length ? null : { kind: 'neighbours', direct, positions }
     }
     case 6:
-      return { kind: 'gossip', wantsAnswer: reader.u8() === 1, refs: readRefs(reader) }
+      return { kind: 'gossip', wantsAnswer: reader.u8() === 1, estimate: reader.u32(), refs: readRefs(reader) }
     case 7: {
       const id = reader.u32()
       const key = reader.u56()

@@ -17,6 +17,7 @@ import {
   NEIGHBOURS_DELAY_MS,
   PUBLIC_LINKS_MIN,
   RENDEZVOUS_ADDRESSES_MAX,
+  RENDEZVOUS_GATHER_MS,
   ROTATE_MS,
   SEARCH_MIN_MS,
   SUSPECT_SILENT_MS,
@@ -37,7 +38,7 @@ import { RoutedMethod } from './overlay-port.ts'
 import { PeerSearch } from './peer-search.ts'
 import type { Remembered, RememberedPeers } from './remembered-peers.ts'
 import { RoutedRequests } from './routed-requests.ts'
-import { estimatePeers } from './size-estimate.ts'
+import { estimatePeers, middleEstimate } from './size-estimate.ts'
 import { type OnJoined, WaysIn } from './ways-in.ts'
 
 export class Overlay {
@@ -51,6 +52,9 @@ export class Overlay {
   private rotateAt: Instant
   private probeAt: Instant
   private neighboursAt: Instant | null = null
+  /** When something was last told of or looked at here. */
+  private now: Instant
+  private renewedAt: Instant = Number.NEGATIVE_INFINITY
   /** Who the near links are, to see when they change. */
   private nearKey = ''
 
@@ -68,6 +72,7 @@ export class Overlay {
       (turn, key) => this.gossip.search(turn, key, null, true),
       () => this.estimatedPeers(),
     )
+    this.now = now
     this.rotateAt = now + rng.around(ROTATE_MS)
     this.probeAt = now + rng.around(LOST_PROBE_MS)
   }
@@ -99,7 +104,11 @@ export class Overlay {
   }
 
   estimatedPeers(): number {
-    return estimatePeers(this.around.needs.position, this.links.list())
+    const own = estimatePeers(this.around.needs.position, this.links.list())
+    if (this.links.size < 4) return own
+    const told: number[] = []
+    for (const link of this.links.all()) if (this.now - link.estimatedAt < FRESH_MS) told.push(link.estimate)
+    return Math.max(middleEstimate(own, told), this.links.size + 1)
   }
 
   near(): { readonly before: readonly PeerRef[]; readonly after: readonly PeerRef[] } {
@@ -166,6 +175,7 @@ export class Overlay {
         this.links.get(from)?.tell(message.positions, message.direct)
         return null
       case 'gossip':
+        this.hearEstimate(turn, from, message.estimate)
         this.gossip.take(turn, message.refs, from)
         if (message.wantsAnswer) this.gossip.answer(turn, contact)
         return null
@@ -201,6 +211,7 @@ export class Overlay {
   /** What a peer does about its links now and then. */
   private tend(turn: Turn): void {
     const { alarm, rng } = this.around
+    this.now = turn.now
     this.tryWaysIn(turn)
     this.seeking.seek(turn)
     this.shed(turn)
@@ -267,6 +278,14 @@ export class Overlay {
   private sendHello(turn: Turn, to: PeerId): void {
     const { needs } = this.around
     needs.send(turn, to, { kind: 'hello', ref: needs.self().bytes })
+  }
+
+  private hearEstimate(turn: Turn, from: PeerId, estimate: number): void {
+    const link = this.links.get(from)
+    if (link === undefined) return
+    link.estimate = estimate
+    link.estimatedAt = turn.now
+    this.now = turn.now
   }
 
   private onHello(turn: Turn, contact: Contact, bytes: Uint8Array): Fault | null {
@@ -411,10 +430,18 @@ export class Overlay {
     const present = around.needs.self().rendezvous
     const usable = around.publicLinks()
     const kept = usable.filter(link => present.some(entry => entry.peer === link.peer))
-    const fresh = usable.filter(link => !kept.includes(link)).sort((a, b) => a.since - b.since)
+    const fresh = usable.filter(link => !kept.includes(link)).sort((a, b) => load(a) - load(b))
+    // The way in is the first that every newcomer has: among three others, the least loaded serve.
+    const gathering = present.length < PUBLIC_LINKS_MIN
+    if (gathering) fresh.push(...kept.splice(0).sort((a, b) => load(a) - load(b)))
     const chosen = [...kept, ...fresh].slice(0, PUBLIC_LINKS_MIN)
-    const same = chosen.length === present.length && kept.length === chosen.length
+    const same =
+      chosen.length === present.length && chosen.every(link => present.some(entry => entry.peer === link.peer))
     if (same || (chosen.length < present.length && around.hungry)) return
+    const lost = present.some(entry => !usable.some(link => link.peer === entry.peer))
+    const isEarly = chosen.length < PUBLIC_LINKS_MIN && turn.now - this.renewedAt < RENDEZVOUS_GATHER_MS
+    if (present.length > 0 && isEarly && !lost) return
+    this.renewedAt = turn.now
     const rendezvous = chosen.map(link => ({
       peer: link.peer,
       addresses: link.ref.addresses.slice(0, RENDEZVOUS_ADDRESSES_MAX),
@@ -457,6 +484,11 @@ export class Overlay {
     // A peer without enough public links takes up any that it hears of.
     else if (this.around.hungry && isPublic(ref)) this.tendSoon(turn)
   }
+}
+
+/** How much of what a peer can carry it carries. */
+function load(link: Link): number {
+  return link.neighbours.length / Math.max(1, link.ref.capacity)
 }
 
 function refOf(link: Link): PeerRef {

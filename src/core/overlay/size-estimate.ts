@@ -39,6 +39,15 @@ export function estimatePeers(self: Position, links: readonly Surroundings[]): n
   return Math.max(estimate, links.length + 1)
 }
 
+/**
+ * The middle of this peer's own estimate and those that its links told lately: what they see is other parts of the ring,
+ * and a few liars move it little.
+ */
+export function middleEstimate(own: number, told: readonly number[]): number {
+  const all = [own, ...told].sort((a, b) => a - b)
+  return Math.round((all[(all.length - 1) >> 1]! + all[all.length >> 1]!) / 2)
+}
+
 /** The two smallest gaps seen, but 0. */
 class NearestTwo {
   first = Number.POSITIVE_INFINITY
