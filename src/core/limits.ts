@@ -105,8 +105,6 @@ export const NEIGHBOURS_MAX = 256
 export const REFS_PER_MESSAGE_MAX = 16
 /** Public peers that an answer to a search tells of at most, wherever they are. */
 export const SEARCH_PUBLIC_REFS = 3
-/** While a peer without an address gathers its rendezvous, its ref changes this often at most. */
-export const RENDEZVOUS_GATHER_MS = 1_000
 /** Refs that a search says are known: those around its key. */
 export const MARKS_MAX = 16
 /** What was asked for by name is asked of no other within this; so many are kept in mind. */

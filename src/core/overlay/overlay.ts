@@ -17,7 +17,6 @@ import {
   NEIGHBOURS_DELAY_MS,
   PUBLIC_LINKS_MIN,
   RENDEZVOUS_ADDRESSES_MAX,
-  RENDEZVOUS_GATHER_MS,
   ROTATE_MS,
   SEARCH_MIN_MS,
   SUSPECT_SILENT_MS,
@@ -54,7 +53,6 @@ export class Overlay {
   private neighboursAt: Instant | null = null
   /** When something was last told of or looked at here. */
   private now: Instant
-  private renewedAt: Instant = Number.NEGATIVE_INFINITY
   /** Who the near links are, to see when they change. */
   private nearKey = ''
 
@@ -438,10 +436,6 @@ export class Overlay {
     const same =
       chosen.length === present.length && chosen.every(link => present.some(entry => entry.peer === link.peer))
     if (same || (chosen.length < present.length && around.hungry)) return
-    const lost = present.some(entry => !usable.some(link => link.peer === entry.peer))
-    const isEarly = chosen.length < PUBLIC_LINKS_MIN && turn.now - this.renewedAt < RENDEZVOUS_GATHER_MS
-    if (present.length > 0 && isEarly && !lost) return
-    this.renewedAt = turn.now
     const rendezvous = chosen.map(link => ({
       peer: link.peer,
       addresses: link.ref.addresses.slice(0, RENDEZVOUS_ADDRESSES_MAX),
