@@ -1,0 +1,60 @@
+/**
+ * Every scenario at a small size, with one seed that stays and one that is new each time. A failure tells how to see it
+ * again: `SIM_SEED=… npx vitest run src/sim/scenarios.small.test.ts`. Larger sizes: `webmesh sim`.
+ */
+import { describe, expect, it } from 'vitest'
+import { type ScenarioSetting, SETTING_DEFAULTS } from './scenario.ts'
+import { SCENARIOS, scenarioNamed } from './scenario-list.ts'
+
+const FIXED_SEED = 1
+const FRESH_SEED = Number(process.env.SIM_SEED ?? Date.now() % 1_000_000)
+
+interface Small {
+  readonly setting: Partial<ScenarioSetting>
+  /** Targets that are not reached at this size and stand in docs/status.md as missed; all others must hold. */
+  readonly missed: readonly string[]
+}
+
+const SMALL: Readonly<Record<string, Small>> = {
+  'join-storm': { setting: {}, missed: ['links', 'bytes per join at the way in', 'size estimate'] },
+  // A slow machine of 24 is in more than one lookup in twenty.
+  churn: { setting: { minutes: 1 }, missed: ['links', 'lookup one way, p95', 'records found'] },
+  'mass-failure': { setting: {}, missed: ['links'] },
+  split: { setting: { minutes: 1 }, missed: ['links'] },
+  'bootstrap-death': { setting: { minutes: 2 }, missed: ['links'] },
+  'flash-service': { setting: {}, missed: ['links'] },
+  broadcast: { setting: { minutes: 1 }, missed: ['links'] },
+  'sleep-wake': {
+    setting: { minutes: 2 },
+    missed: [
+      'links',
+      'the returned are one with the rest',
+      'any pair can talk',
+      'one whole at the end',
+      'ring at the end',
+    ],
+  },
+  'region-loss': { setting: { minutes: 1 }, missed: ['links'] },
+}
+
+describe('every scenario', () => {
+  it('is listed once and has a small size', () => {
+    expect(SCENARIOS.map(({ name }) => name).sort()).toEqual(Object.keys(SMALL).sort())
+    for (const scenario of SCENARIOS) expect(scenarioNamed(scenario.name)).toBe(scenario)
+    expect(scenarioNamed('no-such')).toBeUndefined()
+  })
+
+  for (const scenario of SCENARIOS) {
+    for (const seed of [FIXED_SEED, FRESH_SEED]) {
+      it(`${scenario.name} holds what it must with ${seed === FIXED_SEED ? 'a fixed' : 'a fresh'} seed`, () => {
+        const small = SMALL[scenario.name]
+        const setting = { ...SETTING_DEFAULTS, ...scenario.defaults, peers: 24, ...small?.setting, seed }
+        const outcome = scenario.run(setting, () => {})
+        const broken = outcome.checks.filter(({ ok, name }) => !ok && small?.missed.includes(name) !== true)
+        expect(broken, `seed ${seed}: SIM_SEED=${seed} npx vitest run src/sim/scenarios.small.test.ts`).toEqual([])
+        expect(outcome.checks.length).toBeGreaterThan(3)
+        expect(outcome.trace).toMatch(/^[0-9a-f]{16}$/)
+      }, 120_000)
+    }
+  }
+})
