@@ -54,3 +54,13 @@ it('a chart says what its axes mean, and shows percentages near 100 enlarged', (
   expect(svg).toContain('>90<')
   expect(svg).not.toContain('>0<path')
 })
+
+it.each([
+  [1_900, '2,000'],
+  [140_000, '150 k'],
+  [2_400_000, '2.5 M'],
+])('values up to %i are labelled so that they fit beside the axis: %s', (most, label) => {
+  const points = [{ atMs: 0, value: most }]
+  const svg = timeChartSvg({ title: 'Bytes', unit: 'B/s', percentages: false, points, untilMs: 60_000 })
+  expect(svg).toContain(`>${label}<`)
+})

@@ -43,7 +43,9 @@ export function timeChartSvg(chart: TimeChart): string {
   for (const tick of ticks) {
     const at = coordinate(y(tick))
     parts.push(`<path class="grid" d="M${LEFT} ${at}H${WIDTH - RIGHT}"/>`)
-    parts.push(`<text class="tick" x="${LEFT - 7}" y="${at}" dy=".35em" text-anchor="end">${numberText(tick)}</text>`)
+    parts.push(
+      `<text class="tick" x="${LEFT - 7}" y="${at}" dy=".35em" text-anchor="end">${shortText(tick, high)}</text>`,
+    )
   }
   const time = timeTicks(span)
   for (const tick of time.ticks) {
@@ -147,6 +149,12 @@ export function timeTicks(spanMs: number): TimeTicks {
   const step = steps.find(candidate => span / candidate <= TIME_TICKS_MAX) ?? span
   const count = Math.floor(span / step + 1e-9)
   return { unit, unitMs, ticks: Array.from({ length: count + 1 }, (_, index) => index * step) }
+}
+
+/** In thousands or millions where the axis goes that far: it has room for six characters. */
+function shortText(value: number, high: number): string {
+  if (high < 10_000 || value === 0) return numberText(value)
+  return high < 1_000_000 ? `${numberText(value / 1_000)} k` : `${numberText(value / 1_000_000)} M`
 }
 
 function numberText(value: number): string {
