@@ -72,7 +72,7 @@ export class WireEnd {
     }
     const lateMs = world.model?.drawRetransmitMs(length, 2 * this.delayMs) ?? 0
     this.lastArrivesAt = Math.max(this.lastArrivesAt, leavesAt + this.delayMs + lateMs)
-    const packet: Packet = { bytes: joined(buffers, length), next: null }
+    const packet: Packet = { bytes: joined(world.packets.take(length), buffers), next: null }
     if (this.last === null) this.first = packet
     else this.last.next = packet
     this.last = packet
@@ -177,8 +177,7 @@ export class WireEnd {
 }
 
 /** A copy: the sender keeps what it sent, the receiver may write into what it got. */
-function joined(buffers: readonly Uint8Array[], length: number): Uint8Array {
-  const whole = new Uint8Array(length)
+function joined(whole: Uint8Array, buffers: readonly Uint8Array[]): Uint8Array {
   let at = 0
   for (let i = 0; i < buffers.length; i += 1) {
     const buffer = buffers[i]!

@@ -10,7 +10,7 @@ import type { PeerId } from '../core/base/peer-id.ts'
 import type { PeerRef } from '../core/crypto/peer-ref.ts'
 import type { Effect, PeerEvent } from '../core/effect.ts'
 import type { Command, Input, RequestId, StoreEntry, WireId } from '../core/input.ts'
-import type { Peer } from '../core/peer-options.ts'
+import type { Peer, PeerSnapshot } from '../core/peer-options.ts'
 import { TCP_GIVES_UP_MS, WireEnd } from './network.ts'
 import { type PeerProfile, plainProfile } from './network-model.ts'
 import type { PlacedPeer, World } from './world.ts'
@@ -29,13 +29,18 @@ interface Sleep {
   readonly inputs: Input[]
 }
 
+function remainsOf(last: PeerSnapshot): Peer {
+  return { step: () => [], nextWake: () => null, snapshot: () => last }
+}
+
 interface Question {
   answer: PeerEvent | undefined
 }
 
 export class Node {
   readonly index: number
-  readonly peer: Peer
+  /** From its death on, what was last seen of it. */
+  peer: Peer
   readonly id: PeerId
   readonly address: Address
   readonly public: boolean
@@ -160,8 +165,11 @@ export class Node {
     this.alive = false
     this.vanished = silently || this.frozen
     this.sleep = null
-    if (this.vanished) return
-    for (const end of this.wires.values()) end.breakOther('wire-lost')
+    if (!this.vanished) for (const end of this.wires.values()) end.breakOther('wire-lost')
+    // The dead of a long run are many: they keep what can be asked of them and what another life begins with.
+    this.wires.clear()
+    this.questions.clear()
+    this.peer = remainsOf(this.peer.snapshot())
   }
 
   freeze(clockStops: boolean): void {
@@ -241,7 +249,7 @@ export class Node {
         }
         case 'save':
           if (effect.value === null) this.store.delete(effect.key)
-          else this.store.set(effect.key, effect.value.slice())
+          else this.store.set(effect.key, effect.value)
           break
         case 'load': {
           const entries: StoreEntry[] = []

@@ -13,6 +13,7 @@ import { EventQueue } from './event-queue.ts'
 import { createFakeSuite } from './fake-suite.ts'
 import { type DeviceClass, latencyMs, type NetworkModel, type PeerProfile } from './network-model.ts'
 import { Node } from './node.ts'
+import { Slab } from './slab.ts'
 import { Trace } from './trace.ts'
 
 export type { Node } from './node.ts'
@@ -65,6 +66,8 @@ export class World {
   /** Packets that were delivered, and their bytes. */
   messages = 0
   bytes = 0
+  /** Of packets under way. */
+  readonly packets = new Slab()
   private readonly queue = new EventQueue<Happening>()
   private readonly delayMs: readonly [number, number]
   private readonly byAddress = new Map<string, Node>()
