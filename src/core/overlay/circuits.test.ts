@@ -99,6 +99,22 @@ describe('a circuit', () => {
     expect([declines.counts.hops, dead.counts.hops, good.counts.hops]).toEqual([0, 0, 1])
   })
 
+  it('goes round a relay whose session to the next peer has no path, without waiting for one', () => {
+    const net = bareNet(2)
+    const [pathless, good] = [net.add(), net.add()]
+    const [a, b] = [net.add({ public: false }), net.add({ public: false })]
+    for (const relay of [pathless, good]) for (const end of [a, b]) link(end, relay)
+    a.routeTo(b, pathless, good)
+    const { connector } = pathless.peer
+    const carrierTo = connector.carrierTo.bind(connector)
+    connector.carrierTo = peer => (peer === b.id ? null : carrierTo(peer))
+    const start = net.world.now
+    reachOver(net, a, b)
+    expect(net.world.now - start).toBeLessThan(1_000)
+    expect(a.peer.connector.contact(b.id)?.session.path?.view()).toEqual({ kind: 'circuit', via: [good.id] })
+    expect([pathless.counts.hops, good.counts.hops]).toEqual([0, 1])
+  })
+
   it('that would run in circles is refused, and leaves no hop', () => {
     const net = bareNet(3)
     const ring = [net.add(), net.add(), net.add()]

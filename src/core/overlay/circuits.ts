@@ -133,6 +133,11 @@ export class Circuits {
       hop.ahead.towardsLabel = message.label
       hop.pending = null
       hop.heardAt = turn.now
+      // An accept that waits for a path comes too late.
+      if (this.port.carrierTo(hop.from) === null) {
+        this.dropHop(turn, hop, null)
+        return
+      }
       this.port.send(turn, hop.from, {
         kind: 'circuit-accept',
         forLabel: hop.backLabelOfFrom,
@@ -320,6 +325,8 @@ export class Circuits {
       const next = this.port.nextHop(pending.target, [hop.from, ...pending.via, ...hop.tried])
       if (next === null) break
       hop.tried.push(next)
+      // What is sent over a session without a path waits for one: another way is tried at once.
+      if (this.port.carrierTo(next) === null) continue
       hop.ahead.towards = next
       const via = [...pending.via, this.port.self]
       if (this.port.send(turn, next, { ...pending, label: hop.back.label, via })) return
