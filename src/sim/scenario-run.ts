@@ -7,7 +7,7 @@ import { Rng } from '../core/base/rng.ts'
 import { Look } from './judge.ts'
 import { NetworkModel } from './network-model.ts'
 import type { Check, Progress, Sample, ScenarioOutcome, ScenarioSetting } from './scenario.ts'
-import { type Call, succeeded, successShare, Watch } from './watch.ts'
+import { type Call, succeeded, successShare, telling, Watch } from './watch.ts'
 import { type Node, World, type WorldOptions } from './world.ts'
 
 /** All have joined within about a minute; few peers come no faster than this. */
@@ -204,13 +204,13 @@ export class ScenarioRun {
     const look = this.look(live)
     const seconds = (world.now - (this.samples.at(-1)?.atMs ?? 0)) / 1_000
     const each = (count: number): number => (seconds === 0 ? 0 : count / seconds / Math.max(1, live.length))
-    const stillThere = this.probes.filter(({ from, to }) => live.includes(from) && to !== null && live.includes(to))
+    const probes = telling(this.probes)
     this.samples.push({
       atMs: world.now,
       live: live.length,
       component: look.componentShare(),
       ring: look.ringShare(),
-      routed: stillThere.length === 0 ? null : successShare(stillThere),
+      routed: probes.length === 0 ? null : successShare(probes),
       hops: meanHops(look, this.probeRng),
       messagesPerSecond: each(world.messages - this.countedMessages),
       bytesPerSecond: each(world.bytes - this.countedBytes),

@@ -15,6 +15,8 @@ export interface Call {
   readonly startedAt: Instant
   answer: PeerEvent | null
   endedAt: Instant | null
+  /** Whether both were still there when it ended: a call to one that leaves meanwhile says nothing. */
+  bothThere: boolean
 }
 
 export class Watch {
@@ -34,7 +36,7 @@ export class Watch {
 
   ask(from: Node, to: Node | null, make: (request: RequestId) => Command): Call {
     const request = this.world.newRequest()
-    const call: Call = { from, to, startedAt: this.world.now, answer: null, endedAt: null }
+    const call: Call = { from, to, startedAt: this.world.now, answer: null, endedAt: null, bothThere: true }
     this.open.set(request, call)
     from.command(make(request))
     return call
@@ -72,6 +74,7 @@ export class Watch {
     this.open.delete(event.request)
     call.answer = event
     call.endedAt = this.world.now
+    call.bothThere = call.to === null || call.to.alive
     if (event.kind !== 'connected') return
     const { session } = event
     // Not from within a step's events: an application would let go a moment later too.
@@ -99,10 +102,18 @@ export function successShare(calls: readonly Call[]): number {
   return calls.length === 0 ? 1 : calls.filter(succeeded).length / calls.length
 }
 
+/** Those that tell something of the mesh: no end of them left before there was an answer. */
+export function telling(calls: readonly Call[]): Call[] {
+  return calls.filter(({ from, to, endedAt, bothThere }) =>
+    endedAt === null ? from.alive && (to === null || to.alive) : bothThere,
+  )
+}
+
 /** One that failed, in words, or null. */
-export function firstFailure(calls: readonly Call[]): string | null {
-  const call = calls.find(other => !succeeded(other))
+export function firstFailure(calls: readonly Call[], isGood: (call: Call) => boolean = succeeded): string | null {
+  const call = calls.find(other => !isGood(other))
   if (call === undefined) return null
-  const why = call.answer === null ? 'no answer' : call.answer.kind === 'failed' ? call.answer.fault.code : 'wrong peer'
+  const why =
+    call.answer === null ? 'no answer' : call.answer.kind === 'failed' ? call.answer.fault.code : 'wrong answer'
   return `${call.from.index} to ${call.to?.index ?? 'all'}: ${why}`
 }

@@ -8,7 +8,7 @@ import type { Scenario } from '../scenario.ts'
 import { checkBounds, percent, quantileText, sortedTimes } from '../scenario-measures.ts'
 import { ScenarioRun } from '../scenario-run.ts'
 import { drawSessionLength } from '../session-lengths.ts'
-import { type Call, firstFailure, succeeded } from '../watch.ts'
+import { type Call, firstFailure, succeeded, telling } from '../watch.ts'
 import type { Node } from '../world.ts'
 
 const SETTLE_MS = 60_000
@@ -76,7 +76,7 @@ export const churn: Scenario = {
     }
     run.pass(20_000, 'judge')
 
-    checkCalls(run, 'routing among joined peers', connects.filter(bothStayed), ROUTED_SHARE)
+    checkCalls(run, 'routing among joined peers', telling(connects), ROUTED_SHARE)
     const limits = setting.peers <= LOOKUP_MS.small.peersMax ? LOOKUP_MS.small : LOOKUP_MS.large
     // There and back at once where the ref was known: those are no lookups.
     const oneWayMs = sortedTimes(finds)
@@ -90,22 +90,16 @@ export const churn: Scenario = {
       const ok = value !== null && value < limits[name]
       run.check(`lookup one way, ${name}`, ok, `under ${limits[name]} ms`, quantileText(oneWayMs, share))
     }
-    const found = serviceFinds.filter(({ from }) => from.alive)
     checkCalls(
       run,
       'records found',
-      found,
+      telling(serviceFinds),
       FOUND_SHARE,
       call => call.answer?.kind === 'service-found' && call.answer.members.length > 0,
     )
     checkBounds(run)
     return run.outcome()
   },
-}
-
-/** A connect to one that leaves meanwhile says nothing. */
-function bothStayed({ from, to }: Call): boolean {
-  return from.alive && to?.alive === true
 }
 
 function checkCalls(
@@ -116,7 +110,7 @@ function checkCalls(
   isGood: (call: Call) => boolean = succeeded,
 ): void {
   const share = calls.length === 0 ? 0 : calls.filter(isGood).length / calls.length
-  const first = firstFailure(calls)
+  const first = firstFailure(calls, isGood)
   const measured = `${percent(share)} of ${calls.length}${first === null ? '' : `, first ${first}`}`
   run.check(name, share >= target, `at least ${percent(target)}`, measured)
 }
