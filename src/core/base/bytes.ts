@@ -72,9 +72,9 @@ export class ByteReader {
     return 0
   }
 
-  /** A view of the next `length` bytes, not a copy. */
+  /** The next `length` bytes, to be read only: mostly a view, not a copy. */
   raw(length: number): Uint8Array {
-    return this.take(length) ? this.bytes.subarray(this.at - length, this.at) : NO_BYTES
+    return this.take(length) ? partOf(this.bytes, this.at - length, this.at) : NO_BYTES
   }
 
   /** A view of all that is left. */
@@ -170,9 +170,9 @@ export class ByteWriter {
     return this.sized(encodeUtf8(text))
   }
 
-  /** What was written, as a view of the writer's buffer: write nothing more afterwards. */
+  /** What was written, mostly as a view of the writer's buffer: write nothing more afterwards. */
   finish(): Uint8Array {
-    return this.bytes.subarray(0, this.at)
+    return this.at === this.bytes.length ? this.bytes : partOf(this.bytes, 0, this.at)
   }
 
   private reserve(length: number): void {
@@ -181,6 +181,17 @@ export class ByteWriter {
     grown.set(this.bytes.subarray(0, this.at))
     this.bytes = grown
   }
+}
+
+/** Up to here V8 keeps an array's bytes within the array, on the heap. */
+const SHORT_BYTES = 64
+
+/**
+ * A part that is only read: a view, but of a short array a copy. The first view of such a one would move its bytes off
+ * the heap, which costs ten copies.
+ */
+export function partOf(bytes: Uint8Array, start: number, end = bytes.length): Uint8Array {
+  return bytes.length <= SHORT_BYTES ? bytes.slice(start, end) : bytes.subarray(start, end)
 }
 
 /** How many bytes `varint` writes. */

@@ -9,6 +9,7 @@ export const PACKET_KIND = 0x10
 export const PACKET_HEADER_BYTES = 7
 export const PACKET_TAG_BYTES = 16
 
+/** The header is lent for the call only. */
 export interface PacketProtection {
   /** Seals the concatenated parts. The result shares no memory with the parts, which are used again at once. */
   seal(number: number, header: Uint8Array, parts: readonly Uint8Array[]): Uint8Array[]

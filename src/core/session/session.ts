@@ -7,7 +7,7 @@
  * that must arrive. Loose packets carry what may be lost: acknowledgements, datagrams, the goodbye. They are neither kept
  * nor acknowledged, so two idle sides fall silent.
  */
-import { ByteReader, readU48, writeU48 } from '../base/bytes.ts'
+import { ByteReader, partOf, readU48, writeU48 } from '../base/bytes.ts'
 import type { Fault, FaultCode } from '../base/fault.ts'
 import { earlier, type Instant } from '../base/instant.ts'
 import { invariant } from '../base/invariant.ts'
@@ -100,6 +100,8 @@ export class Session {
   confirmed = false
   /** Nothing is sent or taken any more. */
   ended = false
+  /** On the owner's list of those with deadlines. */
+  timed = false
   /** Packets that did not open, were out of bounds, or came too late to be of use. */
   packetsDropped = 0
   /** Packets that opened: the other side made them. */
@@ -283,7 +285,7 @@ export class Session {
   }
 
   private open(number: number, packet: Uint8Array): Uint8Array | null {
-    return this.opener.open(number, packet.subarray(0, PACKET_HEADER_BYTES), packet.subarray(PACKET_HEADER_BYTES))
+    return this.opener.open(number, headerCopy(packet, 0), partOf(packet, PACKET_HEADER_BYTES))
   }
 
   private dropPacket(): null {
@@ -637,7 +639,7 @@ export class Session {
     this.nextSequence += 1
     const bytes = packetContent.length + PACKET_HEADER_BYTES + PACKET_TAG_BYTES
     const header = this.nextHeader()
-    const rest = this.sealer.seal(this.nextNumber++, header.subarray(FRAME_HEADER_BYTES), packetContent.take())
+    const rest = this.sealer.seal(this.nextNumber++, headerCopy(header, FRAME_HEADER_BYTES), packetContent.take())
     const packet = this.sent.add(sequence, header, rest, bytes, turn.now)
     path.send(turn, this.remoteLabel, header, rest)
     return packet
@@ -646,7 +648,7 @@ export class Session {
   /** Seals and sends a loose packet. */
   private sealLoose(turn: Turn, path: Path): void {
     const header = this.nextHeader()
-    const rest = this.sealer.seal(this.nextNumber++, header.subarray(FRAME_HEADER_BYTES), packetContent.take())
+    const rest = this.sealer.seal(this.nextNumber++, headerCopy(header, FRAME_HEADER_BYTES), packetContent.take())
     path.send(turn, this.remoteLabel, header, rest)
   }
 
@@ -688,6 +690,14 @@ export class Session {
     this.dirty = true
     this.owner.onDirty(this)
   }
+}
+
+/** The header of the packet that is being sealed or opened: one for all, since nobody keeps it. */
+const presentHeader = new Uint8Array(PACKET_HEADER_BYTES)
+
+function headerCopy(bytes: Uint8Array, at: number): Uint8Array {
+  for (let i = 0; i < PACKET_HEADER_BYTES; i += 1) presentHeader[i] = bytes[at + i]!
+  return presentHeader
 }
 
 function malformed(kind: number): Fault {

@@ -2,7 +2,7 @@
  * Where frames meet sessions: the table of wires, the table of labels, and the handshakes (spec 3.1, 4.1). It knows who
  * can be talked to over what; whom to talk to is the overlay's business.
  */
-import { readU32 } from '../base/bytes.ts'
+import { partOf, readU32 } from '../base/bytes.ts'
 import type { Fault, FaultCode } from '../base/fault.ts'
 import { earlier, type Instant } from '../base/instant.ts'
 import type { PeerId } from '../base/peer-id.ts'
@@ -59,7 +59,8 @@ export class Switchboard {
   private readonly openings = new Map<number, Opening>()
   /** What to flush at the end of this step. Lists, since a set allocates a new table whenever it is emptied. */
   private readonly dirtySessions: Session[] = []
-  private readonly timedSessions = new Set<Session>()
+  /** Sessions that may have a deadline, each once: a list, as the dirty ones, since it changes with most packets. */
+  private timedSessions: Session[] = []
   private readonly dirtyWires: Wire[] = []
   /** Open wires over which no one has proven who they are, oldest first, with the time they have for it. */
   private readonly unprovenWires = new Map<Wire, Instant>()
@@ -212,7 +213,9 @@ export class Switchboard {
   forget(session: Session): void {
     this.labels.delete(session.id)
     this.unproven.delete(session.id)
-    this.timedSessions.delete(session)
+    if (!session.timed) return
+    session.timed = false
+    this.timedSessions = this.timedSessions.filter(other => other !== session)
   }
 
   markDirty(session: Session): void {
@@ -229,7 +232,10 @@ export class Switchboard {
       const wake = session.nextWake()
       if (wake === null) continue
       // It stays in the set until the next wake: most sessions that come to rest are timed again soon.
-      this.timedSessions.add(session)
+      if (!session.timed) {
+        session.timed = true
+        this.timedSessions.push(session)
+      }
       this.wakeAt = earlier(this.wakeAt, wake)
     }
     dirtySessions.length = 0
@@ -244,17 +250,24 @@ export class Switchboard {
   onWake(turn: Turn): void {
     if (this.wakeAt === null || this.wakeAt > turn.now) return
     this.wakeAt = null
-    for (const session of this.timedSessions) {
+    const { timedSessions } = this
+    let kept = 0
+    for (let i = 0; i < timedSessions.length; i += 1) {
+      const session = timedSessions[i]!
       const wake = session.nextWake()
       if (wake === null) {
-        this.timedSessions.delete(session)
-      } else if (wake <= turn.now) {
+        session.timed = false
+        continue
+      }
+      timedSessions[kept++] = session
+      if (wake <= turn.now) {
         session.onWake(turn)
         this.dirtySessions.push(session)
       } else {
         this.wakeAt = earlier(this.wakeAt, wake)
       }
     }
+    timedSessions.length = kept
     for (const opening of this.openings.values()) {
       if (opening.giveUpAt <= turn.now) this.failOpening(turn, opening, { code: 'timeout', detail: 'handshake' })
       else this.wakeAt = earlier(this.wakeAt, opening.giveUpAt)
@@ -484,7 +497,7 @@ class SessionEnd implements LabelTarget {
   }
 
   onFrame(turn: Turn, bytes: Uint8Array, start: number, end: number, from: Carrier): void {
-    this.board.onSessionPacket(turn, this.session, bytes.subarray(start, end), from)
+    this.board.onSessionPacket(turn, this.session, partOf(bytes, start, end), from)
   }
 }
 
