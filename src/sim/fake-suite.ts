@@ -14,7 +14,6 @@ import {
   KEY_BYTES,
   SIGNATURE_BYTES,
 } from '../core/crypto/suite.ts'
-import { Slab } from './slab.ts'
 
 export function createFakeSuite(rng: Rng): CryptoSuite {
   const randomBytes = (length: number): Uint8Array => {
@@ -22,7 +21,6 @@ export function createFakeSuite(rng: Rng): CryptoSuite {
     for (let i = 0; i < length; i += 1) bytes[i] = rng.u32() & 0xff
     return bytes
   }
-  const slab = new Slab()
   const dhKey = (secret = randomBytes(KEY_BYTES)): DhKey => dhKeyOf(mix([secret]))
   return {
     ciphers: ['chacha20-poly1305'],
@@ -33,7 +31,7 @@ export function createFakeSuite(rng: Rng): CryptoSuite {
     dhKey,
     dhPublicKeyOf: publicKey => publicKey,
     isDhPublicKeyOf: equalBytes,
-    aeadKey: (_cipher, key) => new FakeAeadKey(key, slab),
+    aeadKey: (_cipher, key) => new FakeAeadKey(key),
   }
 }
 
@@ -67,17 +65,15 @@ function fakeSignature(publicKey: Uint8Array, message: Uint8Array): Uint8Array {
 
 class FakeAeadKey implements AeadKey {
   private readonly mark: number
-  private readonly slab: Slab
 
-  constructor(key: Uint8Array, slab: Slab) {
-    this.slab = slab
+  constructor(key: Uint8Array) {
     this.mark = readU32(key, 0)
   }
 
   seal(nonce: Uint8Array, _associated: Uint8Array, parts: readonly Uint8Array[]): Uint8Array[] {
     let length = AEAD_TAG_BYTES
     for (const part of parts) length += part.length
-    const sealed = this.slab.take(length)
+    const sealed = new Uint8Array(length)
     let at = 0
     for (const part of parts) {
       sealed.set(part, at)
@@ -90,9 +86,7 @@ class FakeAeadKey implements AeadKey {
   open(nonce: Uint8Array, _associated: Uint8Array, sealed: Uint8Array): Uint8Array | null {
     const length = sealed.length - AEAD_TAG_BYTES
     if (length < 0 || readU32(sealed, length) !== this.tag(nonce)) return null
-    const opened = this.slab.take(length)
-    opened.set(sealed.subarray(0, length))
-    return opened
+    return sealed.slice(0, length)
   }
 
   private tag(nonce: Uint8Array): number {

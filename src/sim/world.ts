@@ -66,7 +66,7 @@ export class World {
   /** Packets that were delivered, and their bytes. */
   messages = 0
   bytes = 0
-  /** Of packets under way. */
+  /** Of packets under way alone: what peers keep would keep whole slabs with it. */
   readonly packets = new Slab()
   private readonly queue = new EventQueue<Happening>()
   private readonly delayMs: readonly [number, number]
