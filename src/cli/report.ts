@@ -46,8 +46,13 @@ export class Report {
   /** How long something takes: a line that the next one replaces on a terminal, and a line of its own in a log. */
   progress(text: string): void {
     const { stderr } = this.options
-    if (stderr instanceof WriteStream) stderr.write(`\r\x1b[K${text.slice(0, Math.max(1, stderr.columns - 1))}`)
-    else stderr.write(`${text}\n`)
+    if (!(stderr instanceof WriteStream)) {
+      stderr.write(`${text}\n`)
+      return
+    }
+    // A terminal that does not know its width says 0.
+    const columns = stderr.columns > 0 ? stderr.columns : 80
+    stderr.write(`\r\x1b[K${text.slice(0, columns - 1)}`)
   }
 
   /** Takes the progress line away, where there is one. */
