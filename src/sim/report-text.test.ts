@@ -28,13 +28,27 @@ describe('the text of an outcome', () => {
 })
 
 describe('the progress line', () => {
-  it('estimates the time left by the pace so far', () => {
-    expect(remainingMs(0.25, 30_000)).toBe(90_000)
-    expect(progressText('joining', 0.25, 12_345, 30_000)).toBe(' 25 %  joining, 12,345 live, 1 min 30 s left')
+  it('estimates the time left by the pace of the later half', () => {
+    const marks = [
+      { atMs: 0, done: 0 },
+      { atMs: 20_000, done: 0.1 },
+      { atMs: 30_000, done: 0.3 },
+      { atMs: 40_000, done: 0.5 },
+    ]
+    expect(remainingMs(marks)).toBe(25_000)
+    expect(remainingMs(marks.slice(0, 2))).toBe(180_000)
+    expect(progressText('joining', 0.25, 12_345, 90_000)).toBe(' 25 %  joining, 12,345 live, 1 min 30 s left')
+  })
+
+  it('takes the whole time where the later half brought nothing on', () => {
+    const marks = [0, 10_000, 20_000, 40_000].map(atMs => ({ atMs, done: atMs === 0 ? 0 : 0.5 }))
+    expect(remainingMs(marks)).toBe(40_000)
   })
 
   it('promises nothing before anything is done', () => {
-    expect(progressText('joining', 0, 1, 5_000)).toBe('  0 %  joining, 1 live')
+    expect(remainingMs([])).toBeNull()
+    expect(remainingMs([{ atMs: 5_000, done: 0 }])).toBeNull()
+    expect(progressText('joining', 0, 1, null)).toBe('  0 %  joining, 1 live')
   })
 })
 

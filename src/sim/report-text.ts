@@ -45,15 +45,29 @@ function checkLines(checks: readonly Check[], paint: TextFacts['paint']): string
   ]
 }
 
-/** One line while it runs: what it is at, how far, and how much longer at this pace. */
-export function progressText(phase: string, done: number, live: number, elapsedMs: number): string {
-  const left = done > 0 ? `, ${durationText(remainingMs(done, elapsedMs))} left` : ''
+/** One line while it runs: what it is at, how far, and how much longer. */
+export function progressText(phase: string, done: number, live: number, leftMs: number | null): string {
+  const left = leftMs === null ? '' : `, ${durationText(leftMs)} left`
   return `${String(Math.floor(done * 100)).padStart(3)} %  ${phase}, ${grouped(live)} live${left}`
 }
 
-/** At the pace so far; infinite before anything is done. */
-export function remainingMs(done: number, elapsedMs: number): number {
-  return done > 0 ? (elapsedMs * (1 - Math.min(done, 1))) / done : Number.POSITIVE_INFINITY
+export interface ProgressMark {
+  /** Real time since the start. */
+  readonly atMs: number
+  readonly done: number
+}
+
+/**
+ * At the pace of the later half of the time so far: the beginning, when peers join, is slower than what follows. Null
+ * while nothing can be said.
+ */
+export function remainingMs(marks: readonly ProgressMark[]): number | null {
+  const last = marks[marks.length - 1]
+  if (last === undefined) return null
+  const since = marks.find(({ atMs }) => atMs >= last.atMs / 2) ?? last
+  const [fromMs, fromDone] = last.done > since.done ? [since.atMs, since.done] : [0, 0]
+  if (last.done <= fromDone) return null
+  return ((1 - Math.min(last.done, 1)) * (last.atMs - fromMs)) / (last.done - fromDone)
 }
 
 /** `0.42 s`, `12 s`, `3 min 20 s`, `2 h 5 min`, `7 d`. */
