@@ -266,4 +266,19 @@ describe('a node', () => {
     expect(call.answer()?.kind).toBe('connected')
     expect([...a.events, ...b.events]).toEqual([])
   })
+
+  it('that is dead and forgotten holds nothing, and no later one takes its number; one that came back keeps its store', () => {
+    const world = new World({ seed: 4 })
+    const [a, b] = [world.add({ public: true }), world.add({ public: true })]
+    world.run(100)
+    b.store.set('ref/x', new Uint8Array(3))
+    expect(() => world.forget(b)).toThrow(/dead/)
+    const again = world.restart(b, true)
+    world.forget(b)
+    expect(world.nodes).toEqual([a, again])
+    expect(b.store.size).toBe(0)
+    expect(again.store.size).toBe(1)
+    expect(b.peer.snapshot().links).toEqual([])
+    expect(world.add().index).toBe(3)
+  })
 })

@@ -44,7 +44,7 @@ export class Node {
   readonly id: PeerId
   readonly address: Address
   readonly public: boolean
-  readonly store: Map<string, Uint8Array>
+  store: Map<string, Uint8Array>
   readonly events: PeerEvent[] = []
   readonly placed: PlacedPeer
   readonly identitySeed: Uint8Array

@@ -4,6 +4,7 @@
  */
 import { type Address, addressText } from '../core/base/address.ts'
 import type { Instant, WallTime } from '../core/base/instant.ts'
+import { invariant } from '../core/base/invariant.ts'
 import { Rng } from '../core/base/rng.ts'
 import type { CryptoSuite } from '../core/crypto/suite.ts'
 import type { RequestId } from '../core/input.ts'
@@ -57,6 +58,7 @@ const WALL_TIME_AT_START = 1_800_000_000_000
 
 export class World {
   now: Instant = 0
+  /** All that were added and not forgotten, in order. */
   readonly nodes: Node[] = []
   readonly suite: CryptoSuite
   readonly rng: Rng
@@ -74,6 +76,7 @@ export class World {
   readonly make: (options: PeerOptions) => Peer
   private groups: ((node: Node) => number) | null = null
   private nextRequest = 1
+  private added = 0
 
   constructor(options: WorldOptions) {
     this.rng = new Rng(options.seed)
@@ -85,7 +88,8 @@ export class World {
   }
 
   add(placed: PlacedPeer = {}): Node {
-    const node = new Node(this, this.nodes.length, placed)
+    const node = new Node(this, this.added, placed)
+    this.added += 1
     this.nodes.push(node)
     if (node.public) this.byAddress.set(addressText(node.address), node)
     node.begin()
@@ -137,6 +141,14 @@ export class World {
     node.kill()
     const { placed, identitySeed, address, profile } = node
     return this.add({ ...placed, identitySeed, address, profile, ...(keepsStore ? { store: node.store } : {}) })
+  }
+
+  /** Drops a dead peer that never comes back, and its store: in long runs of churn such are many. */
+  forget(node: Node): void {
+    invariant(!node.alive, 'only the dead are forgotten')
+    const at = this.nodes.indexOf(node)
+    if (at >= 0) this.nodes.splice(at, 1)
+    node.store = new Map()
   }
 
   stall(node: Node, stalled: boolean): void {
