@@ -84,12 +84,7 @@ export class Gossip {
 
   /** The refs closest to another on each side of it: in full for a newcomer, who holds none, else by name. */
   refsAround(turn: Turn, other: PeerRef, full: boolean): RefEntry[] {
-    const pool = this.freshRefs(turn).filter(item => item.ref.peer !== other.peer)
-    const chosen = new Set([
-      ...closestAfter(other.position, pool, NEAR_PER_SIDE + 1),
-      ...closestBefore(other.position, pool, NEAR_PER_SIDE + 1),
-    ])
-    return Array.from(chosen, item => entryOf(item, turn.now, full))
+    return entriesAround(turn, other.position, this.freshRefs(turn, other.peer), full)
   }
 
   /**
@@ -100,7 +95,7 @@ export class Gossip {
     const request = decodeClosestRequest(payload)
     if (request === null) return null
     const self = this.around.needs.self()
-    const fresh = this.freshRefs(turn).filter(item => item.position !== key)
+    const fresh = this.freshRefs(turn, null).filter(item => item.position !== key)
     const open = fresh.filter(item => isPublic(item.ref))
     const pool = request.onlyPublic ? open : fresh
     const perSide = request.onlyPublic ? 1 : NEAR_PER_SIDE + 1
@@ -200,8 +195,11 @@ export class Gossip {
   /** Names of those closest to the partner on each side, of random and of public ones (rule 6). */
   private refsFor(turn: Turn, partner: Contact): RefEntry[] {
     const { rng, needs } = this.around
-    const refs = this.refsAround(turn, partner.ref ?? needs.self(), false)
-    const pool = this.freshRefs(turn).filter(item => item.ref.peer !== partner.peer)
+    const pool = this.freshRefs(turn, partner.peer)
+    const refs =
+      partner.ref === null
+        ? this.refsAround(turn, needs.self(), false)
+        : entriesAround(turn, partner.ref.position, pool, false)
     const open = pool.filter(item => isPublic(item.ref))
     const others = new Set([...rng.sample(pool, GOSSIP_RANDOM_REFS), ...rng.sample(open, GOSSIP_PUBLIC_REFS)])
     for (const item of others) refs.push(entryOf(item, turn.now, false))
@@ -226,12 +224,15 @@ export class Gossip {
   }
 
   /** Links and what is remembered of which somebody had contact lately (rule 7). */
-  private freshRefs(turn: Turn): FreshRef[] {
+  private freshRefs(turn: Turn, except: PeerId | null): FreshRef[] {
     const { links, memory } = this.around
     const fresh: FreshRef[] = []
-    for (const link of links.all()) fresh.push({ position: link.position, ref: link.ref, heardAt: turn.now })
+    for (const { peer, position, ref } of links.all()) {
+      if (peer !== except) fresh.push({ position, ref, heardAt: turn.now })
+    }
     for (const entry of memory.all()) {
-      if (entry.failures === 0 && entry.isFresh(turn.now) && !links.has(entry.peer)) fresh.push(entry)
+      if (entry.failures > 0 || !entry.isFresh(turn.now) || entry.peer === except) continue
+      if (!links.has(entry.peer)) fresh.push(entry)
     }
     return fresh
   }
@@ -241,6 +242,14 @@ interface FreshRef {
   readonly position: Position
   readonly ref: PeerRef
   readonly heardAt: Instant
+}
+
+function entriesAround(turn: Turn, position: Position, pool: readonly FreshRef[], full: boolean): RefEntry[] {
+  const chosen = new Set([
+    ...closestAfter(position, pool, NEAR_PER_SIDE + 1),
+    ...closestBefore(position, pool, NEAR_PER_SIDE + 1),
+  ])
+  return Array.from(chosen, item => entryOf(item, turn.now, full))
 }
 
 function entryOf(item: FreshRef, now: Instant, full: boolean): RefEntry {

@@ -428,6 +428,7 @@ export class Overlay {
     const present = around.needs.self().rendezvous
     const usable = around.publicLinks()
     const kept = usable.filter(link => present.some(entry => entry.peer === link.peer))
+    if (kept.length === PUBLIC_LINKS_MIN) return
     const fresh = usable.filter(link => !kept.includes(link)).sort((a, b) => load(a) - load(b))
     // The way in is the first that every newcomer has: among three others, the least loaded serve.
     const gathering = present.length < PUBLIC_LINKS_MIN
