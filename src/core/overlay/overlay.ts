@@ -6,7 +6,7 @@
 import type { Fault } from '../base/fault.ts'
 import { earlier, type Instant } from '../base/instant.ts'
 import { PEER_ID_BYTES, type PeerId, peerIdOfBytes } from '../base/peer-id.ts'
-import type { Position } from '../base/position.ts'
+import { type Position, ringDistance } from '../base/position.ts'
 import type { Rng } from '../base/rng.ts'
 import { isPublic, type PeerRef } from '../crypto/peer-ref.ts'
 import type { StoreEntry, Target } from '../input.ts'
@@ -61,6 +61,8 @@ export class Overlay {
     this.requests = new RoutedRequests({
       send: (turn, to, message) => needs.send(turn, to, message),
       nextHopToKey: (key, method, avoid) => this.nextHopToKey(key, method, avoid),
+      linkCloserThan: (peer, key, method, avoid) => this.linkCloserThan(peer, key, method, avoid),
+      isCloser: (neighbour, key, method) => this.isCloser(neighbour, key, method),
       answer: (turn, key, method, payload) => this.answer(turn, key, method, payload),
     })
     this.peerSearch = new PeerSearch(needs, this.requests)
@@ -451,6 +453,28 @@ export class Overlay {
     const usable = (link: Link): boolean => !avoid.includes(link.peer) && around.hasPath(link.peer)
     const besides = method === RoutedMethod.closest
     return nextStep(around.needs.position, key, links.all(), usable, besides)?.peer ?? null
+  }
+
+  private linkCloserThan(peer: PeerId | null, key: Position, method: number, avoid: readonly PeerId[]): PeerId | null {
+    const { around, links } = this
+    const from = peer === null ? around.needs.position : this.refOf(peer)?.position
+    let distance = from === undefined ? Number.POSITIVE_INFINITY : ringDistance(from, key)
+    let closest: PeerId | null = null
+    for (const link of links.all()) {
+      const own = ringDistance(link.position, key)
+      if (own >= distance || (own === 0 && method === RoutedMethod.closest)) continue
+      if (avoid.includes(link.peer) || !around.hasPath(link.peer)) continue
+      distance = own
+      closest = link.peer
+    }
+    return closest
+  }
+
+  /** A peer that looks for those around itself stands at the key: it has sent the request here for the way on, not for a link. */
+  private isCloser(neighbour: PeerId, key: Position, method: number): boolean {
+    const position = this.refOf(neighbour)?.position
+    if (position === undefined || (method === RoutedMethod.closest && position === key)) return false
+    return ringDistance(position, key) < ringDistance(this.around.needs.position, key)
   }
 
   private answer(turn: Turn, key: Position, method: number, payload: Uint8Array): Uint8Array | null {

@@ -10,6 +10,13 @@ import { RoutedRequests } from './routed-requests.ts'
 
 const DELAY_MS = 50
 
+const NO_LINKS = { send: () => false, nextHopToKey: () => null, linkCloserThan: () => null, isCloser: () => false }
+
+function wayOf(next: readonly number[], avoid: readonly PeerId[]): PeerId | null {
+  const way = next.find(peer => !avoid.includes(id(peer)))
+  return way === undefined ? null : id(way)
+}
+
 /** Peers 0, 1, 2 …; each passes on to the first of its ways that may still be asked, the one without any answers. */
 class Line {
   now: Instant = 0
@@ -28,10 +35,9 @@ class Line {
             this.flying.push({ at: this.now + DELAY_MS, from: index, to: Number(to), message })
             return true
           },
-          nextHopToKey: (_key, _method, avoid) => {
-            const way = next.find(peer => !avoid.includes(id(peer)))
-            return way === undefined ? null : id(way)
-          },
+          nextHopToKey: (_key, _method, avoid) => wayOf(next, avoid),
+          linkCloserThan: (_peer, _key, _method, avoid) => wayOf(next, avoid),
+          isCloser: () => false,
           answer: () => this.answersOf(index),
         }),
       )
@@ -110,7 +116,7 @@ describe('a routed request', () => {
     const answers = line.ask(0, 1)
     line.run(1_000)
     expect(answers).toEqual([{ ok: true, value: Uint8Array.of(2) }])
-    const alone = new RoutedRequests({ send: () => false, nextHopToKey: () => null, answer: () => Uint8Array.of(9) })
+    const alone = new RoutedRequests({ ...NO_LINKS, answer: () => Uint8Array.of(9) })
     const own: Result<Uint8Array>[] = []
     alone.request(line.turn(), 1, 1, new Uint8Array(0), (_turn, answer) => own.push(answer), id(1))
     expect(own).toEqual([{ ok: true, value: Uint8Array.of(9) }])
@@ -189,6 +195,8 @@ describe('a routed request', () => {
         return true
       },
       nextHopToKey: () => id(9),
+      linkCloserThan: () => id(9),
+      isCloser: () => false,
       answer: () => null,
     })
     const turn = new Turn(0, 0)

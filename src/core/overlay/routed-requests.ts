@@ -23,8 +23,12 @@ import type { OnAnswer } from './overlay-port.ts'
 
 export interface RoutedPort {
   send(turn: Turn, to: PeerId, message: OverlayMessage): boolean
-  /** The link to go on through, none of `avoid`; null where this peer is the closest. */
+  /** The link that leads closest to the key within two hops, none of `avoid`; null where none leads closer than this peer. */
   nextHopToKey(key: Position, method: number, avoid: readonly PeerId[]): PeerId | null
+  /** The link that itself stands closest to the key and closer than `peer`, this one or a neighbour; null where none does. */
+  linkCloserThan(peer: PeerId | null, key: Position, method: number, avoid: readonly PeerId[]): PeerId | null
+  /** Whether a neighbour stands closer to the key than this peer: it sent a request here for what this peer is linked to. */
+  isCloser(neighbour: PeerId, key: Position, method: number): boolean
   /** This peer is the closest: its answer, or null where it has none. */
   answer(turn: Turn, key: Position, method: number, payload: Uint8Array): Uint8Array | null
 }
@@ -38,6 +42,8 @@ interface Pending {
   /** Who waits: a user of this peer, or the neighbour that passed the request on, under its number. */
   readonly waiter: { readonly onAnswer: OnAnswer } | { readonly neighbour: PeerId; readonly id: number }
   readonly tried: PeerId[]
+  /** How many of them knew no way on: the further from the origin, the fewer, or each hop would multiply the ways. */
+  refusals: number
   next: PeerId | null
   giveUpAt: Instant
   /** How often another way may still be tried because no answer came. */
@@ -83,6 +89,7 @@ export class RoutedRequests {
       request: { kind: 'route', id, key, method, ttl: ROUTE_HOPS_MAX, payload },
       waiter: { onAnswer },
       tried: [],
+      refusals: 0,
       next: null,
       giveUpAt: turn.now + ROUTED_TIMEOUT_MS,
       again: 1,
@@ -106,6 +113,7 @@ export class RoutedRequests {
       request: { ...message, id, ttl: message.ttl - 1 },
       waiter: { neighbour: from, id: message.id },
       tried: [],
+      refusals: 0,
       next: null,
       giveUpAt: turn.now + Math.max(ROUTED_HOP_TIMEOUT_MIN_MS, ROUTED_HOP_TIMEOUT_MS - hops * ROUTED_HOP_STEP_MS),
       again: 1,
@@ -121,6 +129,7 @@ export class RoutedRequests {
     if (message.status !== 'no-way-on') {
       if (item.tried.includes(from)) this.finish(turn, item, message)
     } else if (item.next === from) {
+      item.refusals += 1
       this.goOn(turn, item)
     }
   }
@@ -180,18 +189,31 @@ export class RoutedRequests {
   /** Tries the next way, answers here where this peer is the closest, or says that there is no way on. */
   private goOn(turn: Turn, item: Pending): void {
     const { request, waiter } = item
-    const source = 'neighbour' in waiter ? [waiter.neighbour] : []
+    const { key, method } = request
+    const source = 'neighbour' in waiter ? waiter.neighbour : null
+    const isDetour = source !== null && this.port.isCloser(source, key, method)
+    const refusalsMax = Math.max(1, ROUTED_WAYS_TRIED_MAX - (ROUTE_HOPS_MAX - request.ttl))
     for (;;) {
-      const next = this.port.nextHopToKey(request.key, request.method, [...source, ...item.tried])
+      const avoid = source === null ? item.tried : [source, ...item.tried]
+      // Every second hop at least is closer to the key than all before it: what neighbours say may be old, and requests
+      // that follow it alone go in circles.
+      const next = isDetour
+        ? this.port.linkCloserThan(source, key, method, avoid)
+        : this.port.nextHopToKey(key, method, avoid)
       // None closer is left: this peer is the closest, or has become it.
       if (next === null) break
-      if (item.tried.length >= ROUTED_WAYS_TRIED_MAX) {
+      if (item.refusals >= refusalsMax || item.tried.length >= ROUTED_WAYS_TRIED_MAX) {
+        if (!isDetour && this.port.linkCloserThan(null, key, method, avoid) === null) break
         this.conclude(turn, item, noWayOn(0))
         return
       }
       if (this.passTo(turn, item, next)) return
     }
-    const payload = this.port.answer(turn, request.key, request.method, request.payload)
+    if (isDetour) {
+      this.conclude(turn, item, noWayOn(0))
+      return
+    }
+    const payload = this.port.answer(turn, key, method, request.payload)
     const status = payload === null ? 'refused' : 'answered'
     this.conclude(turn, item, { kind: 'route-answer', id: 0, status, hops: 0, payload: payload ?? new Uint8Array(0) })
   }
