@@ -82,6 +82,17 @@ export class Gossip {
     this.around.needs.send(turn, partner.peer, { kind: 'gossip', wantsAnswer: false, estimate: this.estimate(), refs })
   }
 
+  /** Tells those next to a newcomer of it, in full: should this peer die now, they find each other. */
+  introduce(turn: Turn, newcomer: PeerRef): void {
+    const { needs, links } = this.around
+    const others = links.all().filter(link => link.peer !== newcomer.peer)
+    const near = [...closestAfter(newcomer.position, others, 1), ...closestBefore(newcomer.position, others, 1)]
+    const refs = [{ ageSeconds: 0, bytes: newcomer.bytes }]
+    for (const link of new Set(near)) {
+      needs.send(turn, link.peer, { kind: 'gossip', wantsAnswer: false, estimate: this.estimate(), refs })
+    }
+  }
+
   /** The refs closest to another on each side of it: in full for a newcomer, who holds none, else by name. */
   refsAround(turn: Turn, other: PeerRef, full: boolean): RefEntry[] {
     return entriesAround(turn, other.position, this.freshRefs(turn, other.peer), full)

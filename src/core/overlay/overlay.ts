@@ -305,6 +305,7 @@ export class Overlay {
     const accepted = this.links.has(ref.peer) || this.makeRoom(turn, ref, purpose)
     const refs = this.gossip.refsAround(turn, ref, accepted && purpose === 'way-in')
     needs.send(turn, ref.peer, { kind: 'link-answer', accepted, refs })
+    if (accepted && purpose === 'way-in') this.gossip.introduce(turn, ref)
     if (accepted) this.addLink(turn, contact, ref, this.seeking.purposeOf(ref.peer) ?? 'guest')
     // The links that stood in the way may be dead: ask them (rule 4).
     else if (purpose === 'near') needs.suspectSilent(turn, SUSPECT_SILENT_MS)
