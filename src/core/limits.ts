@@ -301,12 +301,6 @@ export const REGISTRY_MESSAGE_BYTES_MAX = 14_336
 export const FOUND_REFS_MAX = 64
 /** Pages asked of one shard; each is one message of entries. */
 export const LIST_PAGES_MAX = 8
-/** A peer is new for so long after its first neighbours came: what it was not handed yet, it does not know of. */
-export const NEWCOMER_MS = 3_000
-/** Its neighbours have been the same for so long: they are those that know. */
-export const NEWCOMER_QUIET_MS = 500
-/** A question that met a newcomer is asked again after this. */
-export const NEWCOMER_PAUSE_MS = 150
 /** Between the first try of a search and its second, which aims beside the first. */
 export const FIND_RETRY_MS = 1_000
 /** Entries in one digest (14 bytes each): one message. */

@@ -133,6 +133,9 @@ const SEED_KEY = 'self/seed'
 /** Stands where damage took the identity: the next start must not make another one in silence either. */
 const LOST_KEY = 'self/lost'
 const SELF_PREFIX = 'self/'
+/** Within this after its first link a peer asks the registry again where it was told of nothing. */
+const NEWCOMER_MS = 3_000
+const NEWCOMER_PAUSE_MS = 150
 const REMEMBERED_PREFIX = 'ref/'
 
 export async function startMesh(platform: MeshPlatform, options: MeshOptions): Promise<Mesh> {
@@ -218,6 +221,7 @@ class RunningMesh extends TypedEventTarget<MeshEvents> implements Mesh {
   private readonly listeners: Listening[] = []
   private readonly startedAt: number
   private readonly warnings: WebmeshError[] = []
+  private firstLinkAt: number | null = null
   private ownRef: PeerRef
   private closing: Promise<void> | null = null
 
@@ -295,20 +299,24 @@ class RunningMesh extends TypedEventTarget<MeshEvents> implements Mesh {
 
   async find(name: string, options: Waiting = {}): Promise<readonly Member[]> {
     const service = serviceNameOf(name)
-    const event = await this.dispatch.request(options.signal, 'service-found', request => ({
-      kind: 'service-find',
-      request,
-      service,
-    }))
-    return event.members.map(ref => ({ peer: ref.peer, ref }))
+    return this.askRegistry(options.signal, async () => {
+      const event = await this.dispatch.request(options.signal, 'service-found', request => ({
+        kind: 'service-find',
+        request,
+        service,
+      }))
+      return event.members.map(ref => ({ peer: ref.peer, ref }))
+    })
   }
 
   async services(options: Waiting = {}): Promise<readonly ServiceEntry[]> {
-    const event = await this.dispatch.request(options.signal, 'service-listed', request => ({
-      kind: 'service-list',
-      request,
-    }))
-    return event.services
+    return this.askRegistry(options.signal, async () => {
+      const event = await this.dispatch.request(options.signal, 'service-listed', request => ({
+        kind: 'service-list',
+        request,
+      }))
+      return event.services
+    })
   }
 
   async ping(peer: PeerLike, options: PingOptions = {}): Promise<PingOutcome> {
@@ -393,6 +401,24 @@ class RunningMesh extends TypedEventTarget<MeshEvents> implements Mesh {
     this.dispatchEvent(new WarningEvent(error))
   }
 
+  /**
+   * A newcomer may itself be the closest to a key before its neighbours have handed it the records there: that it finds
+   * nothing in its first moments means nothing.
+   */
+  private async askRegistry<T>(
+    signal: AbortSignal | undefined,
+    ask: () => Promise<readonly T[]>,
+  ): Promise<readonly T[]> {
+    throwIfAborted(signal)
+    for (;;) {
+      const found = await ask()
+      const { firstLinkAt } = this
+      const isNew = firstLinkAt !== null && this.platform.clock.monotonicNow() - firstLinkAt < NEWCOMER_MS
+      if (found.length > 0 || !isNew) return found
+      await this.pause(NEWCOMER_PAUSE_MS, signal)
+    }
+  }
+
   private onPeerEvent(event: WholePeerEvent): void {
     switch (event.kind) {
       case 'self':
@@ -400,6 +426,7 @@ class RunningMesh extends TypedEventTarget<MeshEvents> implements Mesh {
         this.dispatchEvent(new SelfEvent(refText(event.ref), event.ref))
         break
       case 'link-up':
+        this.firstLinkAt ??= this.platform.clock.monotonicNow()
         this.dispatchEvent(new LinkEvent(event.peer, event.role, event.path))
         break
       case 'link-down':

@@ -12,7 +12,6 @@ import { DIGEST_ENTRIES_MAX, DIRECTORY_SHARDS, RECORD_SAVE_MS, RECORD_SWEEP_MS, 
 import type { OverlayPort } from '../overlay/overlay-port.ts'
 import { Channel } from '../session/session-owner.ts'
 import type { Turn } from '../turn.ts'
-import { Newcomer } from './newcomer.ts'
 import { Publisher } from './publisher.ts'
 import { keyOfShard, readDescription, readRecord, recordIsAuthentic, type ServiceRecord } from './record.ts'
 import { RecordStore, type Verdict } from './record-store.ts'
@@ -62,7 +61,6 @@ export class Registry {
   private readonly shardKeys: readonly Position[]
   /** The neighbours, each with the size of network by whose region it was told of records. */
   private toldFor = new Map<PeerId, number>()
-  private readonly newcomer = new Newcomer()
   private sweepAt: Instant | null = null
   private saveAt: Instant | null = null
 
@@ -109,7 +107,7 @@ export class Registry {
 
   // ---- on behalf of the network ----
 
-  /** The answer to a request that was routed here; null where it makes no sense, or this peer is too new to know. */
+  /** The answer to a request that was routed here, or null where it makes no sense. */
   onRequest(turn: Turn, key: Position, payload: Uint8Array): Uint8Array | null {
     const request = decodeRegistryRequest(payload)
     if (request === null) return null
@@ -119,13 +117,11 @@ export class Registry {
       case 'find': {
         const refs = this.store.live('announcement', request.service, turn.wallTime).map(record => record.payload)
         const members = this.store.members(request.service, turn.wallTime)
-        if (refs.length === 0 && this.newcomer.isSettling(turn.now)) return null
         return encodeFindAnswer({ members, refs: this.rng.sample(refs, request.count) })
       }
       case 'list': {
         const names = this.store.services(this.shardKeys[request.shard]!).filter(name => name > request.after)
         const entries = names.map(name => this.entryOf(name, turn)).filter(entry => entry !== null)
-        if (entries.length === 0 && request.after === '' && this.newcomer.isSettling(turn.now)) return null
         return encodeListAnswer(entries)
       }
       default:
@@ -143,7 +139,6 @@ export class Registry {
         for (const recordBytes of message.records) {
           const record = readRecord(this.suite, recordBytes)
           if (!record.ok) return record.fault
-          this.newcomer.onRecord(record.value.slot)
           if (!this.holds(record.value.key)) continue
           const verdict = this.accept(turn, record.value)
           if (verdict === 'forged') return { code: 'malformed', detail: 'record with a wrong signature' }
@@ -173,15 +168,11 @@ export class Registry {
     const told = this.toldFor
     this.toldFor = new Map()
     const estimated = this.port.estimatedPeers()
-    const near = this.neighboursNow()
-    const fresh = [...near.keys()].filter(peer => !told.has(peer))
-    this.newcomer.onNearChanged(turn.now, new Set(near.keys()), fresh)
-    for (const ref of near.values()) {
+    for (const ref of this.neighboursNow().values()) {
       const toldFor = told.get(ref.peer) ?? null
       const records = this.thoseFor(ref, this.store.records())
       const untold = toldFor === null ? records : records.filter(({ key }) => !inRegion(key, ref.position, toldFor))
-      // One that is new hears it too where there is nothing to hand over.
-      if (untold.length > 0 || toldFor === null) this.sendDigest(turn, ref.peer, untold)
+      this.sendDigest(turn, ref.peer, untold)
       this.toldFor.set(ref.peer, Math.min(estimated, toldFor ?? estimated))
     }
   }
@@ -279,7 +270,7 @@ export class Registry {
   }
 
   private sendDigest(turn: Turn, to: PeerId, entries: readonly DigestEntry[]): void {
-    for (let i = 0; i === 0 || i < entries.length; i += DIGEST_ENTRIES_MAX) {
+    for (let i = 0; i < entries.length; i += DIGEST_ENTRIES_MAX) {
       const part = entries.slice(i, i + DIGEST_ENTRIES_MAX)
       const message = encodeRegistryMessage({ kind: 'digest', entries: part })
       if (!this.port.send(turn, Channel.registry, to, message)) return
@@ -290,7 +281,6 @@ export class Registry {
     const slots = entries
       .filter(entry => (this.store.get(entry.slot)?.sequence ?? -1) < entry.sequence)
       .map(entry => entry.slot)
-    this.newcomer.onDigest(turn.now, from, slots)
     if (slots.length > 0) this.port.send(turn, Channel.registry, from, encodeRegistryMessage({ kind: 'want', slots }))
   }
 

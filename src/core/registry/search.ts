@@ -7,14 +7,7 @@ import type { Rng } from '../base/rng.ts'
 import type { PeerRef } from '../crypto/peer-ref.ts'
 import type { CryptoSuite } from '../crypto/suite.ts'
 import type { ServiceEntry } from '../effect.ts'
-import {
-  DIRECTORY_SHARDS,
-  FIND_RETRY_MS,
-  FOUND_REFS_MAX,
-  LIST_PAGES_MAX,
-  NEWCOMER_MS,
-  NEWCOMER_PAUSE_MS,
-} from '../limits.ts'
+import { DIRECTORY_SHARDS, FIND_RETRY_MS, FOUND_REFS_MAX, LIST_PAGES_MAX } from '../limits.ts'
 import { type OnAnswer, type OverlayPort, RoutedMethod } from '../overlay/overlay-port.ts'
 import type { Turn } from '../turn.ts'
 import { keyOfService, keyOfShard } from './record.ts'
@@ -26,7 +19,9 @@ import type { VerifiedRefs } from './verified-refs.ts'
 
 interface Retry {
   readonly at: Instant
-  readonly ask: (turn: Turn) => void
+  readonly key: Position
+  readonly request: Uint8Array
+  readonly onAnswer: OnAnswer
 }
 
 /** A list under way: shards are asked side by side, the pages of one shard one after the other. */
@@ -62,10 +57,10 @@ export class Search {
     const key = keyOfService(this.suite, name.value)
     const request = encodeRegistryRequest({ kind: 'find', service: name.value, count: FOUND_REFS_MAX })
     const onAnswer: OnAnswer = (now, answer) => this.onFound(now, answer, done)
-    this.ask(turn, key, request, turn.now + NEWCOMER_MS, (now, answer) => {
+    this.port.request(turn, key, RoutedMethod.registry, request, (now, answer) => {
       if (answer.ok) onAnswer(now, answer)
       // Once more, and beside the key: the closest peer may be the one that fails.
-      else this.retryAfter(now, FIND_RETRY_MS, later => this.askBeside(later, key, request, onAnswer))
+      else this.retries.push({ at: now.now + this.rng.around(FIND_RETRY_MS), key, request, onAnswer })
     })
   }
 
@@ -78,30 +73,16 @@ export class Search {
     const due = this.retries.filter(retry => retry.at <= turn.now)
     if (due.length === 0) return
     this.retries = this.retries.filter(retry => retry.at > turn.now)
-    for (const { ask } of due) ask(turn)
+    for (const { key, request, onAnswer } of due) {
+      const aim = besideKey(this.rng, key, this.port.estimatedPeers())
+      this.port.request(turn, aim, RoutedMethod.registry, request, onAnswer)
+    }
   }
 
   nextWake(): Instant | null {
     let wake: Instant | null = null
     for (const retry of this.retries) wake = earlier(wake, retry.at)
     return wake
-  }
-
-  /** Asks the peer closest to a key. One that is new there and knows of nothing yet refuses: it is asked again. */
-  private ask(turn: Turn, key: Position, request: Uint8Array, until: Instant, onAnswer: OnAnswer): void {
-    this.port.request(turn, key, RoutedMethod.registry, request, (now, answer) => {
-      if (answer.ok || answer.fault.code !== 'refused' || now.now >= until) onAnswer(now, answer)
-      else this.retryAfter(now, NEWCOMER_PAUSE_MS, later => this.ask(later, key, request, until, onAnswer))
-    })
-  }
-
-  private askBeside(turn: Turn, key: Position, request: Uint8Array, onAnswer: OnAnswer): void {
-    const aim = besideKey(this.rng, key, this.port.estimatedPeers())
-    this.port.request(turn, aim, RoutedMethod.registry, request, onAnswer)
-  }
-
-  private retryAfter(turn: Turn, delayMs: number, ask: Retry['ask']): void {
-    this.retries.push({ at: turn.now + this.rng.around(delayMs), ask })
   }
 
   private onFound(turn: Turn, answer: Result<Uint8Array>, done: OnFound): void {
@@ -121,8 +102,7 @@ export class Search {
 
   private askPage(turn: Turn, listing: Listing, shard: number, after: string, page: number): void {
     const request = encodeRegistryRequest({ kind: 'list', shard, after })
-    const until = turn.now + NEWCOMER_MS
-    this.ask(turn, keyOfShard(this.suite, shard), request, until, (now, answer) => {
+    this.port.request(turn, keyOfShard(this.suite, shard), RoutedMethod.registry, request, (now, answer) => {
       const listed = answer.ok ? decodeListAnswer(answer.value) : null
       for (const entry of listed?.entries ?? []) listing.entries.set(entry.service, entry)
       const last = listed?.entries.at(-1)?.service ?? ''
