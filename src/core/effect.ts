@@ -33,6 +33,8 @@ export interface ServiceEntry {
 
 export type PeerEvent =
   | { readonly kind: 'failed'; readonly request: RequestId; readonly fault: Fault }
+  /** This peer has left, as it was told to: nothing more will come from it. */
+  | { readonly kind: 'left' }
   /** This peer's own ref changed. */
   | { readonly kind: 'self'; readonly ref: PeerRef }
   | { readonly kind: 'joined'; readonly request: RequestId; readonly through: PeerId }

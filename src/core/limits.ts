@@ -179,6 +179,8 @@ export const SERVICE_LIST_MAX = 10_000
 export const SESSION_LINGER_MS = 50_000
 /** The signature of a ref that comes with a new session is verified so much later: what comes right behind it goes first. */
 export const HELLO_VERIFY_MS = 1
+/** Who leaves waits so long for the registry to answer that its records are withdrawn: the first hop may know no way on. */
+export const LEAVE_PATIENCE_MS = 500
 /** All sessions are looked at this often at most. */
 export const SESSIONS_CHECK_MS = 100
 /** Of two sessions opened so close together by two peers that chose each other, one is kept (spec 5.2). */

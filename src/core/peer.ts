@@ -12,7 +12,14 @@ import { type PeerRef, type PeerRefFields, REF_LIFETIME_MS, type Rendezvous, sig
 import type { CryptoSuite, Identity } from './crypto/suite.ts'
 import type { Effect } from './effect.ts'
 import type { Command, Input, RequestId, SessionId, StoreEntry, Target } from './input.ts'
-import { GLARE_MS, HELLO_VERIFY_MS, REF_RENEW_MS, REMEMBER_SAVE_MS, SERVICE_LIST_MAX } from './limits.ts'
+import {
+  GLARE_MS,
+  HELLO_VERIFY_MS,
+  LEAVE_PATIENCE_MS,
+  REF_RENEW_MS,
+  REMEMBER_SAVE_MS,
+  SERVICE_LIST_MAX,
+} from './limits.ts'
 import { Connector } from './overlay/connector.ts'
 import { type Contact, Need } from './overlay/contact.ts'
 import { Overlay } from './overlay/overlay.ts'
@@ -49,6 +56,8 @@ class MeshPeer implements Peer {
   private wallTimeAtZero: WallTime
   private started = false
   private left = false
+  /** Set when this peer is to leave: it does so when the registry knows, or by then. */
+  private leaveBy: Instant | null = null
   private renewAt: Instant = REF_RENEW_MS
   private saveAt: Instant = REMEMBER_SAVE_MS
   /** What the store holds of remembered peers: sequence numbers of their refs. */
@@ -144,6 +153,7 @@ class MeshPeer implements Peer {
     this.take(turn, input)
     const wake = this.nextWake()
     if (wake !== null && wake <= now) this.wake(turn)
+    if (this.leaveBy !== null && (!this.registry.withdrawing || this.leaveBy <= now)) this.leave(turn)
     this.connector.board.flush(turn)
     return turn.finish()
   }
@@ -151,7 +161,7 @@ class MeshPeer implements Peer {
   nextWake(): Instant | null {
     if (this.left) return null
     let wake: Instant | null = Math.min(this.renewAt, this.saveAt)
-    wake = earlier(wake, this.hellosAt)
+    wake = earlier(wake, earlier(this.hellosAt, this.leaveBy))
     wake = earlier(wake, this.connector.nextWake())
     wake = earlier(wake, this.overlay.nextWake())
     wake = earlier(wake, this.registry.nextWake())
@@ -212,6 +222,15 @@ class MeshPeer implements Peer {
       default:
         unreachable(input)
     }
+  }
+
+  private leave(turn: Turn): void {
+    // What was told last goes out before the sessions end.
+    this.connector.board.flush(turn)
+    this.connector.closeAll(turn)
+    this.saveRemembered(turn)
+    this.left = true
+    turn.emit({ kind: 'left' })
   }
 
   private wake(turn: Turn): void {
@@ -307,10 +326,7 @@ class MeshPeer implements Peer {
       }
       case 'leave-mesh':
         for (const { service } of this.services.snapshot()) this.services.leave(turn, service)
-        this.connector.closeAll(turn)
-        this.saveRemembered(turn)
-        this.connector.board.flush(turn)
-        this.left = true
+        this.leaveBy ??= turn.now + LEAVE_PATIENCE_MS
         return
       case 'connect':
         this.connect(turn, command.request, command.target)

@@ -36,7 +36,7 @@ export interface DispatchOptions {
   readonly target: EventSink
 }
 
-export type WholePeerEvent = Extract<PeerEvent, { kind: 'self' | 'link-up' | 'link-down' | 'datagram' }>
+export type WholePeerEvent = Extract<PeerEvent, { kind: 'left' | 'self' | 'link-up' | 'link-down' | 'datagram' }>
 
 /** Events that answer a request, by kind. */
 type Answer = Exclude<Extract<PeerEvent, { request: RequestId }>, { kind: 'failed' }>
@@ -185,6 +185,8 @@ export class Dispatch implements StreamHost {
   // ---- from the core ----
 
   onEvent(event: PeerEvent): void {
+    // While the peer leaves, nothing reaches the user any more.
+    if (this.closedBy !== null && event.kind !== 'left') return
     this.delivering = true
     try {
       this.deliver(event)
@@ -198,6 +200,7 @@ export class Dispatch implements StreamHost {
       case 'failed':
         this.onFailed(event.request, event.fault)
         break
+      case 'left':
       case 'self':
       case 'link-up':
       case 'link-down':

@@ -13,7 +13,7 @@ import type { LinkView } from '../core/peer-options.ts'
 import type { Listening, Platform } from '../host/platform.ts'
 import { RunLoop } from '../host/run-loop.ts'
 import type { Store } from '../host/store.ts'
-import { ignore, throwIfAborted, unlessAborted, type Waiting } from './abort.ts'
+import { deferred, ignore, throwIfAborted, unlessAborted, type Waiting } from './abort.ts'
 import { Dispatch, type WholePeerEvent } from './dispatch.ts'
 import {
   DatagramEvent,
@@ -224,6 +224,7 @@ class RunningMesh extends TypedEventTarget<MeshEvents> implements Mesh {
   private firstLinkAt: number | null = null
   private ownRef: PeerRef
   private closing: Promise<void> | null = null
+  private readonly left = deferred<void>()
 
   constructor(platform: MeshPlatform, options: CheckedOptions, store: Store, seed: Uint8Array) {
     super()
@@ -421,6 +422,9 @@ class RunningMesh extends TypedEventTarget<MeshEvents> implements Mesh {
 
   private onPeerEvent(event: WholePeerEvent): void {
     switch (event.kind) {
+      case 'left':
+        this.left.resolve()
+        break
       case 'self':
         this.ownRef = event.ref
         this.dispatchEvent(new SelfEvent(refText(event.ref), event.ref))
@@ -443,6 +447,7 @@ class RunningMesh extends TypedEventTarget<MeshEvents> implements Mesh {
     const closed = Promise.all(this.listeners.map(listener => listener.close()))
     this.dispatch.close(fault)
     this.loop.command({ kind: 'leave-mesh' })
+    await this.left.promise
     await this.loop.stop()
     await closed
   }

@@ -278,6 +278,8 @@ export class Node {
       }
     }
     this.onEvent?.(event)
+    // A peer that has left is a process that has ended.
+    if (event.kind === 'left') this.kill()
   }
 
   /** As TCP opens: the dialler knows after one round trip, the acceptor when the first bytes can come. */

@@ -76,6 +76,11 @@ export class Publisher {
     this.onWake(turn)
   }
 
+  /** Whether the registry has not yet heard that this peer left a service. */
+  get withdrawing(): boolean {
+    return this.publications.some(publication => publication.withdrawing)
+  }
+
   onSelfChanged(turn: Turn): void {
     for (const publication of this.publications) {
       if (publication.kind !== 'announcement') continue

@@ -87,6 +87,10 @@ export class Registry {
     this.publisher.withdraw(turn, service)
   }
 
+  get withdrawing(): boolean {
+    return this.publisher.withdrawing
+  }
+
   /** This peer's ref changed: members must find the new one. */
   onSelfChanged(turn: Turn): void {
     this.publisher.onSelfChanged(turn)

@@ -47,7 +47,7 @@ export const churn: Scenario = {
       if (!node.alive) return
       const how = run.rng.below(4)
       if (how === 0) node.command({ kind: 'leave-mesh' })
-      node.kill(how === 1)
+      else node.kill(how === 1)
       if (world.now < end) stay(run.join(ways()), true)
     }
     const stay = (node: Node, isNew: boolean): void => {
