@@ -173,7 +173,7 @@ class MeshPeer implements Peer {
     const near = links.near()
     return {
       ref: this.ref,
-      links: links.list().map(link => ({
+      links: links.all().map(link => ({
         peer: link.peer,
         role: near.has(link) ? 'near' : link.role === 'near' || link.role === 'way-in' ? 'guest' : link.role,
         path: this.connector.contact(link.peer)?.session.path?.view() ?? { kind: 'none' },

@@ -1,6 +1,7 @@
 /**
  * What peers tell each other of others (spec 5.8): only refs of peers that somebody had contact with lately, each with
- * the age of that contact, so that the dead fade. Most are named only: whoever does not hold them asks. And the search for one's own place, by which rings converge and merge.
+ * the age of that contact, so that the dead fade. Most are named only: whoever does not hold them asks. And the search for
+ * one's own place, by which rings converge and merge.
  */
 import { ByteReader, ByteWriter } from '../base/bytes.ts'
 import { ExpiringSet } from '../base/expiring-set.ts'
@@ -186,7 +187,7 @@ export class Gossip {
     const { rng, links, needs } = this.around
     this.searchAt = turn.now + rng.around(this.searchDelayMs)
     this.searchDelayMs = Math.min(this.searchDelayMs * 2, SEARCH_MAX_MS)
-    const link = rng.pick(links.list())
+    const link = rng.pick(links.all())
     if (link !== undefined) this.search(turn, needs.position, link.peer)
   }
 
@@ -196,7 +197,7 @@ export class Gossip {
     this.gossipDelayMs = Math.min(this.gossipDelayMs * 2, GOSSIP_MAX_MS)
     const near = [...links.near()]
     const active = this.gossipDelayMs < GOSSIP_MAX_MS || rng.unit() < 0.5
-    const link = rng.pick(active && near.length > 0 ? near : links.list())
+    const link = rng.pick(active && near.length > 0 ? near : links.all())
     const contact = link === undefined ? null : needs.contact(link.peer)
     if (contact === null) return
     const refs = this.refsFor(turn, contact)

@@ -99,10 +99,6 @@ export class LinkTable {
     return this.linkList
   }
 
-  list(): readonly Link[] {
-    return this.linkList
-  }
-
   add(link: Link): void {
     this.links.set(link.peer, link)
     this.changed()

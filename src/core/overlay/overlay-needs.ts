@@ -71,6 +71,6 @@ export class Surrounds {
 
   /** Links over which a hidden peer can be reached: public peers, over a wire. */
   publicLinks(): Link[] {
-    return this.links.list().filter(link => isPublic(link.ref) && this.isDirect(link.peer))
+    return this.links.all().filter(link => isPublic(link.ref) && this.isDirect(link.peer))
   }
 }

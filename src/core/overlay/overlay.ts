@@ -104,7 +104,7 @@ export class Overlay {
   }
 
   estimatedPeers(): number {
-    const own = estimatePeers(this.around.needs.position, this.links.list())
+    const own = estimatePeers(this.around.needs.position, this.links.all())
     if (this.links.size < 4) return own
     const told: number[] = []
     for (const link of this.links.all()) if (this.now - link.estimatedAt < FRESH_MS) told.push(link.estimate)
@@ -255,7 +255,7 @@ export class Overlay {
     const { rng } = this.around
     this.rotateAt = turn.now + rng.around(ROTATE_MS)
     const near = this.links.near()
-    const link = rng.pick(this.links.list().filter(item => item.role === 'random' && !near.has(item)))
+    const link = rng.pick(this.links.all().filter(item => item.role === 'random' && !near.has(item)))
     if (link !== undefined && this.seeking.randomCandidate(turn, true) !== null) this.giveUp(turn, link)
   }
 
@@ -421,7 +421,7 @@ export class Overlay {
   }
 
   private neighbours(): NeighbourView {
-    return new Map(this.links.list().map(link => [link.position, this.around.isDirect(link.peer)]))
+    return new Map(this.links.all().map(link => [link.position, this.around.isDirect(link.peer)]))
   }
 
   /** A hidden peer names public peers that it is linked to in its ref, and changes them as seldom as it can. */
