@@ -297,7 +297,7 @@ export const RECORDS_BYTES_MAX = 8_388_608
 export const RECORDS_PER_PUBLISHER_MAX = 64
 /** One record: a ref of full size, the name, the summary, key and signature. */
 export const RECORD_BYTES_MAX = 1_536
-/** A registry message, a routed answer too: below what a session carries in one message. */
+/** A registry message between neighbours: below what a session carries in one message. */
 export const REGISTRY_MESSAGE_BYTES_MAX = 14_336
 /** Members in one answer. */
 export const FOUND_REFS_MAX = 64
@@ -390,7 +390,8 @@ invariant(STREAM_QUEUE_LOW_BYTES < STREAM_QUEUE_HIGH_BYTES, 'a writer that waits
 invariant(FRAME_BYTES_MAX < 2 ** 24, 'the first byte of a frame on a shared port is zero')
 invariant(ANNOUNCEMENT_INTERVAL_MS * 2 < ANNOUNCEMENT_LIFETIME_MS, 'an announcement is renewed twice before it expires')
 invariant(DESCRIPTOR_INTERVAL_MS * 2 < DESCRIPTOR_LIFETIME_MS, 'a descriptor is renewed twice before it expires')
-invariant(REGISTRY_MESSAGE_BYTES_MAX + 512 <= MESSAGE_BYTES_MAX, 'a registry answer fits a message with its routing')
+invariant(REGISTRY_MESSAGE_BYTES_MAX <= MESSAGE_BYTES_MAX, 'a registry message fits')
+invariant(ROUTED_PAYLOAD_BYTES_MAX + 512 <= MESSAGE_BYTES_MAX, 'a routed answer fits a message with its routing')
 invariant(SERVICE_MESSAGE_BYTES_MAX <= MESSAGE_BYTES_MAX, 'a message between members fits')
 invariant(RECORD_BYTES_MAX < REGISTRY_MESSAGE_BYTES_MAX, 'a record fits a message')
 invariant(SERVICES_JOINED_MAX * 2 <= RECORDS_PER_PUBLISHER_MAX, 'a peer may publish all that it joins')

@@ -21,6 +21,7 @@ import {
   REFS_ASKED_MAX,
   REFS_PER_MESSAGE_MAX,
   REMEMBERED_MAX,
+  ROUTED_PAYLOAD_BYTES_MAX,
   SEARCH_MAX_MS,
   SEARCH_MIN_MS,
   SEARCH_PUBLIC_REFS,
@@ -119,9 +120,14 @@ export class Gossip {
     ])
     const told: FreshRef[] = [...chosen]
     if (!request.onlyPublic || isPublic(self)) told.unshift({ position: self.position, ref: self, heardAt: turn.now })
-    const entries = told
-      .slice(0, REFS_PER_MESSAGE_MAX)
-      .map(item => entryOf(item, turn.now, !request.marks.has(markOf(item.ref))))
+    const entries: RefEntry[] = []
+    let bytes = 1
+    for (const item of told.slice(0, REFS_PER_MESSAGE_MAX)) {
+      const entry = entryOf(item, turn.now, !request.marks.has(markOf(item.ref)))
+      bytes += entry.bytes.length + 4
+      if (bytes > ROUTED_PAYLOAD_BYTES_MAX) break
+      entries.push(entry)
+    }
     return writeRefs(new ByteWriter(1024), entries).finish()
   }
 

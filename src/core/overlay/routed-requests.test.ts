@@ -175,6 +175,18 @@ describe('a routed request', () => {
     expect(answers).toEqual([{ ok: false, fault: { code: 'refused' } }])
   })
 
+  it('is refused where the answer is longer than what any peer takes', () => {
+    const line = new Line([[1], []])
+    line.answersOf = () => new Uint8Array(ROUTED_PAYLOAD_BYTES_MAX)
+    const answers = line.ask(0)
+    line.run(1_000)
+    expect(answers).toMatchObject([{ ok: true }])
+    line.answersOf = () => new Uint8Array(ROUTED_PAYLOAD_BYTES_MAX + 1)
+    const others = line.ask(0)
+    line.run(1_000)
+    expect(others).toEqual([{ ok: false, fault: { code: 'refused' } }])
+  })
+
   it('of too many bytes, and one too many, is not sent', () => {
     const line = new Line([[1], []])
     const answers: Result<Uint8Array>[] = []

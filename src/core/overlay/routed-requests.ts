@@ -213,7 +213,9 @@ export class RoutedRequests {
       this.conclude(turn, item, noWayOn(0))
       return
     }
-    const payload = this.port.answer(turn, key, method, request.payload)
+    const answer = this.port.answer(turn, key, method, request.payload)
+    // Whoever got a longer one would take this peer for a broken one.
+    const payload = answer !== null && answer.length <= ROUTED_PAYLOAD_BYTES_MAX ? answer : null
     const status = payload === null ? 'refused' : 'answered'
     this.conclude(turn, item, { kind: 'route-answer', id: 0, status, hops: 0, payload: payload ?? new Uint8Array(0) })
   }

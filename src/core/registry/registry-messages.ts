@@ -19,6 +19,7 @@ import {
   RECORD_BYTES_MAX,
   REGISTRY_MESSAGE_BYTES_MAX,
   REPLICATE_HOPS_MAX,
+  ROUTED_PAYLOAD_BYTES_MAX,
   SUMMARY_BYTES_MAX,
 } from '../limits.ts'
 import { bytesOfSlot, SLOT_BYTES, type Slot, slotOfBytes } from './record.ts'
@@ -106,13 +107,13 @@ export function decodePutAnswer(bytes: Uint8Array): PutAnswer | null {
   return reader.finished && outcome !== undefined ? { outcome, members } : null
 }
 
-/** Takes as many refs as fit one message. */
+/** Takes as many refs as fit a routed answer. */
 export function encodeFindAnswer(answer: FindAnswer): Uint8Array {
   let bytes = 5
   const refs: Uint8Array[] = []
   for (const ref of answer.refs) {
     bytes += ref.length + 2
-    if (bytes > REGISTRY_MESSAGE_BYTES_MAX) break
+    if (bytes > ROUTED_PAYLOAD_BYTES_MAX) break
     refs.push(ref)
   }
   const writer = new ByteWriter(bytes).u32(answer.members).u8(refs.length)
@@ -129,12 +130,12 @@ export function decodeFindAnswer(bytes: Uint8Array): FindAnswer | null {
   return reader.finished && count <= FOUND_REFS_MAX ? { members, refs } : null
 }
 
-/** Takes as many entries as fit one message and says whether any are left; they are in the order of their names. */
+/** Takes as many entries as fit a routed answer and says whether any are left; they are in the order of their names. */
 export function encodeListAnswer(entries: readonly ServiceEntry[]): Uint8Array {
   const body = new ByteWriter(1_024)
   let taken = 0
   for (const entry of entries) {
-    if (body.length + SERVICE_TEXT_BYTES_MAX + SUMMARY_BYTES_MAX + 7 > REGISTRY_MESSAGE_BYTES_MAX - 3) break
+    if (body.length + SERVICE_TEXT_BYTES_MAX + SUMMARY_BYTES_MAX + 7 > ROUTED_PAYLOAD_BYTES_MAX - 3) break
     body.text(entry.service).u32(entry.members).text(entry.summary)
     taken += 1
   }
