@@ -236,6 +236,8 @@ export const GREETING_BYTES_MAX = 1_024
 export const CIRCUIT_OPEN_TIMEOUT_MS = 3_000
 /** First hops that the opener tries before it looks at the rendezvous that the ref names. */
 export const FIRST_HOPS_TRIED_MAX = 4
+/** After so many of them led to the place of a peer where nobody knows it, it is not looked for there any more. */
+export const UNKNOWN_TO_MAX = 2
 /** How many neighbours the first hop asks before it refuses; each further one asks one less, the last ones a single one. */
 export const CIRCUIT_WAYS_TRIED_MAX = 3
 /** A hop over which nothing passed for so long is forgotten: ends that live ping more often. */

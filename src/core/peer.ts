@@ -94,6 +94,7 @@ class MeshPeer implements Peer {
       },
       onMessage: (turn, contact, channel, bytes) => this.onMessage(turn, contact, channel, bytes),
       nextHop: (target, avoid) => this.overlay.nextHopToPeer(target, this.positionOf(target), avoid),
+      standsClosest: target => this.overlay.standsClosest(this.positionOf(target)),
       refOf: peer => this.overlay.refOf(peer),
     })
     this.overlay = new Overlay(

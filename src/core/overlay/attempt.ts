@@ -66,6 +66,8 @@ export class Attempt {
   circuit: CircuitEnd | null = null
   /** First hops that led nowhere. */
   readonly hopsTried: PeerId[] = []
+  /** How many of them led to where the peer should be known, and is not. */
+  unknownTo = 0
   /** No first hop is left to try. */
   circuitsSpent = false
   /** Rendezvous that are being reached, to be first hops. */
@@ -188,6 +190,7 @@ export class Attempt {
     this.addresses = [...this.knownAddresses]
     this.rendezvous = [...this.knownRendezvous]
     this.hopsTried.length = 0
+    this.unknownTo = 0
     this.circuitsSpent = false
   }
 

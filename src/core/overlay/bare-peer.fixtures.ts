@@ -23,6 +23,8 @@ export class BarePeer implements Peer {
   ref: PeerRef
   /** First choice first: the neighbours towards a peer. */
   readonly routes = new Map<PeerId, readonly PeerId[]>()
+  /** Peers to whose places none stands closer than this one. */
+  readonly closestTo = new Set<PeerId>()
   readonly refs = new Map<PeerId, PeerRef>()
   readonly messages: { readonly from: PeerId; readonly bytes: Uint8Array }[] = []
   readonly lost: { readonly peer: PeerId; readonly fault: Fault }[] = []
@@ -46,6 +48,7 @@ export class BarePeer implements Peer {
       },
       onMessage: (turn, contact, channel, bytes) => this.onMessage(turn, contact, channel, bytes),
       nextHop: (target, avoid) => this.nextHop(target, avoid),
+      standsClosest: target => this.closestTo.has(target),
       refOf: peer => this.refs.get(peer) ?? null,
     })
   }

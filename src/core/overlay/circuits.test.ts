@@ -1,6 +1,7 @@
 /** Circuits over three to five peers: relays that die, refuse, fill up; neighbours that lie (spec 5.6). */
 import { describe, expect, it } from 'vitest'
 import { writeU32 } from '../base/bytes.ts'
+import type { Fault } from '../base/fault.ts'
 import { CIRCUIT_QUEUE_BYTES_MAX, CIRCUITS_PER_NEIGHBOUR_MAX } from '../limits.ts'
 import { pattern } from '../session/session.fixtures.ts'
 import { Turn } from '../turn.ts'
@@ -113,6 +114,39 @@ describe('a circuit', () => {
     expect(net.world.now - start).toBeLessThan(1_000)
     expect(a.peer.connector.contact(b.id)?.session.path?.view()).toEqual({ kind: 'circuit', via: [good.id] })
     expect([pathless.counts.hops, good.counts.hops]).toEqual([0, 1])
+  })
+
+  it('to a peer that those at its place do not know is given up after two ways there, not after all', () => {
+    const opensWhere = (known: boolean): number => {
+      const net = bareNet(2)
+      const hops = [net.add(), net.add(), net.add(), net.add()]
+      const [closest, a, gone] = [net.add(), net.add({ public: false }), net.add({ public: false })]
+      for (const hop of hops) {
+        link(a, hop)
+        link(hop, closest)
+        hop.routeTo(gone, closest)
+      }
+      a.routeTo(gone, ...hops)
+      if (known) closest.peer.closestTo.add(gone.id)
+      let opens = 0
+      const { circuits } = closest.peer.connector
+      const onOpen = circuits.onOpen.bind(circuits)
+      circuits.onOpen = (...args) => {
+        opens += 1
+        onOpen(...args)
+      }
+      // Not a user's: that one would be made again for a while.
+      let fault: Fault | null = null
+      a.peer.connector.reach(new Turn(a.node.now, 0), gone.id, null, false, (_turn, outcome) => {
+        if (!outcome.ok) fault = outcome.fault
+      })
+      a.node.input({ kind: 'wake' })
+      net.world.run(3_000)
+      expect(fault).toMatchObject({ code: 'peer-unreachable' })
+      return opens
+    }
+    expect(opensWhere(true)).toBe(2)
+    expect(opensWhere(false)).toBe(4)
   })
 
   it('that would run in circles is refused, and leaves no hop', () => {

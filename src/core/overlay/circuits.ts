@@ -34,14 +34,18 @@ export interface CircuitsPort {
   send(turn: Turn, to: PeerId, message: OverlayMessage): boolean
   /** The neighbour to go on through towards a peer, none of `avoid`; null where there is none. */
   nextHop(target: PeerId, avoid: readonly PeerId[]): PeerId | null
+  /** Whether no neighbour that relays stands closer to a peer's place than this one. */
+  standsClosest(target: PeerId): boolean
   /** What the session with a neighbour travels over now. */
   carrierTo(neighbour: PeerId): Carrier | null
   /** A circuit of our own was accepted. */
   onCircuitOpen(turn: Turn, circuit: CircuitEnd): void
   /** A full wire below it has room again. */
   onCircuitRoom(turn: Turn, circuit: CircuitEnd): void
-  onCircuitLost(turn: Turn, circuit: CircuitEnd, reason: RefusalReason | 'closed' | 'timeout'): void
+  onCircuitLost(turn: Turn, circuit: CircuitEnd, reason: CircuitLoss): void
 }
+
+export type CircuitLoss = RefusalReason | 'closed' | 'timeout'
 
 /** What a queued body costs beside its bytes. */
 const QUEUED_OVERHEAD_BYTES = 128
@@ -156,6 +160,11 @@ export class Circuits {
       if (found.neighbour !== from || found.remoteLabel !== null || !this.dropEnd(found)) return
       this.port.onCircuitLost(turn, found, reason)
     } else if (found !== undefined && found === found.hop.back && this.isAwaited(found.hop, from)) {
+      // Where it should be, nobody knows it: other ways lead there too.
+      if (reason === 'unknown') {
+        this.refuse(turn, found.hop, 'unknown')
+        return
+      }
       found.hop.refusals += 1
       this.tryNext(turn, found.hop)
     }
@@ -331,8 +340,12 @@ export class Circuits {
       const via = [...pending.via, this.port.self]
       if (this.port.send(turn, next, { ...pending, label: hop.back.label, via })) return
     }
+    this.refuse(turn, hop, this.port.standsClosest(pending.target) ? 'unknown' : 'no-route')
+  }
+
+  private refuse(turn: Turn, hop: Hop, reason: RefusalReason): void {
     this.removeHop(hop)
-    this.port.send(turn, hop.from, { kind: 'circuit-refuse', forLabel: hop.backLabelOfFrom, reason: 'no-route' })
+    this.port.send(turn, hop.from, { kind: 'circuit-refuse', forLabel: hop.backLabelOfFrom, reason })
   }
 
   private addEnd(end: CircuitEnd, deadline: Instant): void {

@@ -30,7 +30,7 @@ import { type Opening, Switchboard, type SwitchboardOwner } from '../session/swi
 import { type Carrier, Wire } from '../session/wire.ts'
 import type { Turn } from '../turn.ts'
 import type { OnReached } from './attempt.ts'
-import { CircuitEnd, Circuits, type CircuitsPort } from './circuits.ts'
+import { CircuitEnd, type CircuitLoss, Circuits, type CircuitsPort } from './circuits.ts'
 import { Contact, type Need } from './contact.ts'
 import { encodeOverlayMessage, type OverlayMessage } from './overlay-messages.ts'
 import { PathAsks } from './path-asks.ts'
@@ -47,6 +47,8 @@ export interface ConnectorPort {
   onMessage(turn: Turn, contact: Contact, channel: number, bytes: Uint8Array): void
   /** The best neighbour on the way to a peer. */
   nextHop(target: PeerId, avoid: readonly PeerId[]): PeerId | null
+  /** Whether no neighbour that relays stands closer to a peer's place than this one. */
+  standsClosest(target: PeerId): boolean
   /** Newest ref of a peer, where one is known. */
   refOf(peer: PeerId): PeerRef | null
 }
@@ -194,6 +196,10 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort {
     return this.port.nextHop(target, avoid)
   }
 
+  standsClosest(target: PeerId): boolean {
+    return this.port.standsClosest(target)
+  }
+
   refOf(peer: PeerId): PeerRef | null {
     return this.port.refOf(peer)
   }
@@ -235,9 +241,9 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort {
     this.onCarrierRoom(circuit)
   }
 
-  onCircuitLost(turn: Turn, circuit: CircuitEnd, reason: string): void {
+  onCircuitLost(turn: Turn, circuit: CircuitEnd, reason: CircuitLoss): void {
     this.onCarrierLost(turn, circuit, { code: 'wire-lost', detail: `circuit ${reason}` })
-    this.reaching.onCarrierLost(turn, circuit, { code: 'peer-unreachable', detail: reason })
+    this.reaching.onCircuitLost(turn, circuit, reason)
   }
 
   // ---- SwitchboardOwner ----

@@ -137,6 +137,12 @@ export class Overlay {
     return step?.peer ?? null
   }
 
+  /** Whether no link that relays stands closer to a position than this peer. */
+  standsClosest(position: Position): boolean {
+    const own = ringDistance(this.around.needs.position, position)
+    return !this.links.all().some(({ ref }) => ref.relays && ringDistance(ref.position, position) < own)
+  }
+
   // ---- what happens ----
 
   /** A session with a peer stands: the first word is this peer's own ref. */
@@ -173,14 +179,18 @@ export class Overlay {
         return null
       case 'neighbours':
         this.links.get(from)?.tell(message.positions, message.direct)
+        this.checkLinked(turn, contact)
         return null
       case 'gossip':
         this.hearEstimate(turn, from, message.estimate)
         this.gossip.take(turn, message.refs, from)
-        if (message.wantsAnswer) this.gossip.answer(turn, contact)
+        if (!message.wantsAnswer) return null
+        this.checkLinked(turn, contact)
+        this.gossip.answer(turn, contact)
         return null
       case 'neighbours-changed':
         this.links.get(from)?.tellChanges(message.changes)
+        this.checkLinked(turn, contact)
         return null
       case 'ref-ask':
         this.gossip.answerAsk(turn, from, message.positions)
@@ -214,7 +224,6 @@ export class Overlay {
     this.now = turn.now
     this.tryWaysIn(turn)
     this.seeking.seek(turn)
-    this.shed(turn)
     if (this.links.size > 0) {
       this.gossip.tend(turn)
       if (this.rotateAt <= turn.now) this.rotate(turn)
@@ -240,15 +249,6 @@ export class Overlay {
         else this.seeking.ask(later, contact, 'way-in')
       },
     )
-  }
-
-  /** Gives up links beyond the capacity. */
-  private shed(turn: Turn): void {
-    while (this.links.size > this.links.capacity) {
-      const link = this.leastNeeded()
-      if (link === null) return
-      this.giveUp(turn, link)
-    }
   }
 
   private rotate(turn: Turn): void {
@@ -302,7 +302,8 @@ export class Overlay {
     // Hello comes first: without it nobody knows who asks.
     if (ref === null) return
     const { needs } = this.around
-    const accepted = this.links.has(ref.peer) || this.makeRoom(turn, ref, purpose)
+    const accepted =
+      this.links.has(ref.peer) || this.makeRoom(turn, ref, purpose === 'way-in' ? 0 : LINKS_RESERVED, false)
     const refs = this.gossip.refsAround(turn, ref, accepted && purpose === 'way-in')
     needs.send(turn, ref.peer, { kind: 'link-answer', accepted, refs })
     if (accepted && purpose === 'way-in') this.gossip.introduce(turn, ref)
@@ -311,22 +312,25 @@ export class Overlay {
     else if (purpose === 'near') needs.suspectSilent(turn, SUSPECT_SILENT_MS)
   }
 
-  /** Both ends judge a near link, and a surplus link makes room for it; any other is taken while there is room. */
-  private makeRoom(turn: Turn, ref: PeerRef, purpose: LinkPurpose): boolean {
+  /**
+   * Whether there is a place for a link. Both ends judge a near one, and a link that is needed less makes room for it, or
+   * for any that is `pressing`; others are taken while more than `reserved` places are free.
+   */
+  private makeRoom(turn: Turn, ref: PeerRef, reserved: number, pressing: boolean): boolean {
     const free = this.links.capacity - this.links.size
     const near = this.links.belongsNear(ref.position)
-    if (!near) return purpose === 'way-in' ? free > 0 : free > LINKS_RESERVED
-    if (free > 0) return true
-    const link = this.leastNeeded()
+    if (free > (near || pressing ? 0 : reserved)) return true
+    if (!near && !pressing) return false
+    const link = this.leastNeeded(ref)
     if (link === null) return false
     this.giveUp(turn, link)
     return true
   }
 
-  private leastNeeded(): Link | null {
+  private leastNeeded(comer: PeerRef): Link | null {
     const { around } = this
     const last = around.hidden ? around.publicLinks() : []
-    return this.links.leastNeeded(around.rng, last.length <= PUBLIC_LINKS_MIN ? last : [])
+    return this.links.leastNeeded(around.rng, last.length <= PUBLIC_LINKS_MIN ? last : [], comer.position)
   }
 
   private onLinkAnswer(turn: Turn, contact: Contact, accepted: boolean, refs: readonly RefEntry[]): void {
@@ -334,8 +338,13 @@ export class Overlay {
     const purpose = this.seeking.purposeOf(contact.peer)
     const asked = this.gossip.take(turn, refs, contact.peer)
     const ref = contact.ref ?? this.refOf(contact.peer)
-    if (accepted && purpose !== null && ref !== null) {
-      this.addLink(turn, contact, ref, purpose)
+    if (accepted && !this.links.has(contact.peer)) {
+      // Others may have taken the last place since it was asked for, or it is wanted no more.
+      const wanted = purpose !== null && ref !== null && this.makeRoom(turn, ref, 0, purpose === 'public')
+      if (wanted) this.addLink(turn, contact, ref, purpose)
+      else this.decline(turn, contact)
+    } else if (accepted) {
+      this.seeking.onLinked(contact.peer)
     } else if (purpose !== null) {
       this.seeking.onRefused(turn, contact.peer)
       // What was asked for is still to come.
@@ -367,6 +376,20 @@ export class Overlay {
     if (this.links.size === 1) this.gossip.search(turn, needs.position, ref.peer)
   }
 
+  /** The other side takes this peer for a link that it is not. */
+  private decline(turn: Turn, contact: Contact): void {
+    const { needs } = this.around
+    this.seeking.onDeclined(contact.peer)
+    needs.send(turn, contact.peer, { kind: 'link-drop' })
+  }
+
+  /** Only links are told such things: if this peer has lost the link unseen by the other side, both shall know. */
+  private checkLinked(turn: Turn, contact: Contact): void {
+    const { peer } = contact
+    if (this.links.has(peer) || this.seeking.purposeOf(peer) !== null) return
+    this.decline(turn, contact)
+  }
+
   private giveUp(turn: Turn, link: Link): void {
     this.around.needs.send(turn, link.peer, { kind: 'link-drop' })
     this.dropLink(turn, link.peer, { code: 'closed', detail: 'this peer gave the link up' }, false)
@@ -379,7 +402,11 @@ export class Overlay {
     this.requests.onNeighbourLost(turn, peer)
     if (link === undefined) return
     const contact = needs.contact(peer)
-    if (contact !== null) needs.release(contact)
+    if (contact !== null) {
+      needs.release(contact)
+      // The session may find another path before the other side has noticed anything: both begin anew then.
+      if (lost) needs.send(turn, peer, { kind: 'link-drop' })
+    }
     turn.emit({ kind: 'link-down', peer, fault })
     this.linksChanged(turn)
     if (!lost) return

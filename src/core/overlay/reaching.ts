@@ -8,13 +8,13 @@ import { type Fault, fail, ok, type Result } from '../base/fault.ts'
 import { earlier, type Instant } from '../base/instant.ts'
 import type { PeerId } from '../base/peer-id.ts'
 import type { PeerRef, Rendezvous } from '../crypto/peer-ref.ts'
-import { DIAL_TIMEOUT_MS, FIRST_HOPS_TRIED_MAX, REACHING_MAX } from '../limits.ts'
+import { DIAL_TIMEOUT_MS, FIRST_HOPS_TRIED_MAX, REACHING_MAX, UNKNOWN_TO_MAX } from '../limits.ts'
 import type { Session } from '../session/session.ts'
 import type { Opening, Switchboard } from '../session/switchboard.ts'
 import { type Carrier, Wire } from '../session/wire.ts'
 import type { Turn } from '../turn.ts'
 import { Attempt, type Goal, type OnReached } from './attempt.ts'
-import type { Circuits } from './circuits.ts'
+import type { CircuitEnd, CircuitLoss, Circuits } from './circuits.ts'
 import type { Contact } from './contact.ts'
 
 export interface ReachingPort {
@@ -146,6 +146,12 @@ export class Reaching {
       return
     }
     this.port.tryPath(turn, attempt.session, carrier)
+  }
+
+  onCircuitLost(turn: Turn, circuit: CircuitEnd, reason: CircuitLoss): void {
+    const attempt = this.attemptOf.get(circuit)
+    if (attempt !== undefined && reason === 'unknown') attempt.unknownTo += 1
+    this.onCarrierLost(turn, circuit, { code: 'peer-unreachable', detail: reason })
   }
 
   onCarrierLost(turn: Turn, carrier: Carrier, fault: Fault): void {
@@ -313,7 +319,7 @@ export class Reaching {
     const avoid = [peer, ...attempt.hopsTried, ...this.port.ridersOf(peer)]
     const isOpen = (entry: Rendezvous): boolean => this.port.contact(entry.peer)?.isReached === true
     const linked = attempt.rendezvous.find(entry => isOpen(entry) && !avoid.includes(entry.peer))
-    const spent = attempt.hopsTried.length >= FIRST_HOPS_TRIED_MAX
+    const spent = attempt.hopsTried.length >= FIRST_HOPS_TRIED_MAX || attempt.unknownTo >= UNKNOWN_TO_MAX
     const hop = linked?.peer ?? (spent ? null : this.port.nextHop(peer, avoid))
     if (hop !== null) {
       attempt.hopsTried.push(hop)
