@@ -93,7 +93,7 @@ class MeshPeer implements Peer {
         this.services.onSessionClosed(turn, contact.peer)
       },
       onMessage: (turn, contact, channel, bytes) => this.onMessage(turn, contact, channel, bytes),
-      nextHop: (target, avoid) => this.overlay.nextHopToPeer(target, this.positionOf(target), avoid),
+      nextHop: (target, avoid, from) => this.overlay.nextHopToPeer(target, this.positionOf(target), avoid, from),
       standsClosest: target => this.overlay.standsClosest(this.positionOf(target)),
       refOf: peer => this.overlay.refOf(peer),
     })

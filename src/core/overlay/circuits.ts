@@ -32,8 +32,8 @@ export interface CircuitsPort {
   readonly self: PeerId
   readonly relays: boolean
   send(turn: Turn, to: PeerId, message: OverlayMessage): boolean
-  /** The neighbour to go on through towards a peer, none of `avoid`; null where there is none. */
-  nextHop(target: PeerId, avoid: readonly PeerId[]): PeerId | null
+  /** The neighbour to go on through towards a peer, none of `avoid`; `from` sent the request here. Null where there is none. */
+  nextHop(target: PeerId, avoid: readonly PeerId[], from: PeerId | null): PeerId | null
   /** Whether no neighbour that relays stands closer to a peer's place than this one. */
   standsClosest(target: PeerId): boolean
   /** What the session with a neighbour travels over now. */
@@ -331,7 +331,7 @@ export class Circuits {
     // Fewer the further on: all ways of all hops would be thousands for a peer that nobody can reach.
     const refusalsMax = Math.max(1, CIRCUIT_WAYS_TRIED_MAX + 1 - pending.via.length)
     while (hop.refusals < refusalsMax && hop.tried.length < 2 * CIRCUIT_WAYS_TRIED_MAX) {
-      const next = this.port.nextHop(pending.target, [hop.from, ...pending.via, ...hop.tried])
+      const next = this.port.nextHop(pending.target, [hop.from, ...pending.via, ...hop.tried], hop.from)
       if (next === null) break
       hop.tried.push(next)
       // What is sent over a session without a path waits for one: another way is tried at once.

@@ -46,7 +46,7 @@ export interface ConnectorPort {
   onContactLost(turn: Turn, contact: Contact, fault: Fault): void
   onMessage(turn: Turn, contact: Contact, channel: number, bytes: Uint8Array): void
   /** The best neighbour on the way to a peer. */
-  nextHop(target: PeerId, avoid: readonly PeerId[]): PeerId | null
+  nextHop(target: PeerId, avoid: readonly PeerId[], from: PeerId | null): PeerId | null
   /** Whether no neighbour that relays stands closer to a peer's place than this one. */
   standsClosest(target: PeerId): boolean
   /** Newest ref of a peer, where one is known. */
@@ -192,8 +192,8 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort {
     return this.sendMessage(turn, to, Channel.overlay, encodeOverlayMessage(message))
   }
 
-  nextHop(target: PeerId, avoid: readonly PeerId[]): PeerId | null {
-    return this.port.nextHop(target, avoid)
+  nextHop(target: PeerId, avoid: readonly PeerId[], from: PeerId | null): PeerId | null {
+    return this.port.nextHop(target, avoid, from)
   }
 
   standsClosest(target: PeerId): boolean {

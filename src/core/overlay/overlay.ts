@@ -124,11 +124,18 @@ export class Overlay {
   }
 
   /** The link towards a peer for a circuit: the peer itself, or the one that leads closest to it. */
-  nextHopToPeer(target: PeerId, position: Position, avoid: readonly PeerId[]): PeerId | null {
+  nextHopToPeer(target: PeerId, position: Position, avoid: readonly PeerId[], from: PeerId | null): PeerId | null {
     const { around, links } = this
     if (links.has(target) && !avoid.includes(target)) return target
     const self = around.needs.position
-    const usable = (link: Link): boolean => link.ref.relays && !avoid.includes(link.peer) && around.hasPath(link.peer)
+    // Every second hop at least is closer than all before it, as with routed requests: what neighbours say may be old.
+    const fromPosition = from === null ? undefined : this.refOf(from)?.position
+    const fromDistance = fromPosition === undefined ? Number.POSITIVE_INFINITY : ringDistance(fromPosition, position)
+    const isDetour = fromDistance < ringDistance(self, position)
+    const usable = (link: Link): boolean => {
+      if (isDetour && ringDistance(link.position, position) >= fromDistance) return false
+      return link.ref.relays && !avoid.includes(link.peer) && around.hasPath(link.peer)
+    }
     const overWire = (link: Link): boolean => usable(link) && around.isDirect(link.peer)
     // Over wires alone if that leads on: a circuit over circuits is long.
     const step =

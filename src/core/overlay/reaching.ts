@@ -21,7 +21,7 @@ export interface ReachingPort {
   readonly self: PeerId
   contact(peer: PeerId): Contact | null
   refOf(peer: PeerId): PeerRef | null
-  nextHop(target: PeerId, avoid: readonly PeerId[]): PeerId | null
+  nextHop(target: PeerId, avoid: readonly PeerId[], from: PeerId | null): PeerId | null
   /** The neighbours whose sessions ride on the one with `peer`: no way to reach it. */
   ridersOf(peer: PeerId): PeerId[]
   /** A carrier is open for a session that looks for one. */
@@ -320,7 +320,7 @@ export class Reaching {
     const isOpen = (entry: Rendezvous): boolean => this.port.contact(entry.peer)?.isReached === true
     const linked = attempt.rendezvous.find(entry => isOpen(entry) && !avoid.includes(entry.peer))
     const spent = attempt.hopsTried.length >= FIRST_HOPS_TRIED_MAX || attempt.unknownTo >= UNKNOWN_TO_MAX
-    const hop = linked?.peer ?? (spent ? null : this.port.nextHop(peer, avoid))
+    const hop = linked?.peer ?? (spent ? null : this.port.nextHop(peer, avoid, null))
     if (hop !== null) {
       attempt.hopsTried.push(hop)
       const circuit = this.circuits.begin(turn, peer, hop, attempt.session !== null)
