@@ -75,7 +75,7 @@ export class LinkSeeking {
       if (!this.linkTo(turn, this.randomCandidate(turn, true), 'public')) break
     }
     for (const candidate of this.nearCandidates(turn)) if (room()) this.linkTo(turn, candidate, 'near')
-    if (this.roamAt > turn.now || links.size >= links.capacity - LINKS_RESERVED) return
+    if (this.roamAt > turn.now || links.size + this.linking.size >= links.capacity - LINKS_RESERVED) return
     const quota = linkQuota(links.capacity)
     if (links.count('random') + this.countLinking('random') < quota.random && room()) {
       this.linkTo(turn, this.randomCandidate(turn, hidden), 'random')
@@ -107,6 +107,11 @@ export class LinkSeeking {
   }
 
   onContactLost(peer: PeerId): void {
+    this.linking.delete(peer)
+  }
+
+  /** It would, but this peer has no place for it any more. */
+  onDeclined(peer: PeerId): void {
     this.linking.delete(peer)
   }
 

@@ -43,11 +43,11 @@ describe('the table of links', () => {
     for (let seed = 1; seed <= 30; seed += 1) {
       const rng = new Rng(seed)
       const links = table(...NEAR, link(5, 'far'), link(6, 'guest'), link(7, 'random'), link(8, 'way-in'))
-      expect(['guest', 'way-in']).toContain(links.leastNeeded(rng, [])?.role)
+      expect(['guest', 'way-in']).toContain(links.leastNeeded(rng, [], 500_000)?.role)
       links.remove(link(6, 'guest').peer)
       links.remove(link(8, 'way-in').peer)
-      expect(['far', 'random']).toContain(links.leastNeeded(rng, [])?.role)
-      expect(table(...NEAR).leastNeeded(rng, [])).toBeNull()
+      expect(['far', 'random']).toContain(links.leastNeeded(rng, [], 500_000)?.role)
+      expect(table(...NEAR).leastNeeded(rng, [], 500_000)).toBeNull()
     }
   })
 
@@ -55,10 +55,25 @@ describe('the table of links', () => {
     for (let seed = 1; seed <= 30; seed += 1) {
       const kept = [link(1, 'public'), link(2, 'public'), link(3, 'public')]
       const links = table(...NEAR, ...kept, link(4, 'guest', false))
-      expect(links.leastNeeded(new Rng(seed), kept)?.position).toBe(4)
+      expect(links.leastNeeded(new Rng(seed), kept, 500_000)?.position).toBe(4)
       links.remove(link(4, 'guest').peer)
-      expect(links.leastNeeded(new Rng(seed), kept)).toBeNull()
+      expect(links.leastNeeded(new Rng(seed), kept, 500_000)).toBeNull()
     }
+  })
+
+  it('gives up a near one only for one that is nearer', () => {
+    const links = table(...NEAR)
+    // The second on that side is not near any more when 1,000.5 comes; the far side keeps both.
+    expect(links.leastNeeded(new Rng(1), [], 1_000.5)?.position).toBe(1_002)
+    expect(links.leastNeeded(new Rng(1), [], 1_003)).toBeNull()
+  })
+
+  it('never holds more than its capacity', () => {
+    const links = table(...Array.from({ length: 12 }, (_, i) => link(i, 'guest')))
+    expect(() => links.add(link(12, 'near'))).toThrow('more links than the capacity')
+    links.remove(link(3, 'guest').peer)
+    links.add(link(12, 'near'))
+    expect(links.size).toBe(12)
   })
 
   it.each([

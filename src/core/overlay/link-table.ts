@@ -1,5 +1,6 @@
 /** The links of a peer: bounded, symmetric, each kept for a purpose (spec 5.2). */
 import type { Instant } from '../base/instant.ts'
+import { invariant } from '../base/invariant.ts'
 import type { PeerId } from '../base/peer-id.ts'
 import type { Position } from '../base/position.ts'
 import type { Rng } from '../base/rng.ts'
@@ -99,7 +100,9 @@ export class LinkTable {
     return this.linkList
   }
 
+  /** A peer never carries more than its capacity: who adds has made room. */
   add(link: Link): void {
+    invariant(this.links.size < this.capacity || this.links.has(link.peer), 'more links than the capacity')
     this.links.set(link.peer, link)
     this.changed()
   }
@@ -144,12 +147,13 @@ export class LinkTable {
   }
 
   /**
-   * The link to give up when there is no room: guests first, then what this side asked for, by chance; never a near
-   * one, nor one of `kept`. Null where all are needed.
+   * The link to give up for one at `comer`: guests first, then what this side asked for, by chance; never one that is
+   * near still when that has come, nor one of `kept`. Null where all are needed.
    */
-  leastNeeded(rng: Rng, kept: readonly Link[]): Link | null {
-    const near = this.near()
-    const spare = this.linkList.filter(link => !near.has(link) && !kept.includes(link))
+  leastNeeded(rng: Rng, kept: readonly Link[], comer: Position): Link | null {
+    const bounds = nearBounds(this.position, [...this.linkList, { position: comer }], NEAR_PER_SIDE)
+    const isNear = (link: Link): boolean => isWithin(this.position, bounds, link.position)
+    const spare = this.linkList.filter(link => !isNear(link) && !kept.includes(link))
     const guests = spare.filter(link => link.role === 'guest' || link.role === 'way-in' || link.role === 'near')
     return rng.pick(guests.length > 0 ? guests : spare) ?? null
   }
