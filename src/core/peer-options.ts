@@ -6,6 +6,7 @@ import type { PeerRef } from './crypto/peer-ref.ts'
 import type { CryptoSuite, Identity } from './crypto/suite.ts'
 import type { Effect, PathView } from './effect.ts'
 import type { Input } from './input.ts'
+import type { SettledState } from './overlay/settled-state.ts'
 import type { VerifiedRefs } from './registry/verified-refs.ts'
 
 export interface PeerOptions {
@@ -23,6 +24,8 @@ export interface PeerOptions {
   readonly dialable: readonly AddressScheme[]
   /** Refs that were read already, where peers of one process share them; its own where nothing is said. */
   readonly refs?: VerifiedRefs
+  /** What it begins with, where it does not begin anew: in large simulations. */
+  readonly settled?: SettledState
 }
 
 export interface Peer {

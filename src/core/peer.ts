@@ -26,6 +26,7 @@ import { Overlay } from './overlay/overlay.ts'
 import { decodeOverlayMessage, type OverlayMessage } from './overlay/overlay-messages.ts'
 import type { OverlayPort } from './overlay/overlay-port.ts'
 import { RoutedMethod } from './overlay/overlay-port.ts'
+import type { SettledState } from './overlay/settled-state.ts'
 import type { Peer, PeerOptions, PeerSnapshot } from './peer-options.ts'
 import { Registry } from './registry/registry.ts'
 import { Services } from './service/joined-services.ts'
@@ -145,6 +146,7 @@ class MeshPeer implements Peer {
     }
     this.registry = new Registry({ port, suite, identity, rng: rng.fork('registry'), refs: options.refs })
     this.services = new Services({ port, suite, identity, rng: rng.fork('service'), registry: this.registry })
+    if (options.settled !== undefined) this.settle(options.settled, rng.fork('settled'))
   }
 
   step(now: Instant, input: Input): readonly Effect[] {
@@ -186,6 +188,16 @@ class MeshPeer implements Peer {
       records: this.registry.snapshotCount(),
       services: this.services.snapshot(),
     }
+  }
+
+  /** Takes up the state of a long life: nothing is loaded, what is done now and then is due at its usual times. */
+  private settle(state: SettledState, rng: Rng): void {
+    this.started = true
+    this.ref = state.ref
+    this.renewAt = rng.unit() * REF_RENEW_MS
+    this.saveAt = rng.unit() * REMEMBER_SAVE_MS
+    this.connector.settle(state)
+    this.overlay.settle(state, rng)
   }
 
   private start(turn: Turn): void {

@@ -26,6 +26,7 @@ import type { LabelTarget, Switchboard } from '../session/switchboard.ts'
 import type { Carrier, Wire } from '../session/wire.ts'
 import type { Turn } from '../turn.ts'
 import type { OverlayMessage, RefusalReason } from './overlay-messages.ts'
+import type { SettledHop, SettledPath } from './settled-state.ts'
 
 /** What circuits need of the peer around them. */
 export interface CircuitsPort {
@@ -100,6 +101,41 @@ export class Circuits {
   close(turn: Turn, end: CircuitEnd): void {
     if (!this.dropEnd(end)) return
     if (end.remoteLabel !== null) this.port.send(turn, end.neighbour, { kind: 'circuit-close', label: end.remoteLabel })
+  }
+
+  /** For a peer that begins settled: an end that stands. The opener's has a target. */
+  settleEnd(
+    target: PeerId | null,
+    path: SettledPath & { kind: 'circuit' },
+    peer: PeerId,
+    heardAt: Instant,
+  ): CircuitEnd {
+    const end = new CircuitEnd(this.board, this.port, path.neighbour, target, heardAt, path.label)
+    end.remoteLabel = path.remoteLabel
+    end.via = path.via
+    end.peer = peer
+    this.ends.add(end)
+    this.byLabel.set(end.localLabel, end)
+    return end
+  }
+
+  /** The same: a hop that stands. */
+  settleHop(settled: SettledHop): void {
+    const { from, towards, labelOfFrom, heardAt } = settled
+    const message = { kind: 'circuit-open', label: labelOfFrom, target: towards, via: [from], frame: NO_BYTES } as const
+    const hop = new Hop(this, from, message, heardAt)
+    hop.pending = null
+    hop.back.towardsLabel = labelOfFrom
+    hop.back.label = settled.backLabel
+    hop.ahead.towards = towards
+    hop.ahead.towardsLabel = settled.labelOfTowards
+    hop.ahead.label = settled.aheadLabel
+    for (const side of [hop.back, hop.ahead]) {
+      this.board.settleLabel(side.label, side)
+      this.byLabel.set(side.label, side)
+    }
+    this.hops.add(hop)
+    this.wakeAt = earlier(this.wakeAt, heardAt + CIRCUIT_IDLE_MS)
   }
 
   onOpen(turn: Turn, from: PeerId, message: OpenMessage): void {
@@ -408,13 +444,22 @@ export class CircuitEnd implements Carrier, LabelTarget {
   private readonly port: CircuitsPort
   private requested = false
 
-  constructor(board: Switchboard, port: CircuitsPort, neighbour: PeerId, target: PeerId | null, now: Instant) {
+  /** `label`: one that was given already. */
+  constructor(
+    board: Switchboard,
+    port: CircuitsPort,
+    neighbour: PeerId,
+    target: PeerId | null,
+    now: Instant,
+    label: number | null = null,
+  ) {
     this.board = board
     this.port = port
     this.neighbour = neighbour
     this.target = target
     this.heardAt = now
-    this.localLabel = board.addLabel(this)
+    this.localLabel = label ?? board.addLabel(this)
+    if (label !== null) board.settleLabel(label, this)
   }
 
   /** Asks the neighbour for the circuit, with the first frame in the request. */

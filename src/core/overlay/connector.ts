@@ -4,6 +4,7 @@
  * overlay for links, by services, by the user.
  */
 import type { Address, AddressScheme } from '../base/address.ts'
+import { NO_BYTES } from '../base/bytes.ts'
 import { type Fault, type FaultCode, fail, ok } from '../base/fault.ts'
 import { earlier, type Instant } from '../base/instant.ts'
 import type { PeerId } from '../base/peer-id.ts'
@@ -31,10 +32,11 @@ import { type Carrier, Wire } from '../session/wire.ts'
 import type { Turn } from '../turn.ts'
 import type { OnReached } from './attempt.ts'
 import { CircuitEnd, type CircuitLoss, Circuits, type CircuitsPort } from './circuits.ts'
-import { Contact, type Need } from './contact.ts'
+import { Contact, Need } from './contact.ts'
 import { encodeOverlayMessage, type OverlayMessage } from './overlay-messages.ts'
 import { PathAsks } from './path-asks.ts'
 import { Reaching, type ReachingPort } from './reaching.ts'
+import type { SettledState } from './settled-state.ts'
 
 /** What the connector needs of the layer above. */
 export interface ConnectorPort {
@@ -142,6 +144,28 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort {
   revive(turn: Turn, session: Session): void {
     const contact = this.contacts.get(session.peer)
     if (contact?.session === session && session.path === null) this.reaching.revive(turn, contact, contact.wanted)
+  }
+
+  /** For a peer that begins settled: sessions that stand, most of them for links, and circuits of others through here. */
+  settle({ links, hops }: SettledState): void {
+    for (const link of links) {
+      const { ref, label, initiator, path, heardAt } = link
+      const { peer } = ref
+      const carrier =
+        path.kind === 'wire'
+          ? this.board.settleWire(path.wire, path.role, path.about, peer, heardAt)
+          : this.circuits.settleEnd(initiator ? peer : null, path, peer, heardAt)
+      const { cipher, sendKey, receiveKey, remoteLabel } = link
+      const keys = { cipher, sendKey, receiveKey, handshakeHash: NO_BYTES }
+      const labels = { localLabel: label, remoteLabel }
+      const session = this.board.settleSession({ peer, initiator, ...keys, ...labels }, carrier, link.since)
+      this.sessions.set(session.id, session)
+      const contact = new Contact(peer, session, ref, link.since)
+      if (link.role !== null) contact.needs = Need.link
+      this.contacts.set(peer, contact)
+      this.wakeAt = earlier(this.wakeAt, heardAt + LINK_SILENT_MS)
+    }
+    for (const hop of hops) this.circuits.settleHop(hop)
   }
 
   need(turn: Turn, contact: Contact, need: (typeof Need)[keyof typeof Need]): void {

@@ -8,6 +8,7 @@ import { ExpiringSet } from '../base/expiring-set.ts'
 import type { Instant } from '../base/instant.ts'
 import type { PeerId } from '../base/peer-id.ts'
 import type { Position } from '../base/position.ts'
+import type { Rng } from '../base/rng.ts'
 import { isPublic, type PeerRef } from '../crypto/peer-ref.ts'
 import {
   GOSSIP_MAX_MS,
@@ -72,6 +73,14 @@ export class Gossip {
     this.gossipAt = Math.min(this.gossipAt, turn.now + rng.around(GOSSIP_MIN_MS, 0.5))
     this.searchDelayMs = SEARCH_MIN_MS
     this.searchAt = Math.min(this.searchAt, turn.now + rng.around(SEARCH_MIN_MS, 0.3))
+  }
+
+  /** For a peer that begins settled: it has slowed down, and is somewhere between one time and the next. */
+  settle(now: Instant, rng: Rng): void {
+    this.gossipDelayMs = GOSSIP_MAX_MS
+    this.gossipAt = now + rng.unit() * GOSSIP_MAX_MS
+    this.searchDelayMs = SEARCH_MAX_MS
+    this.searchAt = now + rng.unit() * SEARCH_MAX_MS
   }
 
   tend(turn: Turn): void {

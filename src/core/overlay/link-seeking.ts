@@ -5,6 +5,7 @@
 import type { Instant } from '../base/instant.ts'
 import type { PeerId } from '../base/peer-id.ts'
 import type { Position } from '../base/position.ts'
+import type { Rng } from '../base/rng.ts'
 import { isPublic } from '../crypto/peer-ref.ts'
 import {
   CANDIDATE_BACKOFF_ALARM_MS,
@@ -81,6 +82,16 @@ export class LinkSeeking {
       this.linkTo(turn, this.randomCandidate(turn, hidden), 'random')
     }
     if (links.count('far') + this.countLinking('far') < quota.far && room()) this.linkFar(turn)
+  }
+
+  /** For a peer that begins settled: what it has not found by now it seeks slowly. */
+  settle(now: Instant, rng: Rng): void {
+    const { links } = this.around
+    const quota = linkQuota(links.capacity)
+    this.searchAt = now + rng.unit() * FAR_SEARCH_MS
+    if (links.count('far') >= quota.far && links.count('random') >= quota.random) return
+    this.roamDelayMs = ROAM_MAX_MS
+    this.roamAt = now + rng.unit() * ROAM_MAX_MS
   }
 
   /** Asks a peer with whom a session is open. */

@@ -37,6 +37,7 @@ import { RoutedMethod } from './overlay-port.ts'
 import { PeerSearch } from './peer-search.ts'
 import type { Remembered, RememberedPeers } from './remembered-peers.ts'
 import { RoutedRequests } from './routed-requests.ts'
+import type { SettledState } from './settled-state.ts'
 import { estimatePeers, middleEstimate } from './size-estimate.ts'
 import { type OnJoined, WaysIn } from './ways-in.ts'
 
@@ -101,6 +102,27 @@ export class Overlay {
       if (ref !== null) this.memory.learn(ref, 'random', turn.now - FRESH_MS)
     }
     this.tendAt = turn.now
+  }
+
+  /** For a peer that begins settled; its sessions stand already. */
+  settle({ links, remembered }: SettledState, rng: Rng): void {
+    for (const { ref, reason, heardAt } of remembered) this.memory.learn(ref, reason, heardAt)
+    for (const settled of links) {
+      if (settled.role === null) continue
+      const link = new Link(settled.ref, settled.role, settled.since)
+      link.tell(settled.neighbours, settled.directNeighbours)
+      link.estimate = settled.estimate
+      link.estimatedAt = settled.estimatedAt
+      this.links.add(link)
+    }
+    const told = this.neighbours()
+    for (const link of this.links.all()) link.told = told
+    this.nearKey = this.keyOfNear()
+    this.gossip.settle(this.now, rng)
+    this.seeking.settle(this.now, rng)
+    this.tendAt = this.now + rng.unit() * TEND_MS
+    this.rotateAt = this.now + rng.unit() * ROTATE_MS
+    this.probeAt = this.now + rng.unit() * LOST_PROBE_MS
   }
 
   estimatedPeers(): number {
@@ -426,12 +448,16 @@ export class Overlay {
 
   private linksChanged(turn: Turn): void {
     this.neighboursAt ??= turn.now + NEIGHBOURS_DELAY_MS
-    const key = [...this.links.near()].map(link => link.peer).join()
+    const key = this.keyOfNear()
     if (key === this.nearKey) return
     this.nearKey = key
     this.seeking.onNearChanged()
     this.gossip.hurry(turn)
     this.around.needs.onNearChanged(turn)
+  }
+
+  private keyOfNear(): string {
+    return [...this.links.near()].map(link => link.peer).join()
   }
 
   private tellNeighbours(turn: Turn): void {

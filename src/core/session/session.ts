@@ -174,6 +174,12 @@ export class Session {
     this.markDirty()
   }
 
+  /** For a peer that begins settled: the other side is there, and nothing is under way. */
+  settle(path: Path): void {
+    this.path = path
+    this.confirmed = true
+  }
+
   /** The side that did not open the session goes where the newest packets come from; so does the other without a path. */
   private follow(turn: Turn, number: number, path: Path): void {
     const newest = number > this.highestNumber

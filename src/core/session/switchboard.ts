@@ -147,6 +147,28 @@ export class Switchboard {
     }
   }
 
+  // ---- a peer that begins settled ----
+
+  settleWire(id: WireId, role: Wire['role'], about: WireFacts, peer: PeerId, heardAt: Instant): Wire {
+    const wire = new Wire(id, role, heardAt, this.markWire)
+    wire.about = about
+    wire.peer = peer
+    this.wires.set(id, wire)
+    if (id >= this.nextDialledWire) this.nextDialledWire = id + 1
+    return wire
+  }
+
+  settleSession(established: Established, carrier: Carrier, now: Instant): Session {
+    const session = this.makeSession(established, now)
+    session.settle(carrier)
+    this.labels.set(session.id, new SessionEnd(this, session))
+    return session
+  }
+
+  settleLabel(label: number, target: LabelTarget): void {
+    this.labels.set(label, target)
+  }
+
   // ---- labels ----
 
   /** One frame: `label u32 | body`, from `at` to `end`; `spare` bytes before it may be overwritten. */
@@ -401,7 +423,13 @@ export class Switchboard {
   }
 
   private newSession(turn: Turn, established: Established, carrier: Carrier): Session {
-    const session = new Session({
+    const session = this.makeSession(established, turn.now)
+    session.usePath(turn, carrier)
+    return session
+  }
+
+  private makeSession(established: Established, now: Instant): Session {
+    return new Session({
       id: established.localLabel,
       peer: established.peer,
       initiator: established.initiator,
@@ -409,10 +437,8 @@ export class Switchboard {
       send: new PacketCipher(this.suite, established.cipher, established.sendKey),
       receive: new PacketCipher(this.suite, established.cipher, established.receiveKey),
       owner: this.owner,
-      now: turn.now,
+      now,
     })
-    session.usePath(turn, carrier)
-    return session
   }
 
   private addUnproven(turn: Turn, label: number, item: Unproven): void {
