@@ -507,8 +507,8 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort {
     // A path that had not proven anything yet was one of an attempt that goes on.
     if (!wasReached) return
     this.port.onPathLost(turn, contact, fault)
-    // Both sides look for another path, since perhaps only one can dial; whoever needs the session does so longer.
-    this.revive(turn, session)
+    // Both sides look for another path where both need the session, since perhaps only one can dial.
+    if (contact.wanted) this.revive(turn, session)
   }
 
   /** When to look at the contact again. */
