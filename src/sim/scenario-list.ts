@@ -7,11 +7,13 @@ import { joinStorm } from './scenarios/join-storm.ts'
 import { massFailure } from './scenarios/mass-failure.ts'
 import { regionLoss } from './scenarios/region-loss.ts'
 import { broadcast } from './scenarios/service-broadcast.ts'
+import { settled } from './scenarios/settled.ts'
 import { sleepWake } from './scenarios/sleep-wake.ts'
 import { split } from './scenarios/split.ts'
 
 export const SCENARIOS: readonly Scenario[] = [
   joinStorm,
+  settled,
   churn,
   massFailure,
   split,

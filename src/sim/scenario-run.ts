@@ -37,6 +37,8 @@ export class ScenarioRun {
   /** The most links beyond what a peer said it carries, and the most it remembered, over all looks. */
   overfull = 0
   rememberedMax = 0
+  /** Whether pairs are connected at each sample, to see whether routing works. */
+  probing = true
   private readonly plan: RunPlan
   private readonly probeRng: Rng
   private readonly checks: Check[] = []
@@ -218,7 +220,8 @@ export class ScenarioRun {
     this.countedMessages = world.messages
     this.countedBytes = world.bytes
     this.sampleAt = world.now + this.sampleMs
-    this.probes = this.startPairs(this.joined(), Math.min(50, Math.max(4, Math.floor(live.length / 50))))
+    const pairs = this.probing ? Math.min(50, Math.max(4, Math.floor(live.length / 50))) : 0
+    this.probes = this.startPairs(this.joined(), pairs)
   }
 }
 
