@@ -109,6 +109,7 @@ export class LinkSeeking {
     this.refused.delete(peer)
   }
 
+  /** By either side: it may be this one that has no place left. */
   onRefused(turn: Turn, peer: PeerId): void {
     const purpose = this.purposeOf(peer)
     this.linking.delete(peer)
@@ -118,11 +119,6 @@ export class LinkSeeking {
   }
 
   onContactLost(peer: PeerId): void {
-    this.linking.delete(peer)
-  }
-
-  /** It would, but this peer has no place for it any more. */
-  onDeclined(peer: PeerId): void {
     this.linking.delete(peer)
   }
 

@@ -350,16 +350,19 @@ export class Overlay {
     const near = this.links.belongsNear(ref.position)
     if (free > (near || pressing ? 0 : reserved)) return true
     if (!near && !pressing) return false
-    const link = this.leastNeeded(ref)
+    const link = this.leastNeeded(ref, near)
     if (link === null) return false
     this.giveUp(turn, link)
     return true
   }
 
-  private leastNeeded(comer: PeerRef): Link | null {
-    const { around } = this
-    const last = around.hidden ? around.publicLinks() : []
-    return this.links.leastNeeded(around.rng, last.length <= PUBLIC_LINKS_MIN ? last : [], comer.position)
+  /** The last public links stay, as long as anything else can go. */
+  private leastNeeded(comer: PeerRef, near: boolean): Link | null {
+    const { around, links } = this
+    const open = around.hidden ? around.publicLinks() : []
+    const last = open.length <= PUBLIC_LINKS_MIN ? open : []
+    const link = links.leastNeeded(around.rng, last, comer.position)
+    return link === null && near ? links.leastNeeded(around.rng, [], comer.position) : link
   }
 
   private onLinkAnswer(turn: Turn, contact: Contact, accepted: boolean, refs: readonly RefEntry[]): void {
@@ -408,7 +411,7 @@ export class Overlay {
   /** The other side takes this peer for a link that it is not. */
   private decline(turn: Turn, contact: Contact): void {
     const { needs } = this.around
-    this.seeking.onDeclined(contact.peer)
+    if (this.seeking.purposeOf(contact.peer) !== null) this.seeking.onRefused(turn, contact.peer)
     needs.send(turn, contact.peer, { kind: 'link-drop' })
   }
 
