@@ -3,10 +3,23 @@ import type { Address } from './base/address.ts'
 import type { Fault, FaultCode } from './base/fault.ts'
 import type { PeerId } from './base/peer-id.ts'
 import type { PeerRef } from './crypto/peer-ref.ts'
-import type { LoadId, RequestId, SessionId, StreamId, WireId } from './input.ts'
+import type { LoadId, NegotiatedTransport, RequestId, SessionId, StreamId, WireId } from './input.ts'
 
 export type Effect =
   | { readonly kind: 'dial'; readonly wire: WireId; readonly address: Address }
+  /**
+   * Prepare a wire through NATs, answered by `wire-described`, or `wire-closed` where it cannot be. The answerer is told
+   * what the offerer's host said, and opens; it is the wire's acceptor.
+   */
+  | {
+      readonly kind: 'negotiate'
+      readonly wire: WireId
+      readonly transport: NegotiatedTransport
+      readonly role: 'offerer' | 'answerer'
+      readonly remote: Uint8Array | null
+    }
+  /** To the offerer: what the answerer's host said. Open, as its dialler. */
+  | { readonly kind: 'negotiated'; readonly wire: WireId; readonly remote: Uint8Array }
   /** One or more whole frames as a list of buffers (writev). `bytes` is their sum; the host reports it back by `wire-writable`. */
   | { readonly kind: 'send'; readonly wire: WireId; readonly buffers: readonly Uint8Array[]; readonly bytes: number }
   /** Memory of sealed packets that is not sent again: once the writes under way are over, the host may free it. */

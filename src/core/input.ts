@@ -5,7 +5,10 @@ import type { WallTime } from './base/instant.ts'
 import type { PeerId } from './base/peer-id.ts'
 import type { PeerRef } from './crypto/peer-ref.ts'
 
-/** Numbered by whoever names the wire first: the core counts dialled wires up from 1, the host accepted ones down from -1. */
+/**
+ * Numbered by whoever names the wire first: the core counts dialled and negotiated wires up from 1, the host accepted ones
+ * down from -1.
+ */
 export type WireId = number
 /** A session of this peer, unique while the peer runs. */
 export type SessionId = number
@@ -15,8 +18,11 @@ export type StreamId = number
 export type RequestId = number
 export type LoadId = number
 
+/** Transports through NATs: both ends prepare a wire and tell each other of it over their session (spec 5.9). */
+export type NegotiatedTransport = 'udp' | 'webrtc'
+
 export interface WireFacts {
-  readonly transport: 'tcp' | 'websocket' | 'udp' | 'webrtc'
+  readonly transport: 'tcp' | 'websocket' | NegotiatedTransport
   /** The other end as the transport sees it, for display and per-source limits: `ip:port`. */
   readonly remote: string
   /** The other end's IP address or host alone. */
@@ -32,6 +38,8 @@ export type Input =
       readonly role: 'dialler' | 'acceptor'
       readonly about: WireFacts
     }
+  /** What the other side's host must know of a wire that is negotiated, to be told to it: opaque, at most 4 KiB. */
+  | { readonly kind: 'wire-described'; readonly wire: WireId; readonly description: Uint8Array }
   /** One or more whole frames (spec 3.1), back to back: the path cuts, the core never sees a part of a frame. */
   | { readonly kind: 'wire-bytes'; readonly wire: WireId; readonly bytes: Uint8Array }
   /** `bytes` of what was sent have left the process's own queue. */

@@ -80,6 +80,9 @@ export const ACKNOWLEDGE_DELAY_MS = 25
 /** After so much it waits no longer: the sender's queue must not stand still for it. */
 export const ACKNOWLEDGE_BYTES = 524_288
 export const ACKNOWLEDGE_PACKETS = 64
+/** Over a wire up to so much is acknowledged with the next packet only, whenever that comes: the sender holds it meanwhile. */
+export const ACKNOWLEDGE_UNASKED_BYTES = 2_048
+export const ACKNOWLEDGE_UNASKED_PACKETS = 8
 /** Timeouts for sending again over a path that may drop (RFC 6298, with a lower floor as in QUIC and Linux). */
 export const RESEND_TIMEOUT_MS_MIN = 200
 export const RESEND_TIMEOUT_MS_MAX = 10_000
@@ -197,6 +200,22 @@ export const UPGRADE_AFTER_MS = 1_000
 export const UPGRADE_TURN_MS = 1_500
 export const UPGRADE_BACKOFF_MS = 30_000
 export const UPGRADE_BACKOFF_MAX_MS = 600_000
+/** What one host tells the other of a wire through NATs: an SDP with many candidates, or a few addresses. */
+export const PATH_DESCRIPTION_BYTES_MAX = 4_096
+/** Wires that are negotiated at once: each is a socket, or an RTCPeerConnection, of the host. */
+export const NEGOTIATIONS_MAX = 16
+/** A wire that is not open by then has failed: sprayed ports take up to 7 s. */
+export const NEGOTIATION_TIMEOUT_MS = 8_000
+/** Where either side has an address, a dial has this head start. */
+export const NEGOTIATION_STAGGER_MS = 4_000
+/** Offers over one session within the window that are looked at, and refusals after which it ends. Honest peers make 4. */
+export const OFFERS_WINDOW_MS = 60_000
+export const OFFERS_TAKEN_MAX = 8
+export const OFFERS_REFUSED_MAX = 64
+/** Wires of a scarce transport: 20 at once and 10 an hour are 100 in 8 hours. Links leave the last few to users. */
+export const SCARCE_WIRES_BURST = 20
+export const SCARCE_WIRES_INTERVAL_MS = 360_000
+export const SCARCE_WIRES_RESERVE = 4
 /** Addresses of one peer that are dialled: what a ref holds, and a few learnt since. */
 export const ADDRESSES_TRIED_MAX = 12
 /** A dial that has not opened a wire by then has failed. */
@@ -303,6 +322,8 @@ export const RECORD_BYTES_MAX = 1_536
 export const REGISTRY_MESSAGE_BYTES_MAX = 14_336
 /** Members in one answer. */
 export const FOUND_REFS_MAX = 64
+/** Refs of which a search says that it holds them (4 bytes each). */
+export const FIND_MARKS_MAX = 128
 /** Pages asked of one shard; each is one message of entries. */
 export const LIST_PAGES_MAX = 8
 /** Between the first try of a search and its second, which aims beside the first. */
@@ -403,4 +424,6 @@ invariant(CIRCUIT_FLIGHT_BYTES_MAX < CIRCUIT_QUEUE_BYTES_MAX, 'an honest end nev
 invariant(LINK_SILENT_MS + PING_TIMEOUT_MS < SESSION_LINGER_MS, 'a session that one side needs stays open at the other')
 invariant(LINK_SILENT_MS + PING_TIMEOUT_MS < CIRCUIT_IDLE_MS, 'a circuit in use is not forgotten')
 invariant(REMEMBERED_LOST_MAX + REMEMBERED_NEAR_MAX < REMEMBERED_MAX, 'room for random peers in the memory')
+invariant(PATH_DESCRIPTION_BYTES_MAX + 16 <= MESSAGE_BYTES_MAX, 'a path offer fits a message')
+invariant(DIAL_TIMEOUT_MS < NEGOTIATION_STAGGER_MS, 'a dial is over before a wire is negotiated instead')
 invariant(PACKETS_PER_KEY > 4 * UNACKNOWLEDGED_PACKETS_MAX, 'no packet on its way is two keys behind')

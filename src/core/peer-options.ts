@@ -5,7 +5,7 @@ import type { PeerId } from './base/peer-id.ts'
 import type { PeerRef } from './crypto/peer-ref.ts'
 import type { CryptoSuite, Identity } from './crypto/suite.ts'
 import type { Effect, PathView } from './effect.ts'
-import type { Input } from './input.ts'
+import type { Input, NegotiatedTransport } from './input.ts'
 import type { SettledState } from './overlay/settled-state.ts'
 import type { VerifiedRefs } from './registry/verified-refs.ts'
 
@@ -22,10 +22,18 @@ export interface PeerOptions {
   readonly relays: boolean
   /** What its host can dial. */
   readonly dialable: readonly AddressScheme[]
+  /** What its host can negotiate, first choice first; nothing where nothing is said. */
+  readonly negotiates?: readonly Negotiable[]
   /** Refs that were read already, where peers of one process share them; its own where nothing is said. */
   readonly refs?: VerifiedRefs
   /** What it begins with, where it does not begin anew: in large simulations. */
   readonly settled?: SettledState
+}
+
+export interface Negotiable {
+  readonly transport: NegotiatedTransport
+  /** The host can make only so many wires of it in its life. */
+  readonly scarce: boolean
 }
 
 export interface Peer {

@@ -97,6 +97,8 @@ class MeshPeer implements Peer {
       nextHop: (target, avoid, from) => this.overlay.nextHopToPeer(target, this.positionOf(target), avoid, from),
       standsClosest: target => this.overlay.standsClosest(this.positionOf(target)),
       refOf: peer => this.overlay.refOf(peer),
+      isDialable: () => this.ref.addresses.length > 0,
+      negotiates: options.negotiates,
     })
     this.overlay = new Overlay(
       {
@@ -216,6 +218,9 @@ class MeshPeer implements Peer {
         return
       case 'wire-open':
         board.onWireOpen(turn, input.wire, input.role, input.about)
+        return
+      case 'wire-described':
+        this.connector.onWireDescribed(turn, input.wire, input.description)
         return
       case 'wire-bytes':
         board.onWireBytes(turn, input.wire, input.bytes)

@@ -126,6 +126,9 @@ export class RunLoop {
         case 'dial':
           this.dial(effect.wire, effect.address)
           break
+        case 'negotiate':
+        case 'negotiated':
+          throw new Error('a peer was not told that its host negotiates')
         case 'spent':
           this.options.onSpent?.(effect.buffers)
           break

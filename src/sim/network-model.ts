@@ -4,6 +4,7 @@
  * coordinates, Dabek and others 2004), and the delay of each one's own access beside that.
  */
 import { Rng } from '../core/base/rng.ts'
+import type { NegotiatedTransport } from '../core/input.ts'
 import type { PeerMix } from './scenario.ts'
 
 export type NatClass = 'public' | 'cone' | 'symmetric' | 'blocked'
@@ -74,6 +75,9 @@ const RETRANSMITS_MAX = 8
 /** What one packet of the network carries of a wire. */
 const SEGMENT_BYTES = 1_400
 
+/** Of tries between a symmetric NAT and a port-restricted one, by sprayed ports (HyperDHT does as well). */
+const SPRAYED_SHARE = 0.9
+
 /** What a caller has decided of a peer before it is drawn. */
 export interface SettledProfile {
   readonly public?: boolean
@@ -85,11 +89,13 @@ export class NetworkModel {
   private readonly mix: PeerMix
   private readonly profiles: Rng
   private readonly losses: Rng
+  private readonly punches: Rng
 
   constructor(options: NetworkModelOptions) {
     const rng = new Rng(options.seed)
     this.profiles = rng.fork('profiles')
     this.losses = rng.fork('losses')
+    this.punches = rng.fork('punches')
     this.mix = options.mix
     this.lossShare = options.lossShare ?? 0
   }
@@ -143,6 +149,11 @@ export class NetworkModel {
     return this.losses.unit() < keptShare ? 0 : this.drawRepeatsMs(OPENING_RETRANSMIT_MS)
   }
 
+  /** Whether a try that succeeds so often does. */
+  drawPunch(share: number): boolean {
+    return this.punches.unit() < share
+  }
+
   /** Each time it is lost again TCP waits twice as long. */
   private drawRepeatsMs(waitMs: number): number {
     let totalMs = waitMs
@@ -192,6 +203,18 @@ export function plainProfile(isPublic: boolean): PeerProfile {
     lateMs: 0,
     clockSkewMs: 0,
   }
+}
+
+/**
+ * The share of tries in which two peers get a wire through their NATs. All cone NATs count as port-restricted, as most are.
+ * WebRTC sprays no ports. A peer whose UDP is blocked can only dial those that are public.
+ */
+export function punchShare(a: NatClass, b: NatClass, transport: NegotiatedTransport): number {
+  if (a === 'blocked' || b === 'blocked') return 0
+  if (a === 'public' || b === 'public') return 1
+  if (a === 'symmetric' && b === 'symmetric') return 0
+  if (a === 'cone' && b === 'cone') return 1
+  return transport === 'udp' ? SPRAYED_SHARE : 0
 }
 
 /** One way, the same in both directions. */

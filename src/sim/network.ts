@@ -15,6 +15,8 @@ const SOCKET_BYTES = 262_144
 const WRITTEN_REPORT_BYTES = 65_536
 /** TCP stops repeating itself: between Windows' 21 s and Linux' quarter of an hour. */
 export const TCP_GIVES_UP_MS = 120_000
+/** A NAT forgets a mapping over which nothing passed for so long, and the awake side of a punched wire gives it up. */
+export const MAPPING_LIVES_MS = 30_000
 
 /** What was sent by one step: whole frames, in a list by order of arrival. */
 interface Packet {
@@ -33,6 +35,8 @@ export class WireEnd {
   opensAt: Instant
   /** The other side ended the wire while this machine was frozen: how, and when the news came. */
   endedUnheard: { readonly code: FaultCode; readonly at: Instant } | null = null
+  /** Over UDP through NATs: nobody tells of its end but its own two machines. */
+  readonly punched: boolean
   private readonly world: World
   private readonly rateBytesPerMs: number
   private busyUntil: Instant = 0
@@ -47,13 +51,22 @@ export class WireEnd {
   private writtenBytes = 0
   private unreportedBytes = 0
 
-  constructor(world: World, node: Node, id: WireId, delayMs: number, rateBytesPerMs: number, opensAt: Instant) {
+  constructor(
+    world: World,
+    node: Node,
+    id: WireId,
+    delayMs: number,
+    rateBytesPerMs: number,
+    opensAt: Instant,
+    punched = false,
+  ) {
     this.world = world
     this.node = node
     this.id = id
     this.delayMs = delayMs
     this.rateBytesPerMs = rateBytesPerMs
     this.opensAt = opensAt
+    this.punched = punched
   }
 
   send(buffers: readonly Uint8Array[], length: number): void {
@@ -119,6 +132,17 @@ export class WireEnd {
     })
   }
 
+  /** This machine sleeps, and its NAT has forgotten the wire: neither side gets through any more. */
+  expire(): void {
+    const news = { code: 'wire-lost' as const, at: this.world.now }
+    this.endedUnheard ??= news
+    const { other } = this
+    if (other === null) return
+    other.dropHeld()
+    if (other.node.frozen) other.endedUnheard ??= news
+    else other.lose('wire-lost')
+  }
+
   /** Whether the other machine is there to take packets, whoever reads them. */
   private get isReachable(): boolean {
     const { other } = this
@@ -143,6 +167,7 @@ export class WireEnd {
     const { other, world, node } = this
     if (other === null || !other.node.alive) return
     if (!other.open) {
+      if (this.punched) return
       // A machine that knows nothing of the connection says so.
       world.at(world.now + this.delayMs, () => this.lose('wire-lost'))
       return
@@ -156,14 +181,18 @@ export class WireEnd {
     const { world } = this
     const since = world.now
     this.heldSince = since
-    world.at(since + TCP_GIVES_UP_MS, () => {
+    world.at(since + (this.punched ? MAPPING_LIVES_MS : TCP_GIVES_UP_MS), () => {
       if (this.first === this.arriving || this.heldSince !== since || this.isReachable) return
-      this.first = null
-      this.arriving = null
-      this.last = null
-      this.heldBytes = 0
+      this.dropHeld()
       this.lose('wire-lost')
     })
+  }
+
+  private dropHeld(): void {
+    this.first = null
+    this.arriving = null
+    this.last = null
+    this.heldBytes = 0
   }
 
   private onWritten(bytes: number): void {

@@ -9,10 +9,11 @@ import { unreachable } from '../core/base/invariant.ts'
 import type { PeerId } from '../core/base/peer-id.ts'
 import type { PeerRef } from '../core/crypto/peer-ref.ts'
 import type { Effect, PeerEvent } from '../core/effect.ts'
-import type { Command, Input, RequestId, StoreEntry, WireId } from '../core/input.ts'
+import type { Command, Input, NegotiatedTransport, RequestId, StoreEntry, WireId } from '../core/input.ts'
 import type { Peer, PeerSnapshot } from '../core/peer-options.ts'
-import { TCP_GIVES_UP_MS, WireEnd } from './network.ts'
+import { MAPPING_LIVES_MS, TCP_GIVES_UP_MS, WireEnd } from './network.ts'
 import { type PeerProfile, plainProfile } from './network-model.ts'
+import { negotiableOn } from './punching.ts'
 import type { PlacedPeer, World } from './world.ts'
 
 /** Without a model; with one, a round trip. */
@@ -93,6 +94,7 @@ export class Node {
       capacity: placed.capacity ?? this.profile.capacity,
       relays: placed.relays ?? true,
       dialable: ['tcp'],
+      negotiates: placed.negotiates ?? (world.model === null ? [] : negotiableOn(this.profile.device)),
     })
   }
 
@@ -165,7 +167,8 @@ export class Node {
     this.alive = false
     this.vanished = silently || this.frozen
     this.sleep = null
-    if (!this.vanished) for (const end of this.wires.values()) end.breakOther('wire-lost')
+    for (const end of this.wires.values()) if (!this.vanished && !end.punched) end.breakOther('wire-lost')
+    this.world.punching.forgetAll(this)
     // The dead of a long run are many: they keep what can be asked of them and what another life begins with.
     this.wires.clear()
     this.questions.clear()
@@ -173,7 +176,14 @@ export class Node {
   }
 
   freeze(clockStops: boolean): void {
-    if (this.alive) this.sleep ??= { since: this.world.now, clockStops, inputs: [] }
+    if (!this.alive || this.sleep !== null) return
+    const sleep: Sleep = { since: this.world.now, clockStops, inputs: [] }
+    this.sleep = sleep
+    const punched = [...this.wires.values()].filter(end => end.punched)
+    if (punched.length === 0) return
+    this.world.at(this.world.now + MAPPING_LIVES_MS, () => {
+      if (this.sleep === sleep) for (const end of punched) end.expire()
+    })
   }
 
   /** As the production run loop goes on: the timer first, with the clock if that jumped, then what has arrived. */
@@ -195,7 +205,8 @@ export class Node {
       const { endedUnheard } = end
       end.endedUnheard = null
       // Later it hears of the end when it sends something.
-      if (endedUnheard !== null && world.now - endedUnheard.at < TCP_GIVES_UP_MS) end.lose(endedUnheard.code)
+      if (endedUnheard === null) continue
+      if (end.punched || world.now - endedUnheard.at < TCP_GIVES_UP_MS) end.lose(endedUnheard.code)
     }
     this.arm()
   }
@@ -205,6 +216,13 @@ export class Node {
     const freeAt = Math.max(this.world.now, this.uplinkFreeAt)
     this.uplinkFreeAt = freeAt + bytes / this.profile.rateBytesPerMs
     return freeAt
+  }
+
+  /** A wire that both machines have opened through their NATs. */
+  takeWire(end: WireEnd, role: 'dialler' | 'acceptor', transport: NegotiatedTransport, other: Address): void {
+    this.wires.set(end.id, end)
+    const about = { transport, remote: addressText(other), remoteHost: other.host }
+    this.input({ kind: 'wire-open', wire: end.id, role, about })
   }
 
   openWires(): WireEnd[] {
@@ -244,9 +262,17 @@ export class Node {
           if (end !== undefined) {
             this.wires.delete(effect.wire)
             end.breakOther('closed')
+          } else {
+            this.world.punching.forget(this, effect.wire)
           }
           break
         }
+        case 'negotiate':
+          this.world.punching.prepare(this, effect.wire, effect.transport, effect.remote)
+          break
+        case 'negotiated':
+          this.world.punching.begin(this, effect.wire, effect.remote)
+          break
         case 'save':
           if (effect.value === null) this.store.delete(effect.key)
           else this.store.set(effect.key, effect.value)

@@ -9,11 +9,12 @@ import { Rng } from '../core/base/rng.ts'
 import type { CryptoSuite } from '../core/crypto/suite.ts'
 import type { RequestId } from '../core/input.ts'
 import { createPeer } from '../core/peer.ts'
-import type { Peer, PeerOptions } from '../core/peer-options.ts'
+import type { Negotiable, Peer, PeerOptions } from '../core/peer-options.ts'
 import { EventQueue } from './event-queue.ts'
 import { createFakeSuite } from './fake-suite.ts'
 import { type DeviceClass, latencyMs, type NetworkModel, type PeerProfile } from './network-model.ts'
 import { Node } from './node.ts'
+import { Punching } from './punching.ts'
 import { Slab } from './slab.ts'
 import { Trace } from './trace.ts'
 
@@ -47,6 +48,8 @@ export interface PlacedPeer {
   /** What each of its wires carries at most; no bound where nothing is said. */
   readonly rateBytesPerMs?: number
   readonly profile?: PeerProfile
+  /** Which wires through NATs its machine can make; by its device where the world has a model, else none. */
+  readonly negotiates?: readonly Negotiable[]
 }
 
 /** Something whose time comes. */
@@ -65,6 +68,7 @@ export class World {
   readonly model: NetworkModel | null
   readonly keepsEvents: boolean
   readonly trace = new Trace()
+  readonly punching = new Punching(this)
   /** Packets that were delivered, and their bytes. */
   messages = 0
   bytes = 0

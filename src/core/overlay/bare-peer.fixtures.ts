@@ -50,6 +50,8 @@ export class BarePeer implements Peer {
       nextHop: (target, avoid) => this.nextHop(target, avoid),
       standsClosest: target => this.closestTo.has(target),
       refOf: peer => this.refs.get(peer) ?? null,
+      isDialable: () => this.ref.addresses.length > 0,
+      negotiates: options.negotiates,
     })
   }
 
@@ -86,8 +88,10 @@ export class BarePeer implements Peer {
   }
 
   private take(turn: Turn, input: Input): void {
-    const { board } = this.connector
+    const { connector } = this
+    const { board } = connector
     if (input.kind === 'wire-open') board.onWireOpen(turn, input.wire, input.role, input.about)
+    else if (input.kind === 'wire-described') connector.onWireDescribed(turn, input.wire, input.description)
     else if (input.kind === 'wire-bytes') board.onWireBytes(turn, input.wire, input.bytes)
     else if (input.kind === 'wire-writable') board.onWireWritable(turn, input.wire, input.bytes)
     else if (input.kind === 'wire-closed') board.onWireClosed(turn, input.wire, input.fault)

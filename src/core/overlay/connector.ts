@@ -10,11 +10,12 @@ import { earlier, type Instant } from '../base/instant.ts'
 import type { PeerId } from '../base/peer-id.ts'
 import type { PeerRef } from '../crypto/peer-ref.ts'
 import type { CryptoSuite, Identity } from '../crypto/suite.ts'
-import type { RequestId, SessionId } from '../input.ts'
+import type { RequestId, SessionId, WireId } from '../input.ts'
 import {
   CARRIER_GRACE_MS,
   GLARE_MS,
   LINK_SILENT_MS,
+  NEGOTIATION_STAGGER_MS,
   PATHLESS_MS,
   PING_TIMEOUT_MS,
   SESSION_LINGER_MS,
@@ -24,6 +25,7 @@ import {
   UPGRADE_BACKOFF_MS,
   UPGRADE_TURN_MS,
 } from '../limits.ts'
+import type { Negotiable } from '../peer-options.ts'
 import type { Path } from '../session/path.ts'
 import type { Session } from '../session/session.ts'
 import { Channel } from '../session/session-owner.ts'
@@ -35,11 +37,14 @@ import { CircuitEnd, type CircuitLoss, Circuits, type CircuitsPort } from './cir
 import { Contact, Need } from './contact.ts'
 import { encodeOverlayMessage, type OverlayMessage } from './overlay-messages.ts'
 import { PathAsks } from './path-asks.ts'
+import { PathOffers, type PathOffersPort } from './path-offers.ts'
 import { Reaching, type ReachingPort } from './reaching.ts'
 import type { SettledState } from './settled-state.ts'
 
 /** What the connector needs of the layer above. */
 export interface ConnectorPort {
+  /** What the host can negotiate, first choice first; nothing where nothing is said. */
+  readonly negotiates?: readonly Negotiable[] | undefined
   /** A session with a peer stands, through whoever's doing. */
   onContact(turn: Turn, contact: Contact): void
   /** The session has no path at this moment: links over it are down. */
@@ -53,15 +58,18 @@ export interface ConnectorPort {
   standsClosest(target: PeerId): boolean
   /** Newest ref of a peer, where one is known. */
   refOf(peer: PeerId): PeerRef | null
+  /** Whether others may dial this peer: it has announced addresses. */
+  isDialable(): boolean
 }
 
-export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort {
+export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, PathOffersPort {
   readonly self: PeerId
   readonly relays: boolean
   readonly board: Switchboard
   readonly circuits: Circuits
   private readonly port: ConnectorPort
   private readonly reaching: Reaching
+  private readonly offers: PathOffers
   private readonly asks = new PathAsks()
   private readonly contacts = new Map<PeerId, Contact>()
   /** All sessions, those that gave way to another one with the same peer included. */
@@ -87,6 +95,7 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort {
     this.board = new Switchboard(suite, identity, this)
     this.circuits = new Circuits(this.board, this)
     this.reaching = new Reaching(this.board, this.circuits, dialable, this)
+    this.offers = new PathOffers(this.board, port.negotiates ?? [], this)
   }
 
   // ---- what the layers above ask ----
@@ -113,6 +122,7 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort {
     return {
       ...this.board.counts,
       ...this.circuits.counts,
+      ...this.offers.counts,
       contacts: this.contacts.size,
       sessions: sessions.size,
       retired: retired.size,
@@ -275,7 +285,13 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort {
   onMessage(turn: Turn, session: Session, channel: number, bytes: Uint8Array): void {
     this.board.prove(turn, session)
     const contact = this.contacts.get(session.peer)
-    if (contact !== undefined) this.port.onMessage(turn, contact, channel, bytes)
+    if (contact === undefined) return
+    if (channel !== Channel.path) {
+      this.port.onMessage(turn, contact, channel, bytes)
+      return
+    }
+    const fault = contact.session === session ? this.offers.onMessage(turn, contact, bytes) : null
+    if (fault !== null) this.onSessionBroken(turn, session, fault)
   }
 
   onPong(turn: Turn, session: Session, token: number, roundTripMs: number): void {
@@ -330,7 +346,13 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort {
     this.wakeAt = earlier(this.wakeAt, turn.now + CARRIER_GRACE_MS)
   }
 
+  /** The host has what the other side must know to open a negotiated wire. */
+  onWireDescribed(turn: Turn, wire: WireId, description: Uint8Array): void {
+    this.offers.onDescribed(turn, wire, description)
+  }
+
   onWireOpen(turn: Turn, wire: Wire): void {
+    this.offers.onWireOpen(turn, wire)
     this.reaching.onCarrierOpen(turn, wire)
   }
 
@@ -343,6 +365,7 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort {
     this.circuits.onWireLost(wire)
     this.onCarrierLost(turn, wire, fault)
     this.reaching.onCarrierLost(turn, wire, fault)
+    this.offers.onWireLost(turn, wire, fault)
   }
 
   onOpeningFailed(turn: Turn, opening: Opening, fault: Fault): void {
@@ -373,7 +396,8 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort {
   // ---- deadlines ----
 
   nextWake(): Instant | null {
-    const wake = earlier(this.wakeAt, earlier(this.reaching.nextWake(), this.asks.nextWake()))
+    let wake = earlier(this.wakeAt, earlier(this.reaching.nextWake(), this.asks.nextWake()))
+    wake = earlier(wake, this.offers.nextWake())
     return earlier(wake, earlier(this.board.nextWake(), this.circuits.nextWake()))
   }
 
@@ -385,6 +409,7 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort {
       else if (!this.reaching.onUnanswered(turn, carrier)) this.onCarrierUnused(turn, carrier)
     }
     this.reaching.onWake(turn)
+    this.offers.onWake(turn)
     if (this.wakeAt === null || this.wakeAt > turn.now) return
     this.wakeAt = null
     for (const contact of [...this.contacts.values()]) {
@@ -461,6 +486,7 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort {
     const contact = this.contacts.get(session.peer)
     if (contact?.session !== session) return
     contact.pingedAt = null
+    if (!carrier.reliable) this.wakeAt = earlier(this.wakeAt, turn.now + UPGRADE_AFTER_MS)
     this.leaveRiders(turn, contact, before)
   }
 
@@ -551,12 +577,20 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort {
     this.wakeAt = earlier(this.wakeAt, turn.now + PING_TIMEOUT_MS)
   }
 
-  /** Looks now and then for a wire in place of a circuit; when next, or null where the peer has no address. */
+  /** Looks now and then for a wire in place of a circuit; when next, or null where there is no way to one. */
   private upgrade(turn: Turn, contact: Contact): Instant | null {
-    const { now } = turn
     const known = this.port.refOf(contact.peer)
     const ref = known !== null && known.sequence > (contact.ref?.sequence ?? -1) ? known : contact.ref
-    if (ref === null || this.reaching.usable(ref.addresses).length === 0) return null
+    const canDial = ref !== null && this.reaching.usable(ref.addresses).length > 0
+    const dialAt = canDial ? this.upgradeByDial(turn, contact, ref) : null
+    // The side that opened the session first; a dial, by whichever side can, before that.
+    const turnMs = contact.session.initiator ? 0 : UPGRADE_TURN_MS
+    const dialMs = canDial || this.port.isDialable() ? NEGOTIATION_STAGGER_MS : 0
+    return earlier(dialAt, this.offers.consider(turn, contact, contact.since + UPGRADE_AFTER_MS + turnMs + dialMs))
+  }
+
+  private upgradeByDial(turn: Turn, contact: Contact, ref: PeerRef): Instant {
+    const { now } = turn
     if (contact.upgradeSequence !== ref.sequence) {
       contact.upgradeSequence = ref.sequence
       contact.upgradeDelayMs = UPGRADE_BACKOFF_MS
@@ -599,6 +633,7 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort {
     if (!this.sessions.delete(session.id)) return
     this.retired.delete(session)
     session.abandon(turn, fault)
+    this.offers.onSessionEnded(turn, session)
     turn.emit({ kind: 'session-closed', session: session.id, peer: session.peer, fault })
     for (const [token, ping] of this.userPings) {
       if (ping.session !== session) continue

@@ -5,7 +5,7 @@ import type { Path } from './path.ts'
 import type { Session } from './session.ts'
 
 /** Who a message is for; numbers are those on the wire (spec 4.5). */
-export const Channel = { overlay: 1, registry: 2, service: 3 } as const
+export const Channel = { overlay: 1, registry: 2, service: 3, path: 4 } as const
 export type Channel = (typeof Channel)[keyof typeof Channel]
 
 export interface SessionOwner {

@@ -67,7 +67,7 @@ export class Switchboard {
   private readonly markWire = (wire: Wire): void => {
     this.dirtyWires.push(wire)
   }
-  private nextDialledWire = 1
+  private nextWire = 1
   private wakeAt: Instant | null = null
 
   constructor(suite: CryptoSuite, identity: Identity, owner: SwitchboardOwner) {
@@ -80,7 +80,12 @@ export class Switchboard {
 
   /** A wire that the host is asked to dial; frames may be sent at once, they leave when it opens. */
   newDialledWire(now: Instant): Wire {
-    const wire = new Wire(this.nextDialledWire++, 'dialler', now, this.markWire)
+    return this.newWire(now, 'dialler')
+  }
+
+  /** The same, with the part that this side has in a wire that both ends prepare. */
+  newWire(now: Instant, role: Wire['role']): Wire {
+    const wire = new Wire(this.nextWire++, role, now, this.markWire)
     this.wires.set(wire.id, wire)
     return wire
   }
@@ -88,8 +93,8 @@ export class Switchboard {
   onWireOpen(turn: Turn, id: WireId, role: 'dialler' | 'acceptor', about: WireFacts): void {
     let wire = this.wires.get(id)
     if (wire === undefined) {
-      // A dialled wire that is not in the table was hung up in the meantime.
-      if (role === 'dialler') return
+      // One of ours that is not in the table was hung up in the meantime.
+      if (id > 0) return
       wire = new Wire(id, role, turn.now, this.markWire)
       this.wires.set(id, wire)
     }
@@ -154,7 +159,7 @@ export class Switchboard {
     wire.about = about
     wire.peer = peer
     this.wires.set(id, wire)
-    if (id >= this.nextDialledWire) this.nextDialledWire = id + 1
+    if (id >= this.nextWire) this.nextWire = id + 1
     return wire
   }
 

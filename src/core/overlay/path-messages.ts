@@ -1,0 +1,85 @@
+/**
+ * The messages by which two peers agree on a wire through their NATs, over the session that they have already (spec 5.9):
+ * channel 4 of a session. What a host tells the other one is opaque here: candidates of a socket, or an SDP.
+ *
+ *   number  message        fields
+ *   1       path-offer     id u32, transport u8 (0 udp, 1 webrtc), description sized
+ *   2       path-answer    id u32: the offer's, description sized
+ *   3       path-refuse    id u32: the offer's, reason u8 (0 transport, 1 busy, 2 failed, 3 needless)
+ *   4       path-withdraw  id u32: the sender's offer
+ */
+import { ByteReader, ByteWriter } from '../base/bytes.ts'
+import { fail, ok, type Result } from '../base/fault.ts'
+import type { NegotiatedTransport } from '../input.ts'
+import { PATH_DESCRIPTION_BYTES_MAX } from '../limits.ts'
+
+/** Why an offer is not taken: no such transport here, too many offers or wires, the host could not, a wire is there. */
+export type PathRefusal = 'transport' | 'busy' | 'failed' | 'needless'
+
+export type PathMessage =
+  | {
+      readonly kind: 'path-offer'
+      readonly id: number
+      /** Null: one of a later version. */
+      readonly transport: NegotiatedTransport | null
+      readonly description: Uint8Array
+    }
+  | { readonly kind: 'path-answer'; readonly id: number; readonly description: Uint8Array }
+  | { readonly kind: 'path-refuse'; readonly id: number; readonly reason: PathRefusal }
+  | { readonly kind: 'path-withdraw'; readonly id: number }
+
+const OFFER = 1
+const ANSWER = 2
+const REFUSE = 3
+const WITHDRAW = 4
+
+const TRANSPORTS: readonly NegotiatedTransport[] = ['udp', 'webrtc']
+const REFUSALS: readonly PathRefusal[] = ['transport', 'busy', 'failed', 'needless']
+const UNKNOWN_TRANSPORT = 255
+
+export function encodePathMessage(message: PathMessage): Uint8Array {
+  switch (message.kind) {
+    case 'path-offer': {
+      const { id, transport, description } = message
+      const number = transport === null ? UNKNOWN_TRANSPORT : TRANSPORTS.indexOf(transport)
+      return new ByteWriter(8 + description.length).u8(OFFER).u32(id).u8(number).sized(description).finish()
+    }
+    case 'path-answer': {
+      const { id, description } = message
+      return new ByteWriter(7 + description.length).u8(ANSWER).u32(id).sized(description).finish()
+    }
+    case 'path-refuse':
+      return new ByteWriter(6).u8(REFUSE).u32(message.id).u8(REFUSALS.indexOf(message.reason)).finish()
+    case 'path-withdraw':
+      return new ByteWriter(5).u8(WITHDRAW).u32(message.id).finish()
+  }
+}
+
+export function decodePathMessage(bytes: Uint8Array): Result<PathMessage> {
+  const reader = new ByteReader(bytes)
+  const number = reader.u8()
+  const id = reader.u32()
+  let message: PathMessage | null = null
+  if (number === OFFER || number === ANSWER) {
+    const transport = number === OFFER ? (TRANSPORTS[reader.u8()] ?? null) : null
+    const length = reader.varint()
+    if (!reader.failed && length > PATH_DESCRIPTION_BYTES_MAX) {
+      return fail({
+        code: 'message-too-large',
+        detail: 'path description',
+        got: length,
+        limit: PATH_DESCRIPTION_BYTES_MAX,
+      })
+    }
+    const description = reader.raw(length)
+    message =
+      number === OFFER ? { kind: 'path-offer', id, transport, description } : { kind: 'path-answer', id, description }
+  } else if (number === REFUSE) {
+    // Reasons of later versions read as `failed`.
+    message = { kind: 'path-refuse', id, reason: REFUSALS[reader.u8()] ?? 'failed' }
+  } else if (number === WITHDRAW) {
+    message = { kind: 'path-withdraw', id }
+  }
+  if (message === null || !reader.finished) return fail({ code: 'malformed', detail: 'path message', got: number })
+  return ok(message)
+}

@@ -1,0 +1,336 @@
+/**
+ * Wires through NATs, negotiated over the session itself (spec 5.9): who offers when, what is answered, what is given up.
+ * The hosts at both ends prepare, tell what the other side must know, and open; this passes it on and bounds it. A failed
+ * try never touches the path that works. The session moves to the new wire by the rules of every other path (spec 4.6).
+ */
+import type { Fault, FaultCode } from '../base/fault.ts'
+import { earlier, type Instant } from '../base/instant.ts'
+import type { PeerId } from '../base/peer-id.ts'
+import type { NegotiatedTransport, WireId } from '../input.ts'
+import {
+  NEGOTIATION_TIMEOUT_MS,
+  NEGOTIATIONS_MAX,
+  OFFERS_REFUSED_MAX,
+  OFFERS_TAKEN_MAX,
+  OFFERS_WINDOW_MS,
+  PATH_DESCRIPTION_BYTES_MAX,
+  UPGRADE_BACKOFF_MAX_MS,
+  UPGRADE_BACKOFF_MS,
+  UPGRADE_TURN_MS,
+} from '../limits.ts'
+import type { Negotiable } from '../peer-options.ts'
+import type { Session } from '../session/session.ts'
+import { Channel } from '../session/session-owner.ts'
+import type { Switchboard } from '../session/switchboard.ts'
+import type { Carrier, Wire } from '../session/wire.ts'
+import type { Turn } from '../turn.ts'
+import { type Contact, Need } from './contact.ts'
+import { decodePathMessage, encodePathMessage, type PathMessage, type PathRefusal } from './path-messages.ts'
+import { ScarceBudget } from './scarce-budget.ts'
+
+/** While as many as may be are under way, it is looked again after this. */
+const FULL_PAUSE_MS = 1_000
+
+export interface PathOffersPort {
+  readonly self: PeerId
+  contact(peer: PeerId): Contact | null
+  /** A wire is open for a session: it is asked over, and taken where it leads to the other side. */
+  tryPath(turn: Turn, session: Session, carrier: Carrier): void
+}
+
+/** One wire that is being negotiated. */
+interface Negotiation {
+  readonly session: Session
+  readonly wire: Wire
+  readonly role: 'offerer' | 'answerer'
+  /** The offer's, as its sender numbers it. */
+  readonly id: number
+  readonly giveUpAt: Instant
+  /** The host prepares; the offer was sent; both hosts know what they need. */
+  stage: 'preparing' | 'offered' | 'opening'
+}
+
+/** What is kept of a session for which wires were negotiated, or will be. */
+interface Account {
+  negotiation: Negotiation | null
+  /** No offer of this side before. */
+  nextAt: Instant
+  delayMs: number
+  /** Which of the transports is offered: those before were refused. */
+  transport: number
+  /** Offers that came since, and what else came that had to be refused. */
+  windowSince: Instant
+  offers: number
+  refusals: number
+}
+
+export class PathOffers {
+  /** Of others' messages: offers that were not taken, answers to no offer. */
+  refused = 0
+  private readonly board: Switchboard
+  private readonly negotiates: readonly Negotiable[]
+  private readonly port: PathOffersPort
+  private readonly accounts = new Map<Session, Account>()
+  private readonly underWay = new Map<WireId, Negotiation>()
+  private readonly budget = new ScarceBudget()
+  private nextId = 1
+  private wakeAt: Instant | null = null
+
+  constructor(board: Switchboard, negotiates: readonly Negotiable[], port: PathOffersPort) {
+    this.board = board
+    this.negotiates = negotiates
+    this.port = port
+  }
+
+  get counts(): { readonly negotiations: number; readonly offerAccounts: number } {
+    return { negotiations: this.underWay.size, offerAccounts: this.accounts.size }
+  }
+
+  /** Offers a wire to a session over a circuit, if it is time; when to look again, or null where none will be offered. */
+  consider(turn: Turn, contact: Contact, notBefore: Instant): Instant | null {
+    if (this.negotiates.length === 0 || !contact.wanted) return null
+    const { now } = turn
+    const { session } = contact
+    const account = this.accountOf(session)
+    if (account.negotiation !== null) return account.negotiation.giveUpAt
+    const negotiable = this.negotiates[account.transport]
+    if (negotiable === undefined) return null
+    const from = Math.max(account.nextAt, notBefore)
+    if (now < from) return from
+    const free = this.freeFrom(turn, contact, negotiable)
+    if (now < free) return free
+    this.backOff(turn, session, account)
+    return this.begin(turn, session, negotiable, 'offerer', this.newId(), null).giveUpAt
+  }
+
+  /** The host has what the other side must know. */
+  onDescribed(turn: Turn, wire: WireId, description: Uint8Array): void {
+    const negotiation = this.underWay.get(wire)
+    if (negotiation?.stage !== 'preparing') return
+    const { session, role, id } = negotiation
+    const isOffer = role === 'offerer'
+    negotiation.stage = isOffer ? 'offered' : 'opening'
+    const message: PathMessage = isOffer
+      ? { kind: 'path-offer', id, transport: this.transportOf(session), description }
+      : { kind: 'path-answer', id, description }
+    const fits = description.length <= PATH_DESCRIPTION_BYTES_MAX
+    if (!fits || !this.send(turn, session, message)) this.fail(turn, negotiation, 'message-too-large')
+  }
+
+  onWireOpen(turn: Turn, wire: Wire): void {
+    const negotiation = this.underWay.get(wire.id)
+    if (negotiation === undefined) return
+    this.forget(negotiation)
+    const { session, role } = negotiation
+    const serves = this.port.contact(session.peer)?.session === session && session.path?.reliable !== true
+    if (!serves) this.board.hangUp(turn, wire, 'closed')
+    // One side asks; the other answers, and asks in turn where it is the one that picks the path.
+    else if (role === 'offerer' || session.path === null) this.port.tryPath(turn, session, wire)
+  }
+
+  /** The host could not open it. */
+  onWireLost(turn: Turn, wire: Wire, fault: Fault): void {
+    const negotiation = this.underWay.get(wire.id)
+    if (negotiation !== undefined) this.fail(turn, negotiation, fault.code)
+  }
+
+  /** A fault ends the session. */
+  onMessage(turn: Turn, contact: Contact, bytes: Uint8Array): Fault | null {
+    const read = decodePathMessage(bytes)
+    if (!read.ok) return read.fault
+    const message = read.value
+    switch (message.kind) {
+      case 'path-offer':
+        return this.onOffer(turn, contact, message)
+      case 'path-answer':
+        return this.onAnswer(turn, contact.session, message)
+      case 'path-refuse':
+        this.onRefuse(turn, contact, message.id, message.reason)
+        return null
+      case 'path-withdraw': {
+        const negotiation = this.find(contact.session, 'answerer', message.id)
+        if (negotiation !== null) this.drop(turn, negotiation, 'closed')
+        return null
+      }
+    }
+  }
+
+  onSessionEnded(turn: Turn, session: Session): void {
+    const negotiation = this.accounts.get(session)?.negotiation ?? null
+    if (negotiation !== null) this.drop(turn, negotiation, 'closed')
+    this.accounts.delete(session)
+  }
+
+  nextWake(): Instant | null {
+    return this.wakeAt
+  }
+
+  onWake(turn: Turn): void {
+    if (this.wakeAt === null || this.wakeAt > turn.now) return
+    this.wakeAt = null
+    for (const negotiation of [...this.underWay.values()]) {
+      // Without a word: the other side's time is over as well.
+      if (negotiation.giveUpAt <= turn.now) this.drop(turn, negotiation, 'timeout')
+      else this.wakeAt = earlier(this.wakeAt, negotiation.giveUpAt)
+    }
+  }
+
+  // ---- what the other side sends ----
+
+  private onOffer(turn: Turn, contact: Contact, offer: Extract<PathMessage, { kind: 'path-offer' }>): Fault | null {
+    const { session } = contact
+    const account = this.accountOf(session)
+    const present = account.negotiation
+    // Both have offered: that of the smaller id stands, and the other side knows it as well.
+    if (present?.stage === 'offered' && this.port.self < contact.peer) return null
+    this.lookAtWindow(turn, account)
+    account.offers += 1
+    if (account.offers > OFFERS_TAKEN_MAX) return this.refuse(turn, session, account, offer.id, 'busy')
+    const negotiable = this.negotiates.find(({ transport }) => transport === offer.transport)
+    if (negotiable === undefined) return this.refuse(turn, session, account, offer.id, 'transport')
+    if (session.path?.reliable === true) return this.refuse(turn, session, account, offer.id, 'needless')
+    // Whoever offers again has given up what was before.
+    if (present !== null) this.drop(turn, present, 'closed')
+    if (this.freeFrom(turn, contact, negotiable) > turn.now)
+      return this.refuse(turn, session, account, offer.id, 'busy')
+    this.backOff(turn, session, account)
+    this.begin(turn, session, negotiable, 'answerer', offer.id, offer.description)
+    return null
+  }
+
+  private onAnswer(turn: Turn, session: Session, answer: Extract<PathMessage, { kind: 'path-answer' }>): Fault | null {
+    const negotiation = this.find(session, 'offerer', answer.id)
+    if (negotiation?.stage !== 'offered') {
+      // Too late, or out of nothing: the other side's host need not go on.
+      this.send(turn, session, { kind: 'path-withdraw', id: answer.id })
+      return this.countRefusal(turn, this.accountOf(session))
+    }
+    negotiation.stage = 'opening'
+    turn.effects.push({ kind: 'negotiated', wire: negotiation.wire.id, remote: answer.description })
+    return null
+  }
+
+  private onRefuse(turn: Turn, contact: Contact, id: number, reason: PathRefusal): void {
+    const { session } = contact
+    const negotiation = this.find(session, 'offerer', id)
+    if (negotiation === null) return
+    this.drop(turn, negotiation, 'refused')
+    if (reason !== 'transport') return
+    const account = this.accountOf(session)
+    account.transport += 1
+    const next = this.negotiates[account.transport]
+    if (next === undefined || this.freeFrom(turn, contact, next) > turn.now) return
+    this.begin(turn, session, next, 'offerer', this.newId(), null)
+  }
+
+  private refuse(turn: Turn, session: Session, account: Account, id: number, reason: PathRefusal): Fault | null {
+    this.send(turn, session, { kind: 'path-refuse', id, reason })
+    return this.countRefusal(turn, account)
+  }
+
+  private countRefusal(turn: Turn, account: Account): Fault | null {
+    this.lookAtWindow(turn, account)
+    this.refused += 1
+    account.refusals += 1
+    if (account.refusals <= OFFERS_REFUSED_MAX) return null
+    return { code: 'overloaded', detail: 'path offers', got: account.refusals, limit: OFFERS_REFUSED_MAX }
+  }
+
+  private lookAtWindow(turn: Turn, account: Account): void {
+    if (turn.now - account.windowSince < OFFERS_WINDOW_MS) return
+    account.windowSince = turn.now
+    account.offers = 0
+    account.refusals = 0
+  }
+
+  // ---- one negotiation ----
+
+  private begin(
+    turn: Turn,
+    session: Session,
+    negotiable: Negotiable,
+    role: Negotiation['role'],
+    id: number,
+    remote: Uint8Array | null,
+  ): Negotiation {
+    const { now } = turn
+    const wire = this.board.newWire(now, role === 'offerer' ? 'dialler' : 'acceptor')
+    const giveUpAt = now + NEGOTIATION_TIMEOUT_MS
+    const negotiation: Negotiation = { session, wire, role, id, giveUpAt, stage: 'preparing' }
+    this.accountOf(session).negotiation = negotiation
+    this.underWay.set(wire.id, negotiation)
+    this.wakeAt = earlier(this.wakeAt, giveUpAt)
+    if (negotiable.scarce) this.budget.spend(now)
+    turn.effects.push({ kind: 'negotiate', wire: wire.id, transport: negotiable.transport, role, remote })
+    return negotiation
+  }
+
+  /** From when on one more may be begun. */
+  private freeFrom(turn: Turn, contact: Contact, negotiable: Negotiable): Instant {
+    const { now } = turn
+    if (this.underWay.size >= NEGOTIATIONS_MAX) return now + FULL_PAUSE_MS
+    const urgent = (contact.needs & ~Need.link) !== 0 || contact.session.openStreams > 0
+    return negotiable.scarce ? this.budget.from(now, urgent) : now
+  }
+
+  /** Counted from the beginning, whatever comes of it: a path that keeps breaking is not opened without end. */
+  private backOff(turn: Turn, session: Session, account: Account): void {
+    account.nextAt = turn.now + account.delayMs + (session.initiator ? 0 : UPGRADE_TURN_MS)
+    account.delayMs = Math.min(2 * account.delayMs, UPGRADE_BACKOFF_MAX_MS)
+  }
+
+  /** Gives it up and says so, if the other side may be at it. */
+  private fail(turn: Turn, negotiation: Negotiation, code: FaultCode): void {
+    const { session, role, id, stage } = negotiation
+    this.drop(turn, negotiation, code)
+    if (role === 'answerer') this.send(turn, session, { kind: 'path-refuse', id, reason: 'failed' })
+    else if (stage !== 'preparing') this.send(turn, session, { kind: 'path-withdraw', id })
+  }
+
+  private drop(turn: Turn, negotiation: Negotiation, code: FaultCode): void {
+    this.forget(negotiation)
+    this.board.hangUp(turn, negotiation.wire, code)
+  }
+
+  private forget(negotiation: Negotiation): void {
+    this.underWay.delete(negotiation.wire.id)
+    const account = this.accounts.get(negotiation.session)
+    if (account?.negotiation === negotiation) account.negotiation = null
+  }
+
+  private find(session: Session, role: Negotiation['role'], id: number): Negotiation | null {
+    const negotiation = this.accounts.get(session)?.negotiation ?? null
+    return negotiation?.role === role && negotiation.id === id ? negotiation : null
+  }
+
+  private send(turn: Turn, session: Session, message: PathMessage): boolean {
+    return session.sendMessage(turn, Channel.path, encodePathMessage(message))
+  }
+
+  private transportOf(session: Session): NegotiatedTransport | null {
+    return this.negotiates[this.accountOf(session).transport]?.transport ?? null
+  }
+
+  private newId(): number {
+    const id = this.nextId
+    this.nextId = (this.nextId % 0xffff_ffff) + 1
+    return id
+  }
+
+  private accountOf(session: Session): Account {
+    let account = this.accounts.get(session)
+    if (account === undefined) {
+      account = {
+        negotiation: null,
+        nextAt: 0,
+        delayMs: UPGRADE_BACKOFF_MS,
+        transport: 0,
+        windowSince: 0,
+        offers: 0,
+        refusals: 0,
+      }
+      this.accounts.set(session, account)
+    }
+    return account
+  }
+}

@@ -1,0 +1,121 @@
+/**
+ * What two machines do when their peers negotiate a wire through their NATs (spec 5.9): each finds out how it is seen
+ * from outside, and when both know of each other they probe. Whether that succeeds is the network model's to say; the wire
+ * is then one between the two alone. What fails does so in silence, as in the field.
+ */
+import { readU32, writeU32 } from '../core/base/bytes.ts'
+import type { NegotiatedTransport, WireId } from '../core/input.ts'
+import type { Negotiable } from '../core/peer-options.ts'
+import { WireEnd } from './network.ts'
+import { type DeviceClass, punchShare } from './network-model.ts'
+import type { Node } from './node.ts'
+import type { World } from './world.ts'
+
+/** To a public peer that says how a machine is seen, and back, beside the machine's own access. */
+const SEEN_FROM_OUTSIDE_MS = 60
+/** Where nobody answers to that. */
+const UNANSWERED_MS = 1_000
+/** A few addresses; fingerprint, passwords and candidates. */
+const DESCRIPTION_BYTES: Readonly<Record<NegotiatedTransport, number>> = { udp: 48, webrtc: 320 }
+/** From when both know of each other: a probe each way that a NAT drops, one that passes, and the transport's own opening. */
+const OPENING_ROUND_TRIPS = 2
+
+/** Tabs have WebRTC alone, and few wires of it. */
+export function negotiableOn(device: DeviceClass): readonly Negotiable[] {
+  const webrtc: Negotiable = { transport: 'webrtc', scarce: device === 'tab' }
+  return device === 'tab' ? [webrtc] : [{ transport: 'udp', scarce: false }, webrtc]
+}
+
+interface Prepared {
+  readonly node: Node
+  readonly wire: WireId
+  readonly transport: NegotiatedTransport
+  /** What the description holds: who it is of. */
+  readonly ticket: number
+  /** Whose description it was given with; null of an offerer. */
+  readonly remoteTicket: number | null
+}
+
+export class Punching {
+  private readonly world: World
+  private readonly prepared = new Map<number, Prepared>()
+  private readonly tickets = new WeakMap<Node, Map<WireId, number>>()
+  private nextTicket = 1
+
+  constructor(world: World) {
+    this.world = world
+  }
+
+  prepare(node: Node, wire: WireId, transport: NegotiatedTransport, remote: Uint8Array | null): void {
+    const { world } = this
+    const ticket = this.nextTicket++
+    const remoteTicket = remote === null ? null : readU32(remote, 0)
+    this.prepared.set(ticket, { node, wire, transport, ticket, remoteTicket })
+    this.ticketsOf(node).set(wire, ticket)
+    if (node.profile.nat === 'blocked') {
+      world.at(world.now + UNANSWERED_MS, () => {
+        if (this.forget(node, wire)) node.input({ kind: 'wire-closed', wire, fault: { code: 'dial-failed' } })
+      })
+      return
+    }
+    const description = new Uint8Array(DESCRIPTION_BYTES[transport])
+    writeU32(description, 0, ticket)
+    world.at(world.now + SEEN_FROM_OUTSIDE_MS + 2 * node.profile.accessMs, () => {
+      if (this.prepared.has(ticket)) node.input({ kind: 'wire-described', wire, description })
+    })
+  }
+
+  /** The offerer hears of the answerer: both know of each other now. */
+  begin(node: Node, wire: WireId, remote: Uint8Array): void {
+    const { world } = this
+    const here = this.prepared.get(this.ticketsOf(node).get(wire) ?? 0)
+    const there = this.prepared.get(readU32(remote, 0))
+    if (here === undefined || there === undefined || there.remoteTicket !== here.ticket) return
+    const share = punchShare(node.profile.nat, there.node.profile.nat, here.transport)
+    if (share < 1 && (share === 0 || !(world.model?.drawPunch(share) ?? true))) return
+    const delayMs = world.delayBetween(node, there.node)
+    const roundTripMs = 2 * delayMs + node.profile.lateMs + there.node.profile.lateMs
+    const openMs = OPENING_ROUND_TRIPS * roundTripMs + (world.model?.drawOpeningMs() ?? 0)
+    world.at(world.now + openMs, () => this.open(here, there, delayMs))
+  }
+
+  /** Hung up, or its machine is gone. True where it was there. */
+  forget(node: Node, wire: WireId): boolean {
+    const tickets = this.tickets.get(node)
+    const ticket = tickets?.get(wire)
+    if (tickets === undefined || ticket === undefined) return false
+    tickets.delete(wire)
+    return this.prepared.delete(ticket)
+  }
+
+  forgetAll(node: Node): void {
+    for (const ticket of this.tickets.get(node)?.values() ?? []) this.prepared.delete(ticket)
+    this.tickets.delete(node)
+  }
+
+  private open(here: Prepared, there: Prepared, delayMs: number): void {
+    const { world } = this
+    const isThere = ({ node, ticket }: Prepared): boolean => this.prepared.has(ticket) && node.alive && !node.frozen
+    if (!isThere(here) || !isThere(there) || !world.connected(here.node, there.node)) return
+    this.forget(here.node, here.wire)
+    this.forget(there.node, there.wire)
+    const rate = Math.min(here.node.rateBytesPerMs, there.node.rateBytesPerMs)
+    const end = ({ node, wire }: Prepared, other: Prepared): WireEnd =>
+      new WireEnd(world, node, wire, delayMs + other.node.profile.lateMs, rate, world.now, true)
+    const dialled = end(here, there)
+    const accepted = end(there, here)
+    dialled.other = accepted
+    accepted.other = dialled
+    there.node.takeWire(accepted, 'acceptor', here.transport, here.node.address)
+    here.node.takeWire(dialled, 'dialler', here.transport, there.node.address)
+  }
+
+  private ticketsOf(node: Node): Map<WireId, number> {
+    let tickets = this.tickets.get(node)
+    if (tickets === undefined) {
+      tickets = new Map()
+      this.tickets.set(node, tickets)
+    }
+    return tickets
+  }
+}
