@@ -2,8 +2,12 @@
  * A share of all peers are members of one service and broadcast to it: first while nobody leaves, then under churn of a
  * tenth of the members a minute. Copies are counted where a session opens them.
  */
+import type { PeerId } from '../../core/base/peer-id.ts'
 import { Rng } from '../../core/base/rng.ts'
+import { createPeer } from '../../core/peer.ts'
+import type { Peer, PeerOptions } from '../../core/peer-options.ts'
 import { createFakeSuite } from '../fake-suite.ts'
+import { quantile } from '../judge.ts'
 import { PayloadCount } from '../payload-count.ts'
 import type { Scenario } from '../scenario.ts'
 import { checkBounds, percent, quantileText } from '../scenario-measures.ts'
@@ -20,6 +24,8 @@ const GAP_MS = 2_000
 const ARRIVAL_MS = 20_000
 const PAYLOAD_BYTES = 1_000
 const COPIES_MAX = 1.1
+const HOPS_MAX = 8
+const WITHIN_HOPS_SHARE = 0.99
 const CHURN_SHARE_A_MINUTE = 0.1
 const CHURN_REACHED_SHARE = 0.9999
 
@@ -37,10 +43,12 @@ export const broadcast: Scenario = {
   summary: 'broadcasts to a service of a share of all peers, at rest and under churn',
   defaults: { share: 0.5, minutes: 2 },
   run(setting, onProgress) {
-    const count = new PayloadCount(createFakeSuite(new Rng(setting.seed).fork('keys')))
+    const suite = createFakeSuite(new Rng(setting.seed).fork('keys'))
+    const count = new PayloadCount(suite)
+    const make = (options: PeerOptions): Peer => createPeer({ ...options, suite: count.suiteOf(options.identity.peer) })
     const churnMs = setting.minutes * 60_000
     const plannedMs = 60_000 + SETTLE_MS + SERVICE_SETTLE_MS + 2 * ARRIVAL_MS + MEASURED * GAP_MS + churnMs
-    const world = { suite: count.suite }
+    const world = { suite, make }
     const run = new ScenarioRun({ scenario: 'broadcast', setting, plannedMs, onProgress, world })
     run.grow()
     run.pass(SETTLE_MS, 'settle')
@@ -64,6 +72,7 @@ export const broadcast: Scenario = {
       bytes.set(head)
       bytes[16] = sent.length >> 8
       bytes[17] = sent.length
+      count.begin(sent.length, from.id)
       sent.push({ at: run.world.now, from, members: among.slice(), received: new Map(), timesMs: [] })
       run.watch.ask(from, null, request => ({ kind: 'service-broadcast', request, service: SERVICE, bytes }))
       run.pass(GAP_MS, 'broadcast')
@@ -77,6 +86,10 @@ export const broadcast: Scenario = {
     checkReached(run, 'reaches all live members', sent, 1)
     const copies = count.opened / Math.max(1, measured.length * (members.length - 1))
     run.check('payload copies', copies <= COPIES_MAX, `at most ${COPIES_MAX} a member`, copies.toFixed(3))
+    checkHops(
+      run,
+      measured.map((message, index) => ({ message, hops: count.hopsOf(SHAPING + index) })),
+    )
 
     const underChurn = sent.length
     const end = run.world.now + churnMs
@@ -107,6 +120,21 @@ export const broadcast: Scenario = {
     checkBounds(run)
     return run.outcome()
   },
+}
+
+/** Over how many members it came: of all who were owed it, so that whoever was not reached is beyond any. */
+function checkHops(run: ScenarioRun, sent: readonly { message: Sent; hops: ReadonlyMap<PeerId, number> }[]): void {
+  const all: number[] = []
+  for (const { message, hops } of sent) {
+    for (const member of message.members) {
+      if (member !== message.from && member.alive) all.push(hops.get(member.id) ?? Number.POSITIVE_INFINITY)
+    }
+  }
+  all.sort((a, b) => a - b)
+  const within = all.length === 0 ? 0 : all.filter(hops => hops <= HOPS_MAX).length / all.length
+  const measured = `${percent(within)}, the half within ${quantile(all, 0.5)}, the most ${all.at(-1)}`
+  const target = `${percent(WITHIN_HOPS_SHARE)} of members within ${HOPS_MAX}`
+  run.check('hops from member to member', within >= WITHIN_HOPS_SHARE, target, measured)
 }
 
 function joinedAt(run: ScenarioRun, node: Node): number {
