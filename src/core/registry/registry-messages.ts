@@ -3,7 +3,8 @@
  * are neighbours on the ring. The first byte is the kind; numbers are append-only.
  *
  *   request 1 put     | record sized              answer: outcome u8 | members u32
- *   request 2 find    | service text | count u8   answer: members u32 | count u8 | refs sized …
+ *   request 2 find    | service text | count u8 | marks: count u8, u32 …
+ *                                                 answer: members u32 | count u8 | refs or their marks, sized …
  *   request 3 list    | shard u8 | after text     answer: more u8 | count u16 | entries: service text, members u32, summary text
  *   message 1 replicate | side u8 | hops u8 | records sized …
  *   message 2 digest    | entries: slot 8, sequence u48 …
@@ -15,6 +16,7 @@ import type { ServiceEntry } from '../effect.ts'
 import {
   DIGEST_ENTRIES_MAX,
   DIRECTORY_SHARDS,
+  FIND_MARKS_MAX,
   FOUND_REFS_MAX,
   RECORD_BYTES_MAX,
   REGISTRY_MESSAGE_BYTES_MAX,
@@ -28,7 +30,13 @@ import { parseServiceName, SERVICE_TEXT_BYTES_MAX, type ServiceName } from './se
 
 export type RegistryRequest =
   | { readonly kind: 'put'; readonly record: Uint8Array }
-  | { readonly kind: 'find'; readonly service: ServiceName; readonly count: number }
+  /** `marks`: of refs that the searcher holds. */
+  | {
+      readonly kind: 'find'
+      readonly service: ServiceName
+      readonly count: number
+      readonly marks: readonly number[]
+    }
   /** `after`: the last name of the page before, or ''. */
   | { readonly kind: 'list'; readonly shard: number; readonly after: string }
 
@@ -42,6 +50,7 @@ export interface PutAnswer {
 
 export interface FindAnswer {
   readonly members: number
+  /** Whole, or by their marks. */
   readonly refs: readonly Uint8Array[]
 }
 
@@ -66,8 +75,11 @@ export function encodeRegistryRequest(request: RegistryRequest): Uint8Array {
   switch (request.kind) {
     case 'put':
       return new ByteWriter(request.record.length + 3).u8(1).sized(request.record).finish()
-    case 'find':
-      return new ByteWriter().u8(2).text(request.service).u8(request.count).finish()
+    case 'find': {
+      const writer = new ByteWriter().u8(2).text(request.service).u8(request.count).u8(request.marks.length)
+      for (const mark of request.marks) writer.u32(mark)
+      return writer.finish()
+    }
     case 'list':
       return new ByteWriter().u8(3).u8(request.shard).text(request.after).finish()
   }
@@ -83,8 +95,10 @@ export function decodeRegistryRequest(bytes: Uint8Array): RegistryRequest | null
     case 2: {
       const service = parseServiceName(reader.text(SERVICE_TEXT_BYTES_MAX))
       const count = reader.u8()
-      if (!reader.finished || !service.ok || count > FOUND_REFS_MAX) return null
-      return { kind: 'find', service: service.value, count }
+      const marks: number[] = []
+      for (let left = reader.u8(); left > 0 && !reader.failed; left -= 1) marks.push(reader.u32())
+      if (!reader.finished || !service.ok || count > FOUND_REFS_MAX || marks.length > FIND_MARKS_MAX) return null
+      return { kind: 'find', service: service.value, count, marks }
     }
     case 3: {
       const shard = reader.u8()

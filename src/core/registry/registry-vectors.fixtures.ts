@@ -2,6 +2,7 @@
 import { signPeerRef } from '../crypto/peer-ref.ts'
 import { hexOf, nativeSuite, testIdentity } from '../crypto/suite.fixtures.ts'
 import { descriptionBytes, keyOfService, keyOfShard, shardOfService, signRecord } from './record.ts'
+import { markBytes } from './ref-mark.ts'
 import {
   encodeFindAnswer,
   encodeListAnswer,
@@ -60,10 +61,10 @@ export function registryVectors(): Record<string, string | number> {
     descriptor: hexOf(descriptor.bytes),
     'announcement withdrawn': hexOf(withdrawn.bytes),
     'request put': hexOf(encodeRegistryRequest({ kind: 'put', record: announcement.bytes })),
-    'request find': hexOf(encodeRegistryRequest({ kind: 'find', service, count: 64 })),
+    'request find': hexOf(encodeRegistryRequest({ kind: 'find', service, count: 64, marks: [0x01020304, 0xfffefdfc] })),
     'request list': hexOf(encodeRegistryRequest({ kind: 'list', shard: 5, after: 'a/1' })),
     'answer put': hexOf(encodePutAnswer({ outcome: 'outranked', members: 1_000 })),
-    'answer find': hexOf(encodeFindAnswer({ members: 1, refs: [ref.bytes] })),
+    'answer find': hexOf(encodeFindAnswer({ members: 2, refs: [ref.bytes, markBytes(0x01020304)] })),
     'answer list': hexOf(encodeListAnswer(entries)),
     'message replicate': hexOf(encodeRegistryMessage({ kind: 'replicate', side: 'after', hops: 16, records })),
     'message digest': hexOf(

@@ -12,7 +12,9 @@ import {
   SUMMARY_BYTES_MAX,
 } from '../limits.ts'
 import { TestMesh, type TestPeer, WALL_AT_START } from '../service/mesh.fixtures.ts'
+import type { Turn } from '../turn.ts'
 import { keyOfService, signRecord } from './record.ts'
+import { refMark } from './ref-mark.ts'
 import { decodeFindAnswer, encodeRegistryMessage, encodeRegistryRequest } from './registry-messages.ts'
 import { parseServiceName, type ServiceName } from './service-name.ts'
 
@@ -53,7 +55,7 @@ function list(mesh: TestMesh, peer: TestPeer): ServiceEntry[] {
 
 /** Who holds announcements of the service now. */
 function holders(mesh: TestMesh, service = CHAT): TestPeer[] {
-  const request = encodeRegistryRequest({ kind: 'find', service: name(service), count: 64 })
+  const request = encodeRegistryRequest({ kind: 'find', service: name(service), count: 64, marks: [] })
   return mesh.living().filter(peer => {
     const answer = peer.registry.onRequest(mesh.turn(), 0, request)
     return answer !== null && (decodeFindAnswer(answer)?.refs.length ?? 0) > 0
@@ -74,6 +76,28 @@ describe('the registry', () => {
     expect(find(mesh, mesh.peer(9)).members).toBe(3)
     expect(foundPeers(mesh, mesh.peer(9), 'other/1')).toEqual([])
     expect(mesh.faults).toEqual([])
+  })
+
+  it('tells by four bytes each of members whose refs the searcher holds, and of newer refs in full', () => {
+    const mesh = new TestMesh({ peers: 30 })
+    for (const index of [3, 4, 5]) announce(mesh, mesh.peer(index))
+    mesh.run(2_000)
+    const { found: first } = find(mesh, mesh.peer(9))
+    if (first?.ok !== true) throw new Error('not found')
+    const again = { found: null as Result<PeerRef[]> | null }
+    const onFound = (_: Turn, found: Result<PeerRef[]>): void => void Object.assign(again, { found })
+    mesh.step(mesh.peer(9), turn => mesh.peer(9).registry.find(turn, CHAT, onFound, first.value))
+    mesh.run(15_000)
+    expect(again.found?.ok === true && again.found.value.map(ref => ref.peer).sort()).toEqual(
+      ids(mesh.peer(3), mesh.peer(4), mesh.peer(5)),
+    )
+    const marks = first.value.slice(0, 2).map(ref => refMark(ref.bytes))
+    const request = encodeRegistryRequest({ kind: 'find', service: name(CHAT), count: 64, marks })
+    const holder = holders(mesh)[0]
+    const answer = holder?.registry.onRequest(mesh.turn(), 0, request) ?? null
+    const lengths = answer === null ? [] : decodeFindAnswer(answer)?.refs.map(ref => ref.length)
+    expect(lengths?.filter(length => length === 4).length).toBe(2)
+    expect(lengths?.filter(length => length > 100).length).toBe(1)
   })
 
   it('works with real cryptography, and alone', () => {

@@ -15,6 +15,7 @@ import type { Turn } from '../turn.ts'
 import { Publisher } from './publisher.ts'
 import { keyOfShard, readDescription, readRecord, recordIsAuthentic, type ServiceRecord } from './record.ts'
 import { RecordStore, type Verdict } from './record-store.ts'
+import { markBytes, refMark } from './ref-mark.ts'
 import { inRegion, isAmongClosest, type Side, staysInRegion } from './region.ts'
 import {
   batchesOf,
@@ -96,12 +97,16 @@ export class Registry {
     this.publisher.onSelfChanged(turn)
   }
 
-  /** Up to 64 members, a random sample where there are more, this peer not among them. Faults: those of `request`. */
-  find(turn: Turn, service: string, done: OnFound): void {
-    this.search.find(turn, service, (now, found, members) => {
+  /**
+   * Up to 64 members, a random sample where there are more, this peer not among them; `held` are refs of members that
+   * need not be told in full. Faults: those of `request`.
+   */
+  find(turn: Turn, service: string, done: OnFound, held: readonly PeerRef[] = []): void {
+    const onFound: OnFound = (now, found, members) => {
       if (found.ok) this.publisher.onMembers(now, service, members)
       done(now, found, members)
-    })
+    }
+    this.search.find(turn, service, onFound, held)
   }
 
   /** All services of the network, by name; without those whose shard did not answer. A fault where none did. */
@@ -121,7 +126,12 @@ export class Registry {
       case 'find': {
         const refs = this.store.live('announcement', request.service, turn.wallTime).map(record => record.payload)
         const members = this.store.members(request.service, turn.wallTime)
-        return encodeFindAnswer({ members, refs: this.rng.sample(refs, request.count) })
+        const held = new Set(request.marks)
+        const told = this.rng.sample(refs, request.count).map(ref => {
+          const mark = refMark(ref)
+          return held.has(mark) ? markBytes(mark) : ref
+        })
+        return encodeFindAnswer({ members, refs: told })
       }
       case 'list': {
         const names = this.store.services(this.shardKeys[request.shard]!).filter(name => name > request.after)

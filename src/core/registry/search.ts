@@ -1,4 +1,5 @@
 /** Searches the registry on behalf of this peer: members of a service, and services (spec 6.5). */
+import { readU32 } from '../base/bytes.ts'
 import { type Fault, fail, ok, type Result } from '../base/fault.ts'
 import { earlier, type Instant } from '../base/instant.ts'
 import type { PeerId } from '../base/peer-id.ts'
@@ -7,10 +8,11 @@ import type { Rng } from '../base/rng.ts'
 import type { PeerRef } from '../crypto/peer-ref.ts'
 import type { CryptoSuite } from '../crypto/suite.ts'
 import type { ServiceEntry } from '../effect.ts'
-import { DIRECTORY_SHARDS, FIND_RETRY_MS, FOUND_REFS_MAX, LIST_PAGES_MAX } from '../limits.ts'
+import { DIRECTORY_SHARDS, FIND_MARKS_MAX, FIND_RETRY_MS, FOUND_REFS_MAX, LIST_PAGES_MAX } from '../limits.ts'
 import { type OnAnswer, type OverlayPort, RoutedMethod } from '../overlay/overlay-port.ts'
 import type { Turn } from '../turn.ts'
 import { keyOfService, keyOfShard } from './record.ts'
+import { MARK_BYTES, refMark } from './ref-mark.ts'
 import { besideKey } from './region.ts'
 import type { OnFound, OnListed, RegistryOptions } from './registry.ts'
 import { decodeFindAnswer, decodeListAnswer, encodeRegistryRequest } from './registry-messages.ts'
@@ -48,15 +50,17 @@ export class Search {
     this.refs = refs
   }
 
-  find(turn: Turn, service: string, done: OnFound): void {
+  find(turn: Turn, service: string, done: OnFound, held: readonly PeerRef[]): void {
     const name = parseServiceName(service)
     if (!name.ok) {
       done(turn, name, 0)
       return
     }
     const key = keyOfService(this.suite, name.value)
-    const request = encodeRegistryRequest({ kind: 'find', service: name.value, count: FOUND_REFS_MAX })
-    const onAnswer: OnAnswer = (now, answer) => this.onFound(now, answer, done)
+    const byMark = new Map(this.rng.sample(held, FIND_MARKS_MAX).map(ref => [refMark(ref.bytes), ref]))
+    const marks = [...byMark.keys()]
+    const request = encodeRegistryRequest({ kind: 'find', service: name.value, count: FOUND_REFS_MAX, marks })
+    const onAnswer: OnAnswer = (now, answer) => this.onFound(now, answer, byMark, done)
     this.port.request(turn, key, RoutedMethod.registry, request, (now, answer) => {
       if (answer.ok) onAnswer(now, answer)
       // Once more, and beside the key: the closest peer may be the one that fails.
@@ -85,7 +89,7 @@ export class Search {
     return wake
   }
 
-  private onFound(turn: Turn, answer: Result<Uint8Array>, done: OnFound): void {
+  private onFound(turn: Turn, answer: Result<Uint8Array>, byMark: ReadonlyMap<number, PeerRef>, done: OnFound): void {
     const found = answer.ok ? decodeFindAnswer(answer.value) : null
     if (found === null) {
       done(turn, answer.ok ? fail({ code: 'malformed', detail: 'answer to find' }) : answer, 0)
@@ -93,11 +97,18 @@ export class Search {
     }
     const refs = new Map<PeerId, PeerRef>()
     for (const bytes of found.refs) {
-      const ref = this.refs.read(bytes, turn.wallTime)
-      if (ref.ok && ref.value.peer !== this.self) refs.set(ref.value.peer, ref.value)
+      const ref = this.refOf(turn, bytes, byMark)
+      if (ref !== undefined && ref.peer !== this.self) refs.set(ref.peer, ref)
     }
     for (const ref of refs.values()) this.port.learn(turn, ref)
     done(turn, ok([...refs.values()]), Math.max(found.members, refs.size))
+  }
+
+  /** Of a ref, or of the mark of one that is held. */
+  private refOf(turn: Turn, bytes: Uint8Array, byMark: ReadonlyMap<number, PeerRef>): PeerRef | undefined {
+    if (bytes.length === MARK_BYTES) return byMark.get(readU32(bytes, 0))
+    const read = this.refs.read(bytes, turn.wallTime)
+    return read.ok ? read.value : undefined
   }
 
   private askPage(turn: Turn, listing: Listing, shard: number, after: string, page: number): void {

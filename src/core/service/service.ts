@@ -30,7 +30,7 @@ import {
 } from '../limits.ts'
 import type { OverlayPort } from '../overlay/overlay-port.ts'
 import { hashOfService } from '../registry/record.ts'
-import type { Registry } from '../registry/registry.ts'
+import type { OnFound, Registry } from '../registry/registry.ts'
 import type { ServiceName } from '../registry/service-name.ts'
 import { Channel } from '../session/session-owner.ts'
 import type { Turn } from '../turn.ts'
@@ -216,9 +216,11 @@ export class Service implements TreeOwner {
 
   private find(turn: Turn): void {
     this.findAt = null
-    this.context.registry.find(turn, this.name, (now, found, members) => {
+    const held = Array.from(this.table.entries(), ([, { ref }]) => ref)
+    const onFound: OnFound = (now, found, members) => {
       if (!this.left) this.onFound(now, found, members)
-    })
+    }
+    this.context.registry.find(turn, this.name, onFound, held)
   }
 
   private onFound(turn: Turn, found: Result<PeerRef[]>, members: number): void {
