@@ -8,8 +8,8 @@ import type { LoadId, NegotiatedTransport, RequestId, SessionId, StreamId, WireI
 export type Effect =
   | { readonly kind: 'dial'; readonly wire: WireId; readonly address: Address }
   /**
-   * Prepare a wire through NATs, answered by `wire-described`, or `wire-closed` where it cannot be. The answerer is told
-   * what the offerer's host said, and opens; it is the wire's acceptor.
+   * Prepare a wire through NATs, answered by `wire-described`, or by `wire-closed`, with `not-supported` where the NATs are
+   * known to leave no way. The answerer is told what the offerer's host said, and opens; it is the wire's acceptor.
    */
   | {
       readonly kind: 'negotiate'

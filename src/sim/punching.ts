@@ -1,7 +1,7 @@
 /**
  * What two machines do when their peers negotiate a wire through their NATs (spec 5.9): each finds out how it is seen
  * from outside, and when both know of each other they probe. Whether that succeeds is the network model's to say; the wire
- * is then one between the two alone. What fails does so in silence, as in the field.
+ * is then one between the two alone. All know the kind of their own NAT; what should succeed and does not fails in silence.
  */
 import { readU32, writeU32 } from '../core/base/bytes.ts'
 import type { NegotiatedTransport, WireId } from '../core/input.ts'
@@ -13,8 +13,6 @@ import type { World } from './world.ts'
 
 /** To a public peer that says how a machine is seen, and back, beside the machine's own access. */
 const SEEN_FROM_OUTSIDE_MS = 60
-/** Where nobody answers to that. */
-const UNANSWERED_MS = 1_000
 /** A few addresses; fingerprint, passwords and candidates. */
 const DESCRIPTION_BYTES: Readonly<Record<NegotiatedTransport, number>> = { udp: 48, webrtc: 320 }
 /** From when both know of each other: a probe each way that a NAT drops, one that passes, and the transport's own opening. */
@@ -52,9 +50,12 @@ export class Punching {
     const remoteTicket = remote === null ? null : readU32(remote, 0)
     this.prepared.set(ticket, { node, wire, transport, ticket, remoteTicket })
     this.ticketsOf(node).set(wire, ticket)
-    if (node.profile.nat === 'blocked') {
-      world.at(world.now + UNANSWERED_MS, () => {
-        if (this.forget(node, wire)) node.input({ kind: 'wire-closed', wire, fault: { code: 'dial-failed' } })
+    const offerer = remoteTicket === null ? undefined : this.prepared.get(remoteTicket)
+    // Each says in its description of which kind its NAT is.
+    const share = punchShare(node.profile.nat, offerer?.node.profile.nat ?? 'public', transport)
+    if (share === 0) {
+      world.at(world.now, () => {
+        if (this.forget(node, wire)) node.input({ kind: 'wire-closed', wire, fault: { code: 'not-supported' } })
       })
       return
     }
@@ -72,7 +73,7 @@ export class Punching {
     const there = this.prepared.get(readU32(remote, 0))
     if (here === undefined || there === undefined || there.remoteTicket !== here.ticket) return
     const share = punchShare(node.profile.nat, there.node.profile.nat, here.transport)
-    if (share < 1 && (share === 0 || !(world.model?.drawPunch(share) ?? true))) return
+    if (share < 1 && !(world.model?.drawPunch(share) ?? true)) return
     const delayMs = world.delayBetween(node, there.node)
     const roundTripMs = 2 * delayMs + node.profile.lateMs + there.node.profile.lateMs
     const openMs = OPENING_ROUND_TRIPS * roundTripMs + (world.model?.drawOpeningMs() ?? 0)

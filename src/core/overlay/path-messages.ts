@@ -13,7 +13,10 @@ import { fail, ok, type Result } from '../base/fault.ts'
 import type { NegotiatedTransport } from '../input.ts'
 import { PATH_DESCRIPTION_BYTES_MAX } from '../limits.ts'
 
-/** Why an offer is not taken: no such transport here, too many offers or wires, the host could not, a wire is there. */
+/**
+ * Why an offer is not taken: by this transport there is no way to this peer, too many offers or wires, the host could not, a
+ * wire is there.
+ */
 export type PathRefusal = 'transport' | 'busy' | 'failed' | 'needless'
 
 export type PathMessage =

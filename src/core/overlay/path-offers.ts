@@ -42,6 +42,7 @@ export interface PathOffersPort {
 interface Negotiation {
   readonly session: Session
   readonly wire: Wire
+  readonly transport: NegotiatedTransport
   readonly role: 'offerer' | 'answerer'
   /** The offer's, as its sender numbers it. */
   readonly id: number
@@ -56,7 +57,7 @@ interface Account {
   /** No offer of this side before. */
   nextAt: Instant
   delayMs: number
-  /** Which of the transports is offered: those before were refused. */
+  /** Which of the transports is offered: those before cannot be. */
   transport: number
   /** Offers that came since, and what else came that had to be refused. */
   windowSince: Instant
@@ -107,11 +108,11 @@ export class PathOffers {
   onDescribed(turn: Turn, wire: WireId, description: Uint8Array): void {
     const negotiation = this.underWay.get(wire)
     if (negotiation?.stage !== 'preparing') return
-    const { session, role, id } = negotiation
+    const { session, transport, role, id } = negotiation
     const isOffer = role === 'offerer'
     negotiation.stage = isOffer ? 'offered' : 'opening'
     const message: PathMessage = isOffer
-      ? { kind: 'path-offer', id, transport: this.transportOf(session), description }
+      ? { kind: 'path-offer', id, transport, description }
       : { kind: 'path-answer', id, description }
     const fits = description.length <= PATH_DESCRIPTION_BYTES_MAX
     if (!fits || !this.send(turn, session, message)) this.fail(turn, negotiation, 'message-too-large')
@@ -128,10 +129,19 @@ export class PathOffers {
     else if (role === 'offerer' || session.path === null) this.port.tryPath(turn, session, wire)
   }
 
-  /** The host could not open it. */
+  /** The host could not open it; `not-supported`: it knows that it never can. */
   onWireLost(turn: Turn, wire: Wire, fault: Fault): void {
     const negotiation = this.underWay.get(wire.id)
-    if (negotiation !== undefined) this.fail(turn, negotiation, fault.code)
+    if (negotiation === undefined) return
+    if (fault.code !== 'not-supported' || negotiation.stage !== 'preparing') {
+      this.fail(turn, negotiation, fault.code)
+      return
+    }
+    const { session, role, id } = negotiation
+    this.drop(turn, negotiation, fault.code)
+    if (this.isScarce(negotiation.transport)) this.budget.giveBack()
+    if (role === 'offerer') this.offerNext(turn, session)
+    else this.send(turn, session, { kind: 'path-refuse', id, reason: 'transport' })
   }
 
   /** A fault ends the session. */
@@ -145,7 +155,7 @@ export class PathOffers {
       case 'path-answer':
         return this.onAnswer(turn, contact.session, message)
       case 'path-refuse':
-        this.onRefuse(turn, contact, message.id, message.reason)
+        this.onRefuse(turn, contact.session, message.id, message.reason)
         return null
       case 'path-withdraw': {
         const negotiation = this.find(contact.session, 'answerer', message.id)
@@ -210,16 +220,25 @@ export class PathOffers {
     return null
   }
 
-  private onRefuse(turn: Turn, contact: Contact, id: number, reason: PathRefusal): void {
-    const { session } = contact
+  private onRefuse(turn: Turn, session: Session, id: number, reason: PathRefusal): void {
     const negotiation = this.find(session, 'offerer', id)
     if (negotiation === null) return
     this.drop(turn, negotiation, 'refused')
-    if (reason !== 'transport') return
+    if (reason === 'transport') this.offerNext(turn, session)
+  }
+
+  /** By this transport there is no way to the other side. Where none is left, it begins anew much later: peers move. */
+  private offerNext(turn: Turn, session: Session): void {
     const account = this.accountOf(session)
     account.transport += 1
     const next = this.negotiates[account.transport]
-    if (next === undefined || this.freeFrom(turn, contact, next) > turn.now) return
+    if (next === undefined) {
+      account.transport = 0
+      account.nextAt = turn.now + UPGRADE_BACKOFF_MAX_MS
+      return
+    }
+    const contact = this.port.contact(session.peer)
+    if (contact?.session !== session || this.freeFrom(turn, contact, next) > turn.now) return
     this.begin(turn, session, next, 'offerer', this.newId(), null)
   }
 
@@ -256,12 +275,13 @@ export class PathOffers {
     const { now } = turn
     const wire = this.board.newWire(now, role === 'offerer' ? 'dialler' : 'acceptor')
     const giveUpAt = now + NEGOTIATION_TIMEOUT_MS
-    const negotiation: Negotiation = { session, wire, role, id, giveUpAt, stage: 'preparing' }
+    const { transport } = negotiable
+    const negotiation: Negotiation = { session, wire, transport, role, id, giveUpAt, stage: 'preparing' }
     this.accountOf(session).negotiation = negotiation
     this.underWay.set(wire.id, negotiation)
     this.wakeAt = earlier(this.wakeAt, giveUpAt)
     if (negotiable.scarce) this.budget.spend(now)
-    turn.effects.push({ kind: 'negotiate', wire: wire.id, transport: negotiable.transport, role, remote })
+    turn.effects.push({ kind: 'negotiate', wire: wire.id, transport, role, remote })
     return negotiation
   }
 
@@ -307,8 +327,8 @@ export class PathOffers {
     return session.sendMessage(turn, Channel.path, encodePathMessage(message))
   }
 
-  private transportOf(session: Session): NegotiatedTransport | null {
-    return this.negotiates[this.accountOf(session).transport]?.transport ?? null
+  private isScarce(transport: NegotiatedTransport): boolean {
+    return this.negotiates.some(item => item.transport === transport && item.scarce)
   }
 
   private newId(): number {

@@ -21,6 +21,11 @@ export class ScarceBudget {
     this.left -= 1
   }
 
+  /** It was not made after all. */
+  giveBack(): void {
+    this.left += 1
+  }
+
   private fill(now: Instant): void {
     const due = Math.floor((now - this.filledAt) / SCARCE_WIRES_INTERVAL_MS)
     this.left = Math.min(SCARCE_WIRES_BURST, this.left + due)
