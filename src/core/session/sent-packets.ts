@@ -69,6 +69,10 @@ export class SentPackets {
   roundTripMs: number | null = null
   private roundTripVarianceMs = 0
 
+  get size(): number {
+    return this.packets
+  }
+
   get hasPlace(): boolean {
     return this.packets < UNACKNOWLEDGED_PACKETS_MAX && this.bytes < UNACKNOWLEDGED_BYTES_MAX
   }

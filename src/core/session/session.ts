@@ -17,6 +17,8 @@ import {
   ACKNOWLEDGE_BYTES,
   ACKNOWLEDGE_DELAY_MS,
   ACKNOWLEDGE_PACKETS,
+  ACKNOWLEDGE_UNASKED_BYTES,
+  ACKNOWLEDGE_UNASKED_PACKETS,
   ANSWER_QUEUE_BYTES_MAX,
   DATAGRAM_BYTES_MAX,
   MESSAGE_BYTES_MAX,
@@ -149,12 +151,13 @@ export class Session {
     return this.streams?.size ?? 0
   }
 
-  /** No open stream, nothing queued, nothing unacknowledged either way. */
+  /** No open stream, nothing queued, nothing due: at most a few packets wait for one the other way to acknowledge them. */
   get idle(): boolean {
     return (
       this.openStreams === 0 &&
       this.control.empty &&
-      this.sent.oldest === null &&
+      this.sent.size <= ACKNOWLEDGE_UNASKED_PACKETS &&
+      (this.sent.oldest === null || this.path?.reliable === true) &&
       this.streams?.hasWork !== true &&
       !this.hereDue &&
       !this.acknowledgeNow &&
@@ -221,7 +224,7 @@ export class Session {
       this.highestLooseNumber = number
       return this.process(turn, reader, true)
     }
-    return this.receiveOrdered(turn, number, first - 1, plaintext, reader)
+    return this.receiveOrdered(turn, number, first - 1, plaintext, reader, path.reliable)
   }
 
   /**
@@ -254,6 +257,7 @@ export class Session {
     sequence: number,
     plaintext: Uint8Array,
     reader: ByteReader,
+    reliable: boolean,
   ): Fault | null {
     const ahead = sequence - this.expectedSequence
     if (ahead !== 0) {
@@ -267,11 +271,19 @@ export class Session {
     this.arrivedAt = turn.now
     this.unacknowledgedBytes += plaintext.length
     this.unacknowledgedPackets += 1
-    const due =
-      this.unacknowledgedBytes >= ACKNOWLEDGE_BYTES ||
-      this.unacknowledgedPackets >= ACKNOWLEDGE_PACKETS ||
-      this.reorder !== null
-    this.askAcknowledgement(due, turn.now)
+    // Over a wire nothing is sent again: a few small packets wait for one that goes the other way anyway.
+    const waits =
+      reliable &&
+      this.reorder === null &&
+      this.unacknowledgedBytes <= ACKNOWLEDGE_UNASKED_BYTES &&
+      this.unacknowledgedPackets <= ACKNOWLEDGE_UNASKED_PACKETS
+    if (!waits) {
+      const due =
+        this.unacknowledgedBytes >= ACKNOWLEDGE_BYTES ||
+        this.unacknowledgedPackets >= ACKNOWLEDGE_PACKETS ||
+        this.reorder !== null
+      this.askAcknowledgement(due, turn.now)
+    }
     const fault = this.process(turn, reader, false)
     return fault === null && this.reorder !== null ? this.processHeld(turn) : fault
   }
@@ -666,7 +678,7 @@ export class Session {
   }
 
   private get acknowledgementDue(): boolean {
-    return this.acknowledgeNow || this.acknowledgeAt !== null
+    return this.acknowledgeNow || this.unacknowledgedPackets > 0
   }
 
   private addAcknowledgement(turn: Turn): void {
