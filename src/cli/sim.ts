@@ -28,6 +28,7 @@ same run, to the byte, on any machine: the trace is a hash over all that was sen
   --minutes M       virtual time of the middle part: churn, a split, sleep
   --ways N          into how many parts a split cuts
   --median M        churn: how many minutes half of the peers stay
+  --churned M       mass-failure: how many minutes peers come and go before it
   --loss F          the share of packets that are lost
   --public F, --cone F, --symmetric F, --blocked F
                     shares of peers by their NAT; what some leave over is divided

@@ -248,6 +248,7 @@ function settingRows(setting: ScenarioSetting): readonly (readonly [string, stri
     ['middle part', `${setting.minutes} min`],
     ['ways of a split', String(setting.ways)],
     ['median stay', `${setting.medianMinutes} min`],
+    ['churn before', `${setting.churnedMinutes} min`],
     ['loss', percent(setting.lossShare)],
     ['NAT', shares(nat)],
     ['devices', shares(device)],

@@ -8,7 +8,7 @@ import { Look } from './judge.ts'
 import { NetworkModel } from './network-model.ts'
 import type { Check, Progress, Sample, ScenarioOutcome, ScenarioSetting } from './scenario.ts'
 import { type Call, succeeded, successShare, telling, Watch } from './watch.ts'
-import { type Node, World, type WorldOptions } from './world.ts'
+import { type Node, type PlacedPeer, World, type WorldOptions } from './world.ts'
 
 /** All have joined within about a minute; few peers come no faster than this. */
 const GROW_MS = 60_000
@@ -78,20 +78,23 @@ export class ScenarioRun {
     })
   }
 
-  /** From one peer to as many as the setting says, through `waysIn` servers that each newcomer is given. */
+  /**
+   * From one peer to as many as the setting says, through `waysIn` servers that each newcomer is given. One more accepts
+   * dials at least: where nobody does, nobody can reach anybody, and a small mix may have none.
+   */
   grow(waysIn = 1): void {
     const { peers } = this.setting
     const gapMs = Math.min(JOIN_GAP_MS_MAX, GROW_MS / peers)
     for (let i = 0; i < peers; i += 1) {
-      if (i >= waysIn) this.join(this.waysIn)
-      else this.addWayIn()
+      if (i < waysIn) this.addWayIn()
+      else this.join(this.waysIn, i === peers - 1 ? this.placedSoThatOneIsPublic(this.waysIn) : {})
       this.pass(gapMs, 'join')
     }
   }
 
-  /** A newcomer drawn from the mix. */
-  join(waysIn: readonly Node[]): Node {
-    const node = this.world.add()
+  /** A newcomer drawn from the mix, but for what is settled of it. */
+  join(waysIn: readonly Node[], placed: PlacedPeer = {}): Node {
+    const node = this.world.add(placed)
     this.watch.add(node)
     this.joins.set(node, this.watch.join(node, waysIn))
     return node
@@ -104,9 +107,21 @@ export class ScenarioRun {
     return again
   }
 
+  /** Drops a dead peer that never comes back. */
+  forget(node: Node): void {
+    this.joins.delete(node)
+    this.watch.forget(node)
+    this.world.forget(node)
+  }
+
   /** Different ones, chosen by the scenario's own chance. */
   pick(nodes: readonly Node[], count: number): Node[] {
     return this.rng.sample(nodes, Math.round(count))
+  }
+
+  /** What a newcomer has to be for one beside those to accept dials. */
+  placedSoThatOneIsPublic(beside: readonly Node[]): PlacedPeer {
+    return this.live().some(node => node.public && !beside.includes(node)) ? {} : { public: true }
   }
 
   private addWayIn(): void {

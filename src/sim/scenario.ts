@@ -16,6 +16,8 @@ export interface ScenarioSetting {
   readonly ways: number
   /** Churn: the median of how long a peer stays. Virtual minutes. */
   readonly medianMinutes: number
+  /** Mass failure: how long peers come and go before it. Virtual minutes. */
+  readonly churnedMinutes: number
   /** Of packets: over a wire a lost one comes later, as TCP sends it again. */
   readonly lossShare: number
   readonly mix: PeerMix
@@ -93,6 +95,7 @@ export const SETTING_DEFAULTS: ScenarioSetting = {
   minutes: 10,
   ways: 2,
   medianMinutes: 10,
+  churnedMinutes: 0,
   lossShare: 0.01,
   mix: {
     nat: { public: 0.1, cone: 0.6, symmetric: 0.2, blocked: 0.1 },

@@ -46,6 +46,14 @@ export const SETTING_OPTIONS: readonly SettingOption[] = [
     whole: false,
     meaning: 'churn: how many minutes half of the peers stay',
   },
+  {
+    option: 'churned',
+    key: 'churnedMinutes',
+    least: 0,
+    most: 100_000,
+    whole: false,
+    meaning: 'mass failure: how many minutes peers come and go before it',
+  },
   { option: 'loss', key: 'lossShare', least: 0, most: 0.5, whole: false, meaning: 'of packets: those that are lost' },
 ]
 

@@ -65,6 +65,11 @@ export class Watch {
     return this.ask(from, null, request => ({ kind: 'service-find', request, service }))
   }
 
+  /** What one that is gone has asked stays without an answer. */
+  forget(node: Node): void {
+    for (const [request, call] of this.open) if (call.from === node) this.open.delete(request)
+  }
+
   private take(node: Node, event: PeerEvent): void {
     node.events.length = 0
     if (event.kind === 'message') this.onMessage?.(node, event)

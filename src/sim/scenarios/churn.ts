@@ -1,13 +1,10 @@
-/**
- * Peers come and go all the time, for each that goes another comes: sessions are heavy-tailed about a median. Half crash,
- * a quarter vanish with their machines, a quarter say goodbye. The keepers of a service stay: it must be found.
- */
+/** Peers come and go all the time: those that are there reach each other. The keepers of services stay: they must be found. */
 
+import { Churning } from '../churning.ts'
 import { quantile } from '../judge.ts'
 import type { Scenario } from '../scenario.ts'
 import { checkBounds, percent, quantileText, sortedTimes } from '../scenario-measures.ts'
 import { ScenarioRun } from '../scenario-run.ts'
-import { drawSessionLength } from '../session-lengths.ts'
 import { type Call, firstFailure, succeeded, telling } from '../watch.ts'
 import type { Node } from '../world.ts'
 
@@ -38,24 +35,11 @@ export const churn: Scenario = {
     run.pass(ROUND_MS * 2, 'settle')
 
     const end = world.now + churnMs
-    const ways = (): Node[] =>
-      run.pick(
-        run.joined().filter(node => node.public),
-        WAYS_IN,
-      )
-    const leave = (node: Node): void => {
-      if (!node.alive) return
-      const how = run.rng.below(4)
-      if (how === 0) node.command({ kind: 'leave-mesh' })
-      else node.kill(how === 1)
-      if (world.now < end) stay(run.join(ways()), true)
+    const waysIn = (): Node[] => {
+      const reachable = run.joined().filter(node => node.public)
+      return run.pick(reachable, WAYS_IN)
     }
-    const stay = (node: Node, isNew: boolean): void => {
-      // Those that are there at the start have been for some time.
-      const length = drawSessionLength(run.rng, setting.medianMinutes * MINUTE_MS) * (isNew ? 1 : run.rng.unit())
-      world.at(world.now + length, () => leave(node))
-    }
-    for (const node of run.live()) if (!keepers.includes(node)) stay(node, false)
+    new Churning(run, { medianMs: setting.medianMinutes * MINUTE_MS, until: end, staying: keepers, waysIn })
 
     const connects: Call[] = []
     const finds: Call[] = []
