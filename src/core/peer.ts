@@ -196,7 +196,7 @@ class MeshPeer implements Peer {
   private settle(state: SettledState, rng: Rng): void {
     this.started = true
     this.ref = state.ref
-    this.renewAt = rng.unit() * REF_RENEW_MS
+    this.renewAt = Math.max(0, state.ref.sequence + REF_RENEW_MS - this.wallTimeAtZero)
     this.saveAt = rng.unit() * REMEMBER_SAVE_MS
     this.connector.settle(state)
     this.overlay.settle(state, rng)

@@ -10,6 +10,7 @@ import type { PeerId } from '../core/base/peer-id.ts'
 import type { PeerRef } from '../core/crypto/peer-ref.ts'
 import type { Effect, PeerEvent } from '../core/effect.ts'
 import type { Command, Input, NegotiatedTransport, RequestId, StoreEntry, WireId } from '../core/input.ts'
+import type { SettledState } from '../core/overlay/settled-state.ts'
 import type { Peer, PeerSnapshot } from '../core/peer-options.ts'
 import { MAPPING_LIVES_MS, TCP_GIVES_UP_MS, WireEnd } from './network.ts'
 import { type PeerProfile, plainProfile } from './network-model.ts'
@@ -22,6 +23,11 @@ const DIAL_REFUSED_MS = 30
 const CLOCK_CHECK_MS = 30_000
 const CLOCK_JUMP_MS = 1_000
 const STANDSTILL_MS = 5_000
+
+/** Where the node of this number listens. */
+export function placeOf(index: number): Address {
+  return { scheme: 'tcp', host: `10.${index >> 16}.${(index >> 8) & 255}.${index & 255}`, port: 4100, extra: '' }
+}
 
 interface Sleep {
   readonly since: Instant
@@ -68,8 +74,9 @@ export class Node {
   private sleep: Sleep | null = null
   private uplinkFreeAt: Instant = 0
   private readonly questions = new Map<RequestId, Question>()
+  private readonly beginsSettled: boolean
 
-  constructor(world: World, index: number, placed: PlacedPeer) {
+  constructor(world: World, index: number, placed: PlacedPeer, settled?: SettledState) {
     this.world = world
     this.index = index
     this.bornAt = world.now
@@ -80,12 +87,7 @@ export class Node {
     this.identitySeed = placed.identitySeed ?? world.suite.randomBytes(32)
     const identity = world.suite.identity(this.identitySeed)
     this.id = identity.peer
-    this.address = placed.address ?? {
-      scheme: 'tcp',
-      host: `10.${index >> 16}.${(index >> 8) & 255}.${index & 255}`,
-      port: 4100,
-      extra: '',
-    }
+    this.address = placed.address ?? placeOf(index)
     this.peer = world.make({
       suite: world.suite,
       identity,
@@ -95,12 +97,20 @@ export class Node {
       relays: placed.relays ?? true,
       dialable: ['tcp'],
       negotiates: placed.negotiates ?? (world.model === null ? [] : negotiableOn(this.profile.device)),
+      ...(settled === undefined ? {} : { settled }),
     })
+    this.beginsSettled = settled !== undefined
   }
 
   begin(): void {
     this.input({ kind: 'wake' })
-    if (this.public) this.command({ kind: 'announce', addresses: [this.address] })
+    if (this.public && !this.beginsSettled) this.command({ kind: 'announce', addresses: [this.address] })
+  }
+
+  /** Holds an end that the peer knows of already. */
+  settleWire(end: WireEnd): void {
+    this.wires.set(end.id, end)
+    this.nextAccepted = Math.min(this.nextAccepted, end.id - 1)
   }
 
   /** The peer's own time. */

@@ -8,6 +8,7 @@ import { invariant } from '../core/base/invariant.ts'
 import { Rng } from '../core/base/rng.ts'
 import type { CryptoSuite } from '../core/crypto/suite.ts'
 import type { RequestId } from '../core/input.ts'
+import type { SettledState } from '../core/overlay/settled-state.ts'
 import { createPeer } from '../core/peer.ts'
 import type { Negotiable, Peer, PeerOptions } from '../core/peer-options.ts'
 import { EventQueue } from './event-queue.ts'
@@ -91,8 +92,9 @@ export class World {
     this.keepsEvents = options.keepsEvents ?? true
   }
 
-  add(placed: PlacedPeer = {}): Node {
-    const node = new Node(this, this.added, placed)
+  /** `settled`: what the peer begins in the middle of. */
+  add(placed: PlacedPeer = {}, settled?: SettledState): Node {
+    const node = new Node(this, this.added, placed, settled)
     this.added += 1
     this.nodes.push(node)
     if (node.public) this.byAddress.set(addressText(node.address), node)

@@ -33,7 +33,7 @@ import type { Remembered } from './remembered-peers.ts'
 import { closestAfter, closestBefore, type NearBounds } from './ring-order.ts'
 
 /** Further off its place than this no known peer is taken for a far link: one is searched for. */
-const FAR_MISMATCH_MAX = 10
+export const FAR_MISMATCH_MAX = 10
 const NOBODY: readonly Remembered[] = []
 
 export class LinkSeeking {

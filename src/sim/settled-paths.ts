@@ -1,0 +1,111 @@
+/**
+ * Over what the links of a settled world run: a wire where either end accepts dials, else a circuit over as few relays as
+ * there are, each linked to the next by a wire; among as good ones the less used.
+ */
+import type { SettledLinks } from './settled-links.ts'
+
+/** The relays between two peers, first the one next to the asker; none for a wire. */
+export type Relays = readonly number[]
+
+const WIRE: Relays = []
+
+export class SettledPaths {
+  private readonly links: SettledLinks
+  /** By link; those that run over wires are not in it. */
+  private readonly relays = new Map<number, Relays>()
+  /** By peer: how many circuits it relays. */
+  private readonly loads: Uint32Array
+  /** By peer: in which search it was found from the granter's side, and through whom. */
+  private readonly foundIn: Uint32Array
+  private readonly foundThrough: Uint32Array
+  private search = 0
+
+  constructor(links: SettledLinks) {
+    const { length } = links.peers.all
+    this.links = links
+    this.loads = new Uint32Array(length)
+    this.foundIn = new Uint32Array(length)
+    this.foundThrough = new Uint32Array(length)
+    for (let link = 0; link < links.count; link += 1) {
+      if (this.isWire(link)) continue
+      const relays = this.between(links.askers[link]!, links.granters[link]!)
+      for (const relay of relays) this.loads[relay] = this.loads[relay]! + 1
+      this.relays.set(link, relays)
+    }
+  }
+
+  isWire(link: number): boolean {
+    const { askers, granters, peers } = this.links
+    return peers.all[askers[link]!]!.public || peers.all[granters[link]!]!.public
+  }
+
+  relaysOf(link: number): Relays {
+    return this.relays.get(link) ?? WIRE
+  }
+
+  /** All links that run over circuits. */
+  circuits(): Iterable<readonly [link: number, relays: Relays]> {
+    return this.relays
+  }
+
+  /** Random links are given up for others now and then: they carry circuits only where nothing else does. */
+  private between(asker: number, granter: number): Relays {
+    const relays = this.chain(asker, granter, true) ?? this.chain(asker, granter, false)
+    if (relays === null) throw new RangeError('too few public peers for a settled world')
+    return relays
+  }
+
+  /** One, two or three public peers. */
+  private chain(asker: number, granter: number, lasting: boolean): Relays | null {
+    const near = this.openLinksOf(asker, lasting)
+    const there = this.openLinksOf(granter, lasting)
+    this.search += 1
+    for (const relay of there) this.find(relay, relay)
+    const common = this.leastUsed(near.filter(relay => this.isFound(relay)))
+    if (common !== null) return [common]
+    for (const relay of near) {
+      const next = this.leastUsed(this.openLinksOf(relay, lasting).filter(other => this.isFound(other)))
+      if (next !== null) return [relay, next]
+    }
+    for (const relay of there) for (const other of this.openLinksOf(relay, lasting)) this.find(other, relay)
+    for (const relay of near) {
+      const next = this.leastUsed(this.openLinksOf(relay, lasting).filter(other => this.isFound(other)))
+      if (next !== null) return [relay, next, this.foundThrough[next]!]
+    }
+    return null
+  }
+
+  private openLinksOf(index: number, lasting: boolean): number[] {
+    const { links } = this
+    const found: number[] = []
+    for (let at = 0; at < links.degree(index); at += 1) {
+      const link = links.linkOf(index, at)
+      const other = links.other(link, index)
+      if (links.peers.all[other]!.public && !(lasting && links.isRandom(link))) found.push(other)
+    }
+    return found
+  }
+
+  private find(index: number, through: number): void {
+    this.foundIn[index] = this.search
+    this.foundThrough[index] = through
+  }
+
+  private isFound(index: number): boolean {
+    return this.foundIn[index] === this.search
+  }
+
+  private leastUsed(relays: readonly number[]): number | null {
+    const { all } = this.links.peers
+    let best: number | null = null
+    let bestLoad = Number.POSITIVE_INFINITY
+    for (const relay of relays) {
+      const load = this.loads[relay]! / all[relay]!.capacity
+      if (load < bestLoad) {
+        best = relay
+        bestLoad = load
+      }
+    }
+    return best
+  }
+}

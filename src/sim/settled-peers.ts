@@ -1,0 +1,62 @@
+/** The peers of a world that begins settled: who they are and where they stand, before any of them is made. */
+import type { Address } from '../core/base/address.ts'
+import { type PeerId, peerIdOfBytes } from '../core/base/peer-id.ts'
+import type { Position } from '../core/base/position.ts'
+import { positionOfPeer } from '../core/crypto/peer-ref.ts'
+import { type PeerProfile, plainProfile } from './network-model.ts'
+import { placeOf } from './node.ts'
+import type { World } from './world.ts'
+
+export interface SettledPeer {
+  readonly peer: PeerId
+  readonly position: Position
+  readonly identitySeed: Uint8Array
+  readonly profile: PeerProfile
+  readonly address: Address
+  readonly public: boolean
+  /** How many links it carries. */
+  readonly capacity: number
+}
+
+/** By index, as the nodes will be. */
+export interface SettledPeers {
+  readonly all: readonly SettledPeer[]
+  /** Indexes in the order of the ring, and each one's place in it. */
+  readonly ring: Uint32Array
+  readonly rankOf: Uint32Array
+  /** Indexes of those that accept dials. */
+  readonly open: Uint32Array
+}
+
+export function drawPeers(world: World, count: number, waysIn: number): SettledPeers {
+  const all: SettledPeer[] = []
+  for (let i = 0; i < count; i += 1) {
+    const identitySeed = world.suite.randomBytes(32)
+    const { publicKey } = world.suite.identity(identitySeed)
+    const profile = world.model?.draw(i < waysIn ? { public: true, device: 'server' } : {}) ?? plainProfile(i % 2 === 0)
+    all.push({
+      peer: peerIdOfBytes(publicKey),
+      position: positionOfPeer(world.suite, publicKey),
+      identitySeed,
+      profile,
+      address: placeOf(i),
+      public: profile.nat === 'public',
+      capacity: profile.capacity,
+    })
+  }
+  const ring = Uint32Array.from(all.keys()).sort((a, b) => {
+    const one = all[a]!
+    const other = all[b]!
+    return one.position - other.position || (one.peer < other.peer ? -1 : 1)
+  })
+  const rankOf = new Uint32Array(count)
+  for (const [rank, index] of ring.entries()) rankOf[index] = rank
+  const open = Uint32Array.from(all.keys()).filter(index => all[index]!.public)
+  return { all, ring, rankOf, open }
+}
+
+/** Who stands `steps` places further on the ring. */
+export function neighbourOf({ ring, rankOf }: SettledPeers, index: number, steps: number): number {
+  const { length } = ring
+  return ring[(rankOf[index]! + steps + length) % length]!
+}

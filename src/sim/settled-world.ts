@@ -1,0 +1,315 @@
+/**
+ * A world that begins settled: peers, links, circuits and memories as they would be hours after all had joined, with no
+ * handshake made and nothing under way. What the running protocol thinks of it is tested beside a grown world.
+ */
+import { addressText } from '../core/base/address.ts'
+import { writeU32 } from '../core/base/bytes.ts'
+import type { Instant } from '../core/base/instant.ts'
+import { Rng } from '../core/base/rng.ts'
+import { type PeerRef, REF_LIFETIME_MS, type Rendezvous, signPeerRef } from '../core/crypto/peer-ref.ts'
+import { KEY_BYTES } from '../core/crypto/suite.ts'
+import type { WireFacts } from '../core/input.ts'
+import {
+  FRESH_MS,
+  LINK_SILENT_MS,
+  PUBLIC_LINKS_MIN,
+  REF_RENEW_MS,
+  REMEMBERED_MAX,
+  RENDEZVOUS_ADDRESSES_MAX,
+} from '../core/limits.ts'
+import type {
+  SettledHop,
+  SettledLink,
+  SettledMemory as SettledMemoryEntry,
+  SettledPath,
+  SettledState,
+} from '../core/overlay/settled-state.ts'
+import { estimatePeers } from '../core/overlay/size-estimate.ts'
+import { WireEnd } from './network.ts'
+import { drawLinks, type SettledLinks } from './settled-links.ts'
+import { SettledMemory } from './settled-memory.ts'
+import { SettledPaths } from './settled-paths.ts'
+import { drawPeers, type SettledPeers } from './settled-peers.ts'
+import type { Node, World } from './world.ts'
+
+/** How long ago all links came to stand. */
+const STOOD_MS = 3_600_000
+/** Of what is remembered, the oldest word of contact: half is fresh, as in grown worlds. */
+const HEARD_MS_MAX = 2 * FRESH_MS
+/** How many of the links have told what they think of the network's size within `FRESH_MS`. */
+const TOLD_SHARE_NEAR = 0.9
+const TOLD_SHARE = 0.3
+/** Labels of one link: two ends of a session, two of its circuit, and two at each relay. */
+const LABELS_PER_LINK = 16
+
+/** Adds peers to an empty world, the first `waysIn` of them servers. */
+export function addSettled(world: World, count: number, waysIn = 1): Node[] {
+  const plan = new SettledPlan(world, count, waysIn)
+  const nodes: Node[] = []
+  for (let index = 0; index < count; index += 1) {
+    const { identitySeed, profile, address, public: isPublic } = plan.peers.all[index]!
+    nodes.push(world.add({ identitySeed, profile, address, public: isPublic }, plan.state(index)))
+  }
+  plan.connect(nodes)
+  return nodes
+}
+
+class SettledPlan {
+  readonly peers: SettledPeers
+  private readonly world: World
+  private readonly seed: string
+  private readonly memory: SettledMemory
+  private readonly links: SettledLinks
+  private readonly paths: SettledPaths
+  private readonly refs: readonly PeerRef[]
+  private readonly facts: readonly WireFacts[]
+  /** By link: its wire's number at the end that dialled, and at the other; what came over it last, so long ago. */
+  private readonly dialled: Int32Array
+  private readonly accepted: Int32Array
+  private readonly silentMs: Uint16Array
+  /** By peer: whom it tells its links of, those that it reaches over a wire first, and how many those are. */
+  private readonly told: readonly Float64Array[]
+  private readonly directs: Uint32Array
+  private readonly estimates: Float64Array
+  /** By relay: circuits through it, each as four times the link and the place among its relays. */
+  private readonly relayed = new Map<number, number[]>()
+
+  constructor(world: World, count: number, waysIn: number) {
+    this.world = world
+    this.seed = `settled/${world.rng.u32()}`
+    this.peers = drawPeers(world, count, waysIn)
+    this.memory = new SettledMemory(this.peers, this.seed)
+    this.links = drawLinks(this.peers, this.memory, this.seed)
+    this.paths = new SettledPaths(this.links)
+    for (const [link, relays] of this.paths.circuits()) {
+      for (const [place, relay] of relays.entries()) {
+        const list = this.relayed.get(relay)
+        if (list === undefined) this.relayed.set(relay, [4 * link + place])
+        else list.push(4 * link + place)
+      }
+    }
+    this.facts = this.peers.all.map(({ address }) => ({
+      transport: 'tcp',
+      remote: addressText(address),
+      remoteHost: address.host,
+    }))
+    const rng = new Rng(`${this.seed}/times`)
+    this.refs = this.peers.all.map((_, index) => this.refOf(index, rng))
+    this.dialled = new Int32Array(this.links.count)
+    this.accepted = new Int32Array(this.links.count)
+    this.silentMs = new Uint16Array(this.links.count)
+    this.numberWires(rng)
+    this.directs = new Uint32Array(count)
+    this.told = this.peers.all.map((_, index) => this.toldBy(index))
+    this.estimates = Float64Array.from(this.peers.all, (_, index) => this.estimateOf(index))
+  }
+
+  state(index: number): SettledState {
+    const rng = new Rng(`${this.seed}/state/${index}`)
+    const links: SettledLink[] = []
+    for (let at = 0; at < this.links.degree(index); at += 1)
+      links.push(this.linkState(this.links.linkOf(index, at), index, rng))
+    const hops = (this.relayed.get(index) ?? []).map(item => this.hopState(Math.floor(item / 4), item % 4))
+    return { ref: this.refs[index]!, links, hops, remembered: this.remembered(index, rng) }
+  }
+
+  /** Lays the wires between the nodes, which stand in the order of their peers. */
+  connect(nodes: readonly Node[]): void {
+    const { world } = this
+    for (let link = 0; link < this.links.count; link += 1) {
+      if (!this.paths.isWire(link)) continue
+      const dialler = nodes[this.diallerOf(link)]!
+      const acceptor = nodes[this.links.other(link, this.diallerOf(link))]!
+      const delayMs = world.delayBetween(dialler, acceptor)
+      const rate = Math.min(dialler.rateBytesPerMs, acceptor.rateBytesPerMs)
+      const thereMs = delayMs + acceptor.profile.lateMs
+      const backMs = delayMs + dialler.profile.lateMs
+      const here = new WireEnd(world, dialler, this.dialled[link]!, thereMs, rate, world.now)
+      const there = new WireEnd(world, acceptor, this.accepted[link]!, backMs, rate, world.now)
+      here.other = there
+      there.other = here
+      dialler.settleWire(here)
+      acceptor.settleWire(there)
+    }
+  }
+
+  // ---- what holds of the whole ----
+
+  private refOf(index: number, rng: Rng): PeerRef {
+    const { world, links, peers } = this
+    const peer = peers.all[index]!
+    const { identitySeed, capacity, profile } = peer
+    const madeAt = Math.floor(world.wallTime + profile.clockSkewMs - rng.unit() * REF_RENEW_MS)
+    return signPeerRef(world.suite, world.suite.identity(identitySeed), {
+      sequence: madeAt,
+      expires: madeAt + REF_LIFETIME_MS,
+      capacity,
+      relays: true,
+      addresses: peer.public ? [peer.address] : [],
+      rendezvous: peer.public ? [] : rendezvousOf(index, links, peers),
+    })
+  }
+
+  private numberWires(rng: Rng): void {
+    const { links } = this
+    const nextDialled = new Int32Array(this.peers.all.length).fill(1)
+    const nextAccepted = new Int32Array(this.peers.all.length).fill(-1)
+    for (let link = 0; link < links.count; link += 1) {
+      this.silentMs[link] = rng.below(LINK_SILENT_MS)
+      if (!this.paths.isWire(link)) continue
+      const dialler = this.diallerOf(link)
+      const acceptor = links.other(link, dialler)
+      this.dialled[link] = nextDialled[dialler]!
+      this.accepted[link] = nextAccepted[acceptor]!
+      nextDialled[dialler] = nextDialled[dialler]! + 1
+      nextAccepted[acceptor] = nextAccepted[acceptor]! - 1
+    }
+  }
+
+  /** Only the one behind a NAT can have dialled; of two public ones it was the one that asked. */
+  private diallerOf(link: number): number {
+    const asker = this.links.askers[link]!
+    const granter = this.links.granters[link]!
+    return this.peers.all[granter]!.public ? asker : granter
+  }
+
+  private toldBy(index: number): Float64Array {
+    const direct: number[] = []
+    const relayed: number[] = []
+    for (let at = 0; at < this.links.degree(index); at += 1) {
+      const link = this.links.linkOf(index, at)
+      const { position } = this.peers.all[this.links.other(link, index)]!
+      if (this.paths.isWire(link)) direct.push(position)
+      else relayed.push(position)
+    }
+    this.directs[index] = direct.length
+    return Float64Array.from([...direct, ...relayed])
+  }
+
+  private estimateOf(index: number): number {
+    const around = []
+    for (let at = 0; at < this.links.degree(index); at += 1) {
+      const other = this.links.other(this.links.linkOf(index, at), index)
+      around.push({ position: this.peers.all[other]!.position, neighbours: this.told[other]! })
+    }
+    return estimatePeers(this.peers.all[index]!.position, around)
+  }
+
+  // ---- what one peer has ----
+
+  private linkState(link: number, index: number, rng: Rng): SettledLink {
+    const other = this.links.other(link, index)
+    const initiator = this.links.askers[link] === index
+    const role = this.links.role(link, index)
+    const told = rng.unit() < (role === 'near' ? TOLD_SHARE_NEAR : TOLD_SHARE)
+    const label = labelOf(link, 1)
+    return {
+      ref: this.refs[other]!,
+      role,
+      initiator,
+      label,
+      remoteLabel: label,
+      cipher: this.world.suite.ciphers[0]!,
+      sendKey: keyOf(link, initiator),
+      receiveKey: keyOf(link, !initiator),
+      path: this.pathState(link, index, initiator),
+      since: -STOOD_MS,
+      heardAt: this.heardAt(link),
+      neighbours: this.told[other]!,
+      directNeighbours: this.directs[other]!,
+      estimate: told ? this.estimates[other]! : 0,
+      estimatedAt: told ? -rng.unit() * FRESH_MS : Number.NEGATIVE_INFINITY,
+    }
+  }
+
+  private heardAt(link: number): Instant {
+    return -this.silentMs[link]!
+  }
+
+  private pathState(link: number, index: number, initiator: boolean): SettledPath {
+    if (this.paths.isWire(link)) {
+      const dialler = this.diallerOf(link)
+      const role = dialler === index ? 'dialler' : 'acceptor'
+      const wire = dialler === index ? this.dialled[link]! : this.accepted[link]!
+      return { kind: 'wire', wire, role, about: this.facts[this.links.other(link, index)]! }
+    }
+    const relays = this.paths.relaysOf(link)
+    const via = (initiator ? relays : [...relays].reverse()).map(relay => this.peers.all[relay]!.peer)
+    const label = initiator ? openerLabel(link) : accepterLabel(link)
+    const remoteLabel = initiator ? aheadLabel(link, 0) : backLabel(link, relays.length - 1)
+    return { kind: 'circuit', neighbour: via[0]!, label, remoteLabel, via }
+  }
+
+  private hopState(link: number, place: number): SettledHop {
+    const relays = this.paths.relaysOf(link)
+    const from = relays[place - 1] ?? this.links.askers[link]!
+    const towards = relays[place + 1] ?? this.links.granters[link]!
+    return {
+      from: this.peers.all[from]!.peer,
+      towards: this.peers.all[towards]!.peer,
+      aheadLabel: aheadLabel(link, place),
+      backLabel: backLabel(link, place),
+      labelOfFrom: place === 0 ? openerLabel(link) : backLabel(link, place - 1),
+      labelOfTowards: place === relays.length - 1 ? accepterLabel(link) : aheadLabel(link, place + 1),
+      heardAt: this.heardAt(link),
+    }
+  }
+
+  /** Those that are linked are remembered too, while there is room. */
+  private remembered(index: number, rng: Rng): SettledMemoryEntry[] {
+    const { near, open, hidden } = this.memory.of(index)
+    const linked: number[] = []
+    for (let at = 0; at < this.links.degree(index); at += 1)
+      linked.push(this.links.other(this.links.linkOf(index, at), index))
+    const chosen = new Set([...near, ...open, ...linked, ...hidden])
+    const entries: SettledMemoryEntry[] = []
+    for (const other of chosen) {
+      if (entries.length === REMEMBERED_MAX) break
+      const reason = entries.length < near.length ? 'near' : 'random'
+      entries.push({ ref: this.refs[other]!, reason, heardAt: -rng.unit() * HEARD_MS_MAX })
+    }
+    return entries
+  }
+}
+
+/** The least loaded of the public peers that it is linked to. */
+function rendezvousOf(index: number, links: SettledLinks, peers: SettledPeers): Rendezvous[] {
+  const open: { readonly index: number; readonly load: number }[] = []
+  for (let at = 0; at < links.degree(index); at += 1) {
+    const other = links.other(links.linkOf(index, at), index)
+    const peer = peers.all[other]!
+    if (peer.public) open.push({ index: other, load: links.degree(other) / peer.capacity })
+  }
+  open.sort((a, b) => a.load - b.load)
+  return open.slice(0, PUBLIC_LINKS_MIN).map(item => {
+    const { peer, address } = peers.all[item.index]!
+    return { peer, addresses: [address].slice(0, RENDEZVOUS_ADDRESSES_MAX) }
+  })
+}
+
+/** For what one side of a link's session sends. */
+function keyOf(link: number, byInitiator: boolean): Uint8Array {
+  const key = new Uint8Array(KEY_BYTES)
+  writeU32(key, 0, 2 * link + (byInitiator ? 1 : 0))
+  return key
+}
+
+function labelOf(link: number, which: number): number {
+  return link * LABELS_PER_LINK + which
+}
+
+function openerLabel(link: number): number {
+  return labelOf(link, 2)
+}
+
+function accepterLabel(link: number): number {
+  return labelOf(link, 3)
+}
+
+function aheadLabel(link: number, place: number): number {
+  return labelOf(link, 4 + 2 * place)
+}
+
+function backLabel(link: number, place: number): number {
+  return labelOf(link, 5 + 2 * place)
+}
