@@ -158,6 +158,11 @@ export class Attempt {
     for (const { onReached } of due) onReached(turn, outcome)
   }
 
+  /** Somebody would rather wait than hear that it failed. */
+  get isPatient(): boolean {
+    return this.persistent || this.waiters.some(waiter => waiter.patient)
+  }
+
   /** The address to dial now, if it is time for one. */
   takeAddress(now: Instant): Address | null {
     if (this.addresses.length === 0 || (this.tries.size > 0 && now < this.nextDialAt)) return null
@@ -173,7 +178,7 @@ export class Attempt {
 
   /** Whether what was tried in vain is tried again, after a pause, if there is time for it. */
   mayRetry(now: Instant): boolean {
-    if (this.isUpgrade || !(this.persistent || this.waiters.some(waiter => waiter.patient))) return false
+    if (this.isUpgrade || !this.isPatient) return false
     if (this.retryAt === null) {
       const patienceEnds = this.persistent ? this.giveUpAt : this.giveUpAt - REACH_TIMEOUT_MS + REACH_PATIENCE_MS
       if (now + this.pauseMs >= patienceEnds) return false

@@ -116,7 +116,7 @@ describe('a circuit', () => {
     expect([pathless.counts.hops, good.counts.hops]).toEqual([0, 1])
   })
 
-  it('to a peer that those at its place do not know is given up after two ways there, not after all', () => {
+  it('to a peer that those at its place do not know is given up after one way there, not after all', () => {
     const opensWhere = (known: boolean): number => {
       const net = bareNet(2)
       const hops = [net.add(), net.add(), net.add(), net.add()]
@@ -145,7 +145,7 @@ describe('a circuit', () => {
       expect(fault).toMatchObject({ code: 'peer-unreachable' })
       return opens
     }
-    expect(opensWhere(true)).toBe(2)
+    expect(opensWhere(true)).toBe(1)
     expect(opensWhere(false)).toBe(4)
   })
 

@@ -319,7 +319,9 @@ export class Reaching {
     const avoid = [peer, ...attempt.hopsTried, ...this.port.ridersOf(peer)]
     const isOpen = (entry: Rendezvous): boolean => this.port.contact(entry.peer)?.isReached === true
     const linked = attempt.rendezvous.find(entry => isOpen(entry) && !avoid.includes(entry.peer))
-    const spent = attempt.hopsTried.length >= FIRST_HOPS_TRIED_MAX || attempt.unknownTo >= UNKNOWN_TO_MAX
+    // A candidate for a link is looked for again another time; what a user is told is made sure of.
+    const unknown = attempt.unknownTo >= (attempt.isPatient ? UNKNOWN_TO_MAX : 1)
+    const spent = attempt.hopsTried.length >= FIRST_HOPS_TRIED_MAX || unknown
     const hop = linked?.peer ?? (spent ? null : this.port.nextHop(peer, avoid, null))
     if (hop !== null) {
       attempt.hopsTried.push(hop)
