@@ -13,6 +13,7 @@ import type { CryptoSuite, Identity } from './crypto/suite.ts'
 import type { Effect } from './effect.ts'
 import type { Command, Input, RequestId, SessionId, StoreEntry, Target } from './input.ts'
 import {
+  AWAY_MS,
   GLARE_MS,
   HELLO_VERIFY_MS,
   LEAVE_PATIENCE_MS,
@@ -56,6 +57,7 @@ class MeshPeer implements Peer {
   /** Wall time of instant 0, as last told. */
   private wallTimeAtZero: WallTime
   private started = false
+  private steppedAt: Instant = 0
   private left = false
   /** Set when this peer is to leave: it does so when the registry knows, or by then. */
   private leaveBy: Instant | null = null
@@ -130,8 +132,8 @@ class MeshPeer implements Peer {
     )
     const port: OverlayPort = {
       self: () => this.ref,
-      request: (turn, key, method, payload, onAnswer) =>
-        this.overlay.requests.request(turn, key, method, payload, onAnswer),
+      request: (turn, key, method, payload, onAnswer, ways) =>
+        this.overlay.requests.request(turn, key, method, payload, onAnswer, null, ways),
       near: () => this.overlay.near(),
       estimatedPeers: () => this.overlay.estimatedPeers(),
       send: (turn, channel, to, message) => this.connector.sendMessage(turn, to, channel, message),
@@ -153,8 +155,14 @@ class MeshPeer implements Peer {
 
   step(now: Instant, input: Input): readonly Effect[] {
     if (this.left) return NO_EFFECTS
+    // It steps every few seconds: after a longer pause, or where only the wall clock went on, the machine has slept.
+    const clockJumpMs = input.kind === 'clock' ? input.wallTime - (this.wallTimeAtZero + now) : 0
+    const awayMs = Math.max(now - this.steppedAt, clockJumpMs)
+    this.steppedAt = now
+    this.wallTimeAtZero += clockJumpMs
     const turn = new Turn(now, Math.floor(this.wallTimeAtZero + now))
     if (!this.started) this.start(turn)
+    else if (awayMs >= AWAY_MS) this.onReturn(turn)
     this.take(turn, input)
     const wake = this.nextWake()
     if (wake !== null && wake <= now) this.wake(turn)
@@ -212,9 +220,7 @@ class MeshPeer implements Peer {
     const { board } = this.connector
     switch (input.kind) {
       case 'wake':
-        return
       case 'clock':
-        this.wallTimeAtZero = input.wallTime - turn.now
         return
       case 'wire-open':
         board.onWireOpen(turn, input.wire, input.role, input.about)
@@ -240,6 +246,13 @@ class MeshPeer implements Peer {
       default:
         unreachable(input)
     }
+  }
+
+  /** What this peer held before is old: others have ended its sessions and links, and believe it gone. */
+  private onReturn(turn: Turn): void {
+    this.hellos.clear()
+    this.connector.onReturn(turn)
+    this.overlay.onReturn(turn)
   }
 
   private leave(turn: Turn): void {

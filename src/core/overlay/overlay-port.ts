@@ -16,9 +16,17 @@ export interface OverlayPort {
   self(): PeerRef
   /**
    * Sends a request towards `key`; the peer closest to it answers (this one itself, if it is the closest: then the
-   * answer comes before `request` returns). Faults: `timeout`, `overloaded`, `no-way-in`, `message-too-large`.
+   * answer comes before `request` returns). Requests that share a list of `ways` take different first hops while there are
+   * others; those asked are added to it. Faults: `timeout`, `overloaded`, `no-way-in`, `message-too-large`.
    */
-  request(turn: Turn, key: Position, method: RoutedMethod, payload: Uint8Array, onAnswer: OnAnswer): void
+  request(
+    turn: Turn,
+    key: Position,
+    method: RoutedMethod,
+    payload: Uint8Array,
+    onAnswer: OnAnswer,
+    ways?: PeerId[],
+  ): void
   /** The linked peers next to this one on the ring, nearest first, on each side (at most a few). */
   near(): { readonly before: readonly PeerRef[]; readonly after: readonly PeerRef[] }
   /** How many peers the network has, as estimated here; at least 1. */

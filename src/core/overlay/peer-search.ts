@@ -1,7 +1,7 @@
 /**
  * Finds the newest ref of a peer by its id (spec 5.5): at the peer itself, or, while it is away, at those next to its
- * position, who remember it. What nobody knows is asked for again a few times: peers that have just joined may not stand
- * in their places yet.
+ * position, who remember it. What nobody knows is asked for again a few times, over another way each: peers that have just
+ * joined may not stand in their places yet, and those on the way may lie.
  */
 import { type Fault, fail, ok, type Result } from '../base/fault.ts'
 import { earlier, type Instant } from '../base/instant.ts'
@@ -11,7 +11,7 @@ import type { PeerRef } from '../crypto/peer-ref.ts'
 import { PEER_SEARCH_PAUSE_MS, PEER_SEARCH_TRIES_MAX, PEER_SEARCHES_MAX } from '../limits.ts'
 import type { Turn } from '../turn.ts'
 import type { OverlayNeeds } from './overlay-needs.ts'
-import { RoutedMethod } from './overlay-port.ts'
+import { type OnAnswer, RoutedMethod } from './overlay-port.ts'
 import type { RoutedRequests } from './routed-requests.ts'
 
 export type OnPeerFound = (turn: Turn, found: Result<PeerRef>) => void
@@ -21,6 +21,8 @@ interface Search {
   readonly position: Position
   readonly onFound: OnPeerFound
   tries: number
+  /** First hops that were asked: what one says, or keeps to itself, another may know better. */
+  readonly ways: PeerId[]
   /** When to ask again; null while an answer is awaited. */
   againAt: Instant | null
 }
@@ -41,7 +43,7 @@ export class PeerSearch {
       onFound(turn, fail({ code: 'overloaded', limit: PEER_SEARCHES_MAX }))
       return
     }
-    const search: Search = { peer, position, onFound, tries: 0, againAt: null }
+    const search: Search = { peer, position, onFound, tries: 0, ways: [], againAt: null }
     this.searches.add(search)
     this.ask(turn, search)
   }
@@ -62,7 +64,7 @@ export class PeerSearch {
     search.tries += 1
     search.againAt = null
     const payload = bytesOfPeerId(search.peer)
-    this.requests.request(turn, search.position, RoutedMethod.locate, payload, (later, answer) => {
+    const onAnswer: OnAnswer = (later, answer) => {
       const ref = answer.ok ? this.needs.admit(later, answer.value) : null
       if (ref?.peer === search.peer) {
         this.searches.delete(search)
@@ -74,6 +76,7 @@ export class PeerSearch {
         const unknown: Fault = { code: 'peer-unreachable', detail: 'nobody knows it' }
         search.onFound(later, fail(answer.ok || answer.fault.code === 'refused' ? unknown : answer.fault))
       }
-    })
+    }
+    this.requests.request(turn, search.position, RoutedMethod.locate, payload, onAnswer, null, search.ways)
   }
 }

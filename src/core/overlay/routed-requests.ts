@@ -42,6 +42,8 @@ interface Pending {
   /** Who waits: a user of this peer, or the neighbour that passed the request on, under its number. */
   readonly waiter: { readonly onAnswer: OnAnswer } | { readonly neighbour: PeerId; readonly id: number }
   readonly tried: PeerId[]
+  /** First hops of earlier requests of the same kind, and of this one: where they did not serve, others may. */
+  readonly ways: PeerId[] | null
   /** How many of them knew no way on: the further from the origin, the fewer, or each hop would multiply the ways. */
   refusals: number
   next: PeerId | null
@@ -66,7 +68,11 @@ export class RoutedRequests {
     return this.pending.size
   }
 
-  /** Asks the peer closest to `key`; with `via`, that neighbour is the first hop whatever the ring says. */
+  /**
+   * Asks the peer closest to `key`; with `via`, that neighbour is the first hop whatever the ring says. With `ways`, none
+   * of those is the first hop while there are others, and those that are asked are added: requests that share a list take
+   * different ways.
+   */
   request(
     turn: Turn,
     key: Position,
@@ -74,6 +80,7 @@ export class RoutedRequests {
     payload: Uint8Array,
     onAnswer: OnAnswer,
     via: PeerId | null = null,
+    ways: PeerId[] | null = null,
   ): void {
     if (payload.length > ROUTED_PAYLOAD_BYTES_MAX) {
       onAnswer(turn, fail({ code: 'message-too-large', got: payload.length, limit: ROUTED_PAYLOAD_BYTES_MAX }))
@@ -89,6 +96,7 @@ export class RoutedRequests {
       request: { kind: 'route', id, key, method, ttl: ROUTE_HOPS_MAX, payload },
       waiter: { onAnswer },
       tried: [],
+      ways,
       refusals: 0,
       next: null,
       giveUpAt: turn.now + ROUTED_TIMEOUT_MS,
@@ -113,6 +121,7 @@ export class RoutedRequests {
       request: { ...message, id, ttl: message.ttl - 1 },
       waiter: { neighbour: from, id: message.id },
       tried: [],
+      ways: null,
       refusals: 0,
       next: null,
       giveUpAt: turn.now + Math.max(ROUTED_HOP_TIMEOUT_MIN_MS, ROUTED_HOP_TIMEOUT_MS - hops * ROUTED_HOP_STEP_MS),
@@ -194,7 +203,8 @@ export class RoutedRequests {
     const isDetour = source !== null && this.port.isCloser(source, key, method)
     const refusalsMax = Math.max(1, ROUTED_WAYS_TRIED_MAX - (ROUTE_HOPS_MAX - request.ttl))
     for (;;) {
-      const avoid = source === null ? item.tried : [source, ...item.tried]
+      const tried = source === null ? item.tried : [source, ...item.tried]
+      const avoid = this.avoided(item, tried)
       // Every second hop at least is closer to the key than all before it: what neighbours say may be old, and requests
       // that follow it alone go in circles.
       const next = isDetour
@@ -220,8 +230,16 @@ export class RoutedRequests {
     this.conclude(turn, item, { kind: 'route-answer', id: 0, status, hops: 0, payload: payload ?? new Uint8Array(0) })
   }
 
+  /** None of the ways of earlier requests, unless they are all there are. */
+  private avoided({ request, ways }: Pending, tried: readonly PeerId[]): readonly PeerId[] {
+    if (ways === null) return tried
+    const avoid = [...ways, ...tried]
+    return this.port.nextHopToKey(request.key, request.method, avoid) === null ? tried : avoid
+  }
+
   private passTo(turn: Turn, item: Pending, next: PeerId): boolean {
     item.tried.push(next)
+    item.ways?.push(next)
     item.next = next
     return this.port.send(turn, next, item.request)
   }
