@@ -124,6 +124,8 @@ export const REMEMBERED_LOST_MAX = 64
 export const REMEMBERED_NEAR_MAX = 64
 /** A silent link is pinged after this time and dead when it does not answer (prototype, rule 1). */
 export const LINK_SILENT_MS = 20_000
+/** Silence is looked at in such steps: a ping leaves up to so much later. */
+export const SILENCE_STEP_MS = 2_000
 export const PING_TIMEOUT_MS = 3_000
 /** When one link dies, all that have been silent for so long are pinged (rule 2). */
 export const SUSPECT_SILENT_MS = 3_000
@@ -421,7 +423,10 @@ invariant(SERVICES_JOINED_MAX * 2 <= RECORDS_PER_PUBLISHER_MAX, 'a peer may publ
 invariant(BROADCAST_BYTES_MAX + 256 <= SERVICE_MESSAGE_BYTES_MAX, 'a broadcast and its header fit a message')
 invariant(CACHED_MESSAGE_MS < SEEN_LAPSE_MS, 'a message that can be asked for is still known as seen')
 invariant(CIRCUIT_FLIGHT_BYTES_MAX < CIRCUIT_QUEUE_BYTES_MAX, 'an honest end never overruns a hop')
-invariant(LINK_SILENT_MS + PING_TIMEOUT_MS < SESSION_LINGER_MS, 'a session that one side needs stays open at the other')
+invariant(
+  LINK_SILENT_MS + SILENCE_STEP_MS + PING_TIMEOUT_MS < SESSION_LINGER_MS,
+  'a session that one side needs stays open at the other',
+)
 invariant(LINK_SILENT_MS + PING_TIMEOUT_MS < CIRCUIT_IDLE_MS, 'a circuit in use is not forgotten')
 invariant(REMEMBERED_LOST_MAX + REMEMBERED_NEAR_MAX < REMEMBERED_MAX, 'room for random peers in the memory')
 invariant(PATH_DESCRIPTION_BYTES_MAX + 16 <= MESSAGE_BYTES_MAX, 'a path offer fits a message')

@@ -20,6 +20,7 @@ import {
   PING_TIMEOUT_MS,
   SESSION_LINGER_MS,
   SESSIONS_CHECK_MS,
+  SILENCE_STEP_MS,
   UPGRADE_AFTER_MS,
   UPGRADE_BACKOFF_MAX_MS,
   UPGRADE_BACKOFF_MS,
@@ -566,7 +567,10 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
       return now + PING_TIMEOUT_MS
     }
     contact.pingedAt = null
-    if (silentMs < LINK_SILENT_MS) return earlier(upgradeAt, carrier.heardAt + LINK_SILENT_MS)
+    if (silentMs < LINK_SILENT_MS) {
+      // Together with all whose silence ends about then: each look goes over every contact.
+      return earlier(upgradeAt, Math.ceil((carrier.heardAt + LINK_SILENT_MS) / SILENCE_STEP_MS) * SILENCE_STEP_MS)
+    }
     this.pingPath(turn, contact)
     return earlier(upgradeAt, now + PING_TIMEOUT_MS)
   }
