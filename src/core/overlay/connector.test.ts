@@ -320,7 +320,7 @@ describe('a session', () => {
     link(a, b)
     b.node.kill(true)
     const tookMs = world.runUntil(() => a.counts.sessions === 0, 60_000)
-    expect(tookMs).toBeLessThanOrEqual(20_000 + 3_000 + 15_000 + 500)
+    expect(tookMs).toBeLessThanOrEqual(20_000 + 2_000 + 3_000 + 15_000 + 500)
     world.run(15_000)
     expectQuiet([a])
     expect(a.peer.lost).toHaveLength(1)
