@@ -1,8 +1,10 @@
 /**
  * Simulates seed after seed of every scenario until told to stop, each in a process of its own. Failures go to a file, a
- * JSON object a line, with the command that replays them. Ends with 1 if there was one.
+ * JSON object a line, with the command that replays them. Ends with 1 if there was one. At the end it says how often each
+ * check failed, and how many worlds stayed in parts for good.
  *
  *   npm run nightly -- [--minutes M] [--runs N] [--peers N] [--scenario NAME]... [--seed S] [--jobs N] [--out FILE]
+ *     [--with 'OPTIONS']
  */
 import { execFileSync, spawn } from 'node:child_process'
 import { randomInt } from 'node:crypto'
@@ -24,6 +26,8 @@ const VARIATIONS = {
   'mass-failure': [
     ['--kill', '0.5'],
     ['--kill', '0.9'],
+    ['--kill', '0.95'],
+    ['--kill', '0.9', '--churned', '10'],
   ],
   split: [
     ['--ways', '2'],
@@ -33,7 +37,13 @@ const VARIATIONS = {
 
 const options = readOptions()
 const scenarios = options.scenarios.length > 0 ? options.scenarios : allScenarios()
-const plan = scenarios.flatMap(name => (VARIATIONS[name] ?? [[]]).map(extra => ['--scenario', name, ...extra]))
+const plan = scenarios.flatMap(name =>
+  (options.with ?? VARIATIONS[name] ?? [[]]).map(extra => ['--scenario', name, ...extra]),
+)
+/** Of checks by name: how many runs made them, how often they failed. */
+const tally = new Map()
+/** The check that fails where a world stays in parts. */
+const WHOLE_CHECK = 'one whole at the end'
 const startedAt = performance.now()
 const children = new Set()
 let started = 0
@@ -53,6 +63,9 @@ const timer = setTimeout(stop, options.minutes * 60_000)
 await Promise.all(Array.from({ length: options.jobs }, work))
 clearTimeout(timer)
 console.log(`${passed} passed, ${failed} failed in ${((performance.now() - startedAt) / 60_000).toFixed(1)} min`)
+for (const [name, { runs, fails }] of tally) if (fails > 0) console.log(`  ${name}: failed in ${fails} of ${runs} runs`)
+const whole = tally.get(WHOLE_CHECK)
+if (whole !== undefined) console.log(`permanent partitions: ${whole.fails} in ${whole.runs} runs`)
 process.exitCode = failed === 0 ? 0 : 1
 
 async function work() {
@@ -87,10 +100,18 @@ async function simulate(argv) {
   children.delete(child)
   if (stopping && last?.event !== 'done') return
   const seconds = ((performance.now() - begunAt) / 1_000).toFixed(1)
+  count(last?.checks ?? [])
   const ok = code === 0 && last?.ok === true
   console.log(`${ok ? 'ok    ' : 'FAILED'} ${argv.join(' ')}  ${seconds} s`)
   if (ok) passed += 1
   else record(argv, { code, signal, last, stderr })
+}
+
+function count(checks) {
+  for (const { name, ok } of checks) {
+    const { runs, fails } = tally.get(name) ?? { runs: 0, fails: 0 }
+    tally.set(name, { runs: runs + 1, fails: fails + (ok ? 0 : 1) })
+  }
 }
 
 function record(argv, { code, signal, last, stderr }) {
@@ -129,7 +150,7 @@ function readOptions() {
   const text = { type: 'string' }
   const { values } = parseArgs({
     options: {
-      ...{ minutes: text, runs: text, peers: text, seed: text, jobs: text, out: text },
+      ...{ minutes: text, runs: text, peers: text, seed: text, jobs: text, out: text, with: text },
       scenario: { type: 'string', multiple: true },
     },
   })
@@ -147,6 +168,8 @@ function readOptions() {
     seed: number('seed', randomInt(SEEDS), 0),
     jobs: number('jobs', availableParallelism(), 1),
     out: values.out ?? OUT,
+    /** Given to every run, in place of what is worth trying. */
+    with: values.with === undefined ? null : [values.with.split(' ').filter(word => word !== '')],
     scenarios: values.scenario ?? [],
   }
 }

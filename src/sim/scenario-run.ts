@@ -79,15 +79,16 @@ export class ScenarioRun {
   }
 
   /**
-   * From one peer to as many as the setting says, through `waysIn` servers that each newcomer is given. One more accepts
-   * dials at least: where nobody does, nobody can reach anybody, and a small mix may have none.
+   * From one peer to as many as the setting says, through `waysIn` servers that each newcomer is given. At least
+   * `dialable` accept dials: where nobody does, nobody can reach anybody, and a small mix may have none.
    */
-  grow(waysIn = 1): void {
+  grow(waysIn = 1, dialable = waysIn + 1): void {
     const { peers } = this.setting
     const gapMs = Math.min(JOIN_GAP_MS_MAX, GROW_MS / peers)
     for (let i = 0; i < peers; i += 1) {
+      const isNeeded = (): boolean => this.world.nodes.filter(node => node.public).length + peers - i <= dialable
       if (i < waysIn) this.addWayIn()
-      else this.join(this.waysIn, i === peers - 1 ? this.placedSoThatOneIsPublic(this.waysIn) : {})
+      else this.join(this.waysIn, peers - i <= dialable && isNeeded() ? { public: true } : {})
       this.pass(gapMs, 'join')
     }
   }

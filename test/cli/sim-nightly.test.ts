@@ -82,6 +82,7 @@ describe('the nightly run', () => {
     const [, passed, failed] = /^(\d+) passed, (\d+) failed/m.exec(text) ?? []
     expect(Number(passed) + Number(failed)).toBe(2)
     expect(code).toBe(failed === '0' ? 0 : 1)
+    expect(text).toMatch(/^permanent partitions: \d in 2 runs$/m)
   })
 
   it('writes failures to a file, each with the command that replays it', async () => {

@@ -17,9 +17,11 @@ export const split: Scenario = {
     const limitMs = setting.minutes >= LONG_MINUTES ? LONG_REUNION_MS : REUNION_MS
     const plannedMs = 180_000 + setting.minutes * 60_000 + limitMs
     const run = new ScenarioRun({ scenario: 'split', setting, plannedMs, onProgress })
-    run.grow()
+    run.grow(1, setting.ways)
     run.pass(SETTLE_MS, 'settle')
-    const part = new Map(run.world.nodes.map(node => [node, run.rng.below(setting.ways)]))
+    // Those that accept dials are dealt out in turn: a part without any cannot be whole.
+    const dealt = run.pick(run.live(), setting.peers).sort((a, b) => Number(b.public) - Number(a.public))
+    const part = new Map(dealt.map((node, i) => [node, node.public ? i % setting.ways : run.rng.below(setting.ways)]))
     run.world.split(node => part.get(node) ?? 0)
     run.pass(setting.minutes * 60_000, 'apart')
     for (let way = 0; way < setting.ways; way += 1) {
