@@ -67,7 +67,7 @@ interface Account {
 
 export class PathOffers {
   /** Of others' messages: offers that were not taken, answers to no offer. */
-  refused = 0
+  private refused = 0
   private readonly board: Switchboard
   private readonly negotiates: readonly Negotiable[]
   private readonly port: PathOffersPort
@@ -83,8 +83,8 @@ export class PathOffers {
     this.port = port
   }
 
-  get counts(): { readonly negotiations: number; readonly offerAccounts: number } {
-    return { negotiations: this.underWay.size, offerAccounts: this.accounts.size }
+  get counts(): { readonly negotiations: number; readonly offerAccounts: number; readonly offersRefused: number } {
+    return { negotiations: this.underWay.size, offerAccounts: this.accounts.size, offersRefused: this.refused }
   }
 
   /** Offers a wire to a session over a circuit, if it is time; when to look again, or null where none will be offered. */

@@ -1,0 +1,410 @@
+/** Wires negotiated over a session: who offers, what is answered, what bad words cost (spec 5.9). */
+import { describe, expect, it } from 'vitest'
+import { WireEnd } from '../../sim/network.ts'
+import type { NegotiatedTransport, WireId } from '../input.ts'
+import {
+  NEGOTIATION_TIMEOUT_MS,
+  NEGOTIATIONS_MAX,
+  OFFERS_REFUSED_MAX,
+  OFFERS_TAKEN_MAX,
+  PATH_DESCRIPTION_BYTES_MAX,
+  UPGRADE_AFTER_MS,
+  UPGRADE_BACKOFF_MAX_MS,
+  UPGRADE_BACKOFF_MS,
+} from '../limits.ts'
+import type { Negotiable } from '../peer-options.ts'
+import { pattern } from '../session/session.fixtures.ts'
+import { Channel } from '../session/session-owner.ts'
+import { Turn } from '../turn.ts'
+import { type Bare, type BareNet, bareNet, link } from './bare-peer.fixtures.ts'
+import { Need } from './contact.ts'
+import { encodePathMessage } from './path-messages.ts'
+
+const UDP: Negotiable = { transport: 'udp', scarce: false }
+const WEBRTC: Negotiable = { transport: 'webrtc', scarce: false }
+
+interface Hidden {
+  readonly net: BareNet
+  readonly relay: Bare
+  readonly a: Bare
+  readonly b: Bare
+  /** Of a session that `a` has opened over a circuit, and needs. */
+  readonly session: number
+}
+
+/** Two peers that nobody can dial, and one that both are linked to. */
+function hidden(negotiates: readonly [readonly Negotiable[], readonly Negotiable[]], seed = 1): Hidden {
+  const net = bareNet(seed)
+  const relay = net.add()
+  const [a, b] = negotiates.map(list => net.add({ public: false, negotiates: list }))
+  if (a === undefined || b === undefined) throw new Error('two were asked for')
+  for (const end of [a, b]) link(end, relay)
+  a.routeTo(b, relay)
+  b.routeTo(a, relay)
+  const call = a.callPeer(b.id)
+  net.world.runUntil(() => call.answer() !== undefined, 2_000, 5)
+  net.world.run(200)
+  return { net, relay, a, b, session: a.sessionWith(b) ?? -1 }
+}
+
+interface Preparation {
+  readonly wire: WireId
+  readonly transport: NegotiatedTransport
+  readonly remote: Uint8Array | null
+  readonly at: number
+}
+
+/** Hosts that do nothing by themselves. */
+function handMade(net: BareNet): { prepared: (bare: Bare) => Preparation[]; begun: WireId[]; hungUp: WireId[] } {
+  const { world } = net
+  const all = new Map<unknown, Preparation[]>()
+  const begun: WireId[] = []
+  const hungUp: WireId[] = []
+  world.punching.prepare = (node, wire, transport, remote) => {
+    all.set(node, [...(all.get(node) ?? []), { wire, transport, remote, at: world.now }])
+  }
+  world.punching.begin = (_node, wire) => {
+    begun.push(wire)
+  }
+  world.punching.forget = (_node, wire) => {
+    hungUp.push(wire)
+    return true
+  }
+  return { prepared: bare => all.get(bare.node) ?? [], begun, hungUp }
+}
+
+function describeWire(bare: Bare, wire: WireId, bytes = 100): void {
+  bare.node.input({ kind: 'wire-described', wire, description: new Uint8Array(bytes) })
+}
+
+function say(from: Bare, to: Bare, bytes: Uint8Array): void {
+  from.peer.connector.sendMessage(new Turn(from.node.now, 0), to.id, Channel.path, bytes)
+  from.node.input({ kind: 'wake' })
+}
+
+function letGo(from: Bare, other: Bare): void {
+  const contact = from.peer.connector.contact(other.id)
+  if (contact === null) throw new Error('they talk')
+  from.peer.connector.release(contact, Need.user)
+}
+
+function transportTo(from: Bare, to: Bare): string {
+  const view = from.peer.connector.contact(to.id)?.session.path?.view()
+  return view?.kind === 'wire' ? view.transport : (view?.kind ?? 'none')
+}
+
+describe('a session over a circuit', () => {
+  it('moves to a wire through the NATs, without losing a byte, and the circuit is let go', () => {
+    const { net, relay, a, b, session } = hidden([[UDP], [UDP]])
+    const bytes = pattern(8_000_000)
+    const stream = a.openStream(session)
+    expect(transportTo(a, b)).toBe('circuit')
+    a.node.command({ kind: 'stream-write', session, stream, chunks: [bytes.slice()] })
+    net.world.run(3_000)
+    expect([transportTo(a, b), transportTo(b, a)]).toEqual(['udp', 'udp'])
+    net.world.run(20_000)
+    expect(Buffer.compare(b.bytesOn(stream), bytes)).toBe(0)
+    expect(relay.counts.hops).toBe(0)
+    expect([a.counts.negotiations, b.counts.negotiations]).toEqual([0, 0])
+  })
+
+  it('stays on it where the hosts negotiate nothing, or nobody needs the session', () => {
+    const none = hidden([[], []])
+    none.net.world.run(60_000)
+    expect(transportTo(none.a, none.b)).toBe('circuit')
+    const { net, a, b, session } = hidden([[UDP], [UDP]])
+    const hosts = handMade(net)
+    letGo(a, b)
+    net.world.run(10_000)
+    expect(a.sessionWith(b)).toBe(session)
+    expect(hosts.prepared(a)).toEqual([])
+  })
+
+  it('is offered a wire by the side that did not open it, where that one alone needs it', () => {
+    const { net, a, b } = hidden([[UDP], [UDP]])
+    b.callPeer(a.id)
+    letGo(a, b)
+    net.world.run(5_000)
+    expect([transportTo(a, b), transportTo(b, a)]).toEqual(['udp', 'udp'])
+  })
+
+  it('falls back to a circuit when the wire breaks, and is negotiated again', () => {
+    const { net, a, b, session } = hidden([[UDP], [UDP]])
+    net.world.run(40_000)
+    expect(transportTo(a, b)).toBe('udp')
+    net.world.cut(a.node, b.node)
+    net.world.run(500)
+    expect(transportTo(a, b)).toBe('circuit')
+    net.world.run(4_000)
+    expect([transportTo(a, b), transportTo(b, a)]).toEqual(['udp', 'udp'])
+    expect(a.sessionWith(b)).toBe(session)
+    // One that breaks at once is not opened at once again.
+    const hosts = handMade(net)
+    net.world.cut(a.node, b.node)
+    net.world.run(UPGRADE_BACKOFF_MS)
+    expect(hosts.prepared(a)).toEqual([])
+    expect(transportTo(a, b)).toBe('circuit')
+  })
+
+  it('tries the next transport where the other side has not the first', () => {
+    const { net, a, b } = hidden([[UDP, WEBRTC], [WEBRTC]])
+    net.world.run(4_000)
+    expect([transportTo(a, b), transportTo(b, a)]).toEqual(['webrtc', 'webrtc'])
+  })
+
+  it('leaves the path that works alone where the host never opens a wire, and tries ever more rarely', () => {
+    const { net, a, b } = hidden([[UDP], [UDP]])
+    const start = net.world.now
+    const hosts = handMade(net)
+    const minutes = 40
+    for (let i = 0; i < minutes * 600; i += 1) {
+      net.world.run(100)
+      for (const bare of [a, b]) {
+        const last = hosts.prepared(bare).at(-1)
+        if (last !== undefined && last.at > net.world.now - 200) describeWire(bare, last.wire)
+      }
+    }
+    const begins = hosts.prepared(a).map(({ at }) => Math.round((at - start) / 1_000))
+    expect(begins[0]).toBeLessThanOrEqual(UPGRADE_AFTER_MS / 1_000 + 1)
+    expect(begins.length).toBeGreaterThan(4)
+    expect(begins.length).toBeLessThanOrEqual(8)
+    const last = (begins.at(-1) ?? 0) - (begins.at(-2) ?? 0)
+    expect(last).toBeGreaterThanOrEqual(UPGRADE_BACKOFF_MAX_MS / 1_000 - 1)
+    expect(a.node.events.filter(event => event.kind === 'path')).toEqual([])
+    expect(transportTo(a, b)).toBe('circuit')
+    expect(hosts.hungUp).toContain(hosts.prepared(a)[0]?.wire)
+    expect([a.counts.negotiations, b.counts.negotiations]).toEqual([0, 0])
+  })
+
+  it('asks the hosts but rarely where the NATs leave no way', () => {
+    const { net, a, b } = hidden([
+      [UDP, WEBRTC],
+      [UDP, WEBRTC],
+    ])
+    const asked: string[] = []
+    net.world.punching.prepare = (node, wire, transport) => {
+      asked.push(transport)
+      net.world.at(net.world.now, () => node.input({ kind: 'wire-closed', wire, fault: { code: 'not-supported' } }))
+    }
+    net.world.run(UPGRADE_BACKOFF_MAX_MS)
+    expect(asked).toEqual(['udp', 'webrtc'])
+    net.world.run(UPGRADE_BACKOFF_MAX_MS - 30_000)
+    expect(asked).toEqual(['udp', 'webrtc', 'udp', 'webrtc'])
+    expect(transportTo(a, b)).toBe('circuit')
+  })
+})
+
+describe('a negotiation', () => {
+  /** `a` has offered, `b` is preparing. */
+  function offered(): Hidden & { readonly hosts: ReturnType<typeof handMade> } {
+    const all = hidden([[UDP], [UDP]])
+    const hosts = handMade(all.net)
+    all.net.world.run(UPGRADE_AFTER_MS + 500)
+    describeWire(all.a, hosts.prepared(all.a)[0]?.wire ?? 0)
+    all.net.world.run(300)
+    expect(hosts.prepared(all.b)).toHaveLength(1)
+    return { ...all, hosts }
+  }
+
+  it('that both sides offer at once becomes one: that of the smaller id', () => {
+    for (let seed = 1; seed <= 6; seed += 1) {
+      const { net, a, b } = hidden([[UDP], [UDP]], seed)
+      const { world } = net
+      b.callPeer(a.id)
+      const hosts = handMade(net)
+      world.run(4_000)
+      for (const bare of [a, b]) describeWire(bare, hosts.prepared(bare)[0]?.wire ?? 0)
+      world.run(500)
+      const [first, second] = a.id < b.id ? [a, b] : [b, a]
+      expect(hosts.prepared(first), `seed ${seed}`).toMatchObject([{ remote: null }])
+      expect(hosts.prepared(second), `seed ${seed}`).toMatchObject([{ remote: null }, { transport: 'udp' }])
+      expect(hosts.prepared(second)[1]?.remote).toHaveLength(100)
+      describeWire(second, hosts.prepared(second)[1]?.wire ?? 0)
+      world.run(500)
+      expect(hosts.begun).toEqual([hosts.prepared(first)[0]?.wire])
+      expect([a.counts.negotiations, b.counts.negotiations]).toEqual([1, 1])
+    }
+  })
+
+  it('of an offer that was not sent yet gives way to the one that comes', () => {
+    const { net, a, b } = hidden([[UDP], [UDP]])
+    b.callPeer(a.id)
+    const hosts = handMade(net)
+    net.world.run(4_000)
+    describeWire(b, hosts.prepared(b)[0]?.wire ?? 0)
+    net.world.run(500)
+    expect(hosts.prepared(a)).toMatchObject([{ remote: null }, { remote: new Uint8Array(100) }])
+    expect(hosts.hungUp).toEqual([hosts.prepared(a)[0]?.wire])
+  })
+
+  it('is over after its time at both ends, without a word', () => {
+    const { net, a, b, hosts } = offered()
+    const { messages } = net.world
+    net.world.run(NEGOTIATION_TIMEOUT_MS)
+    expect(net.world.messages - messages).toBeLessThanOrEqual(2)
+    expect([a.counts.negotiations, b.counts.negotiations]).toEqual([0, 0])
+    expect(hosts.hungUp).toHaveLength(2)
+    expect(hosts.begun).toEqual([])
+  })
+
+  it('that the other host cannot serve is refused, and over at once', () => {
+    const { net, a, b, hosts } = offered()
+    b.node.input({ kind: 'wire-closed', wire: hosts.prepared(b)[0]?.wire ?? 0, fault: { code: 'dial-failed' } })
+    net.world.run(300)
+    expect([a.counts.negotiations, b.counts.negotiations]).toEqual([0, 0])
+    net.world.run(UPGRADE_BACKOFF_MS - 5_000)
+    expect(hosts.prepared(a)).toHaveLength(1)
+  })
+
+  it('that the offering host gives up is withdrawn', () => {
+    const { net, a, b, hosts } = offered()
+    a.node.input({ kind: 'wire-closed', wire: hosts.prepared(a)[0]?.wire ?? 0, fault: { code: 'dial-failed' } })
+    net.world.run(300)
+    expect(b.counts.negotiations).toBe(0)
+    expect(hosts.hungUp).toContain(hosts.prepared(b)[0]?.wire)
+  })
+
+  it('whose answer comes too late is withdrawn, and harms nothing', () => {
+    const { net, a, b, hosts, session } = offered()
+    net.world.run(NEGOTIATION_TIMEOUT_MS - 600)
+    describeWire(b, hosts.prepared(b)[0]?.wire ?? 0)
+    a.node.input({ kind: 'wire-closed', wire: hosts.prepared(a)[0]?.wire ?? 0, fault: { code: 'timeout' } })
+    net.world.run(300)
+    expect(hosts.begun).toEqual([])
+    expect(b.counts.negotiations).toBe(0)
+    expect(a.sessionWith(b)).toBe(session)
+  })
+
+  it('is not sent where the host describes its wire by too much', () => {
+    const { net, a, b } = hidden([[UDP], [UDP]])
+    const hosts = handMade(net)
+    net.world.run(2_000)
+    describeWire(a, hosts.prepared(a)[0]?.wire ?? 0, PATH_DESCRIPTION_BYTES_MAX + 1)
+    net.world.run(500)
+    expect(hosts.prepared(b)).toEqual([])
+    expect(a.counts.negotiations).toBe(0)
+    expect(transportTo(a, b)).toBe('circuit')
+  })
+
+  it('goes on where the path is lost meanwhile: the session takes the wire at once', () => {
+    const { net, relay, a, b, hosts, session } = offered()
+    const { world } = net
+    describeWire(b, hosts.prepared(b)[0]?.wire ?? 0)
+    world.run(300)
+    relay.node.kill()
+    world.run(300)
+    expect(transportTo(a, b)).toBe('none')
+    // What the machines would do now.
+    openPair(net, { bare: a, wire: hosts.prepared(a)[0]?.wire }, { bare: b, wire: hosts.prepared(b)[0]?.wire })
+    world.run(1_000)
+    expect([transportTo(a, b), transportTo(b, a)]).toEqual(['udp', 'udp'])
+    expect(a.sessionWith(b)).toBe(session)
+  })
+
+  it('ends with the session', () => {
+    const { net, a, b, hosts, session } = offered()
+    a.node.command({ kind: 'session-close', session, code: 'closed' })
+    net.world.run(500)
+    expect([a.counts.negotiations, b.counts.negotiations]).toEqual([0, 0])
+    expect([a.counts.offerAccounts, b.counts.offerAccounts]).toEqual([0, 0])
+    expect(hosts.hungUp).toHaveLength(2)
+  })
+
+  it('is one of a bounded number', () => {
+    const net = bareNet(1)
+    const relay = net.add()
+    const a = net.add({ public: false, negotiates: [UDP] })
+    link(a, relay)
+    const others = Array.from({ length: NEGOTIATIONS_MAX + 4 }, () => net.add({ public: false, negotiates: [UDP] }))
+    for (const other of others) {
+      link(other, relay)
+      a.routeTo(other, relay)
+      other.routeTo(a, relay)
+    }
+    for (const other of others) other.callPeer(a.id)
+    const hosts = handMade(net)
+    for (let i = 0; i < 60; i += 1) {
+      net.world.run(100)
+      for (const other of others) describeWire(other, hosts.prepared(other).at(-1)?.wire ?? 0)
+      expect(a.counts.negotiations).toBeLessThanOrEqual(NEGOTIATIONS_MAX)
+    }
+    expect(hosts.prepared(a).length).toBe(NEGOTIATIONS_MAX)
+  })
+})
+
+describe('bad words about paths', () => {
+  it.each([
+    ['a number that is none', Uint8Array.of(9, 0, 0, 0, 1)],
+    ['bytes left over', Uint8Array.of(4, 0, 0, 0, 1, 0)],
+    ['an offer cut short', Uint8Array.of(1, 0, 0, 0, 1, 0, 9, 1)],
+  ])('end the session: %s', (_what, bytes) => {
+    const { net, a, b } = hidden([[UDP], [UDP]])
+    say(b, a, bytes)
+    net.world.run(500)
+    expect(a.peer.lost).toMatchObject([{ peer: b.id, fault: { code: 'malformed' } }])
+  })
+
+  it('end the session: a description over its bound', () => {
+    const { net, a, b } = hidden([[UDP], [UDP]])
+    const description = new Uint8Array(PATH_DESCRIPTION_BYTES_MAX + 1)
+    say(b, a, encodePathMessage({ kind: 'path-offer', id: 1, transport: 'udp', description }))
+    net.world.run(500)
+    const { fault } = a.peer.lost[0] ?? {}
+    expect(fault).toMatchObject({ code: 'message-too-large', got: description.length, limit: description.length - 1 })
+  })
+
+  it('end the session where answers to no offer come without end', () => {
+    const { net, a, b, session } = hidden([[], []])
+    const answer = encodePathMessage({ kind: 'path-answer', id: 7, description: new Uint8Array(10) })
+    for (let i = 0; i < OFFERS_REFUSED_MAX; i += 1) say(b, a, answer)
+    net.world.run(1_000)
+    expect(a.sessionWith(b)).toBe(session)
+    expect(a.counts.offersRefused).toBe(OFFERS_REFUSED_MAX)
+    say(b, a, answer)
+    net.world.run(1_000)
+    expect(a.peer.lost).toMatchObject([{ peer: b.id, fault: { code: 'overloaded' } }])
+  })
+
+  it('make the host prepare no more than a few wires, however many offers come', () => {
+    const { net, a, b } = hidden([[UDP], []])
+    const hosts = handMade(net)
+    const offer = encodePathMessage({ kind: 'path-offer', id: 7, transport: 'udp', description: new Uint8Array(10) })
+    for (let i = 0; i < OFFERS_TAKEN_MAX + OFFERS_REFUSED_MAX; i += 1) say(b, a, offer)
+    net.world.run(2_000)
+    expect(hosts.prepared(a).filter(({ remote }) => remote !== null)).toHaveLength(OFFERS_TAKEN_MAX)
+    expect(a.counts.negotiations).toBe(1)
+    say(b, a, offer)
+    net.world.run(1_000)
+    expect(a.peer.lost).toMatchObject([{ peer: b.id, fault: { code: 'overloaded' } }])
+  })
+
+  it('harm nothing: refusals and withdrawals of what was never offered, a transport of a later version', () => {
+    const { net, a, b, session } = hidden([[UDP], [UDP]])
+    const hosts = handMade(net)
+    say(b, a, encodePathMessage({ kind: 'path-refuse', id: 3, reason: 'busy' }))
+    say(b, a, encodePathMessage({ kind: 'path-withdraw', id: 3 }))
+    say(b, a, encodePathMessage({ kind: 'path-offer', id: 3, transport: null, description: new Uint8Array(0) }))
+    net.world.run(500)
+    expect(a.sessionWith(b)).toBe(session)
+    expect(hosts.prepared(a)).toEqual([])
+    expect(a.counts.offersRefused).toBe(1)
+  })
+})
+
+interface MadeEnd {
+  readonly bare: Bare
+  readonly wire: WireId | undefined
+}
+
+/** Two ends of one wire, as machines make them. */
+function openPair(net: BareNet, dialler: MadeEnd, acceptor: MadeEnd): void {
+  const { world } = net
+  const made = ({ bare, wire = 0 }: MadeEnd): WireEnd =>
+    new WireEnd(world, bare.node, wire, 30, 10_000, world.now, true)
+  const here = made(dialler)
+  const there = made(acceptor)
+  here.other = there
+  there.other = here
+  acceptor.bare.node.takeWire(there, 'acceptor', 'udp', dialler.bare.node.address)
+  dialler.bare.node.takeWire(here, 'dialler', 'udp', acceptor.bare.node.address)
+}
