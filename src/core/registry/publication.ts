@@ -3,6 +3,7 @@
  * outside the sample publish more rarely the more members there are: the key's holders see a constant load.
  */
 import type { Instant, WallTime } from '../base/instant.ts'
+import type { PeerId } from '../base/peer-id.ts'
 import {
   ANNOUNCEMENT_INTERVAL_MS,
   ANNOUNCEMENTS_PER_SERVICE_MAX,
@@ -34,6 +35,10 @@ export interface Publication {
   failures: number
   /** Whether the answer to the put before said that it is kept. */
   stored: boolean
+  /** How many answers in all have said so. */
+  timesStored: number
+  /** First hops of the put before and of this one: they take turns, since one that says so may lie. */
+  ways: PeerId[]
 }
 
 export function newPublication(kind: RecordKind, service: ServiceName, summary: string, dueAt: Instant): Publication {
@@ -51,6 +56,8 @@ export function newPublication(kind: RecordKind, service: ServiceName, summary: 
     underWay: false,
     failures: 0,
     stored: false,
+    timesStored: 0,
+    ways: [],
   }
 }
 

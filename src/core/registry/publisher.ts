@@ -14,7 +14,7 @@ import {
   SUMMARY_BYTES_MAX,
   WITHDRAWAL_TRIES_MAX,
 } from '../limits.ts'
-import { type OverlayPort, RoutedMethod } from '../overlay/overlay-port.ts'
+import { type OnAnswer, type OverlayPort, RoutedMethod } from '../overlay/overlay-port.ts'
 import type { Turn } from '../turn.ts'
 import { membersChangedMuch, newPublication, type Publication, publicationDelayMs } from './publication.ts'
 import { descriptionBytes, type ServiceRecord, signRecord } from './record.ts'
@@ -121,16 +121,18 @@ export class Publisher {
     const record = this.nextRecord(turn, publication)
     publication.sentAt = turn.now
     publication.underWay = true
-    // Every second try after a failure aims beside the key: the closest peer may be the one that fails.
-    const aside = publication.failures % 2 === 1
+    // Every second one aims beside the key, over another way: whoever is closest, or on the way there, may fail or lie.
+    const aside = (publication.failures + publication.timesStored) % 2 === 1
+    if (!aside) publication.ways = []
     const aim = aside ? besideKey(this.rng, record.key, this.port.estimatedPeers()) : record.key
     const request = encodeRegistryRequest({ kind: 'put', record: record.bytes })
-    this.port.request(turn, aim, RoutedMethod.registry, request, (now, answer) => {
+    const onAnswer: OnAnswer = (now, answer) => {
       // A withdrawal, a newer ref or another try has taken its place.
       if (publication.sequence !== record.sequence || !publication.underWay) return
       publication.underWay = false
       this.onPut(now, publication, answer.ok ? decodePutAnswer(answer.value) : null)
-    })
+    }
+    this.port.request(turn, aim, RoutedMethod.registry, request, onAnswer, publication.ways)
   }
 
   private nextRecord(turn: Turn, publication: Publication): ServiceRecord {
@@ -155,11 +157,16 @@ export class Publisher {
     const done = outcome === 'stored' || outcome === 'outranked'
     publication.stored = outcome === 'stored'
     publication.failures = done ? 0 : publication.failures + 1
+    if (publication.stored) publication.timesStored += 1
     if (publication.withdrawing && (done || publication.failures >= WITHDRAWAL_TRIES_MAX)) {
       this.forget(publication)
       return
     }
-    const delay = publicationDelayMs(publication.kind, outcome, members, publication.failures)
+    // The first is followed by another at once: a record that only a liar has kept would be missing until the next.
+    const delay =
+      publication.timesStored === 1 && publication.stored
+        ? PUBLICATION_RETRY_MS
+        : publicationDelayMs(publication.kind, outcome, members, publication.failures)
     publication.dueAt = turn.now + this.rng.around(delay, 0.15)
     if (publication.kind === 'announcement' && done) this.onMembers(turn, publication.service, members)
   }

@@ -3,14 +3,22 @@ import { readU32 } from '../base/bytes.ts'
 import { type Fault, fail, ok, type Result } from '../base/fault.ts'
 import { earlier, type Instant } from '../base/instant.ts'
 import type { PeerId } from '../base/peer-id.ts'
-import type { Position } from '../base/position.ts'
 import type { Rng } from '../base/rng.ts'
 import type { PeerRef } from '../crypto/peer-ref.ts'
 import type { CryptoSuite } from '../crypto/suite.ts'
 import type { ServiceEntry } from '../effect.ts'
-import { DIRECTORY_SHARDS, FIND_MARKS_MAX, FIND_RETRY_MS, FOUND_REFS_MAX, LIST_PAGES_MAX } from '../limits.ts'
+import {
+  DIRECTORY_SHARDS,
+  FIND_MARKS_MAX,
+  FIND_RETRY_MS,
+  FIND_WAYS_MIN,
+  FIND_WITNESS_REFS,
+  FOUND_REFS_MAX,
+  LIST_PAGES_MAX,
+} from '../limits.ts'
 import { type OnAnswer, type OverlayPort, RoutedMethod } from '../overlay/overlay-port.ts'
 import type { Turn } from '../turn.ts'
+import { MemberSearch } from './member-search.ts'
 import { keyOfService, keyOfShard } from './record.ts'
 import { MARK_BYTES, refMark } from './ref-mark.ts'
 import { besideKey } from './region.ts'
@@ -18,13 +26,6 @@ import type { OnFound, OnListed, RegistryOptions } from './registry.ts'
 import { decodeFindAnswer, decodeListAnswer, encodeRegistryRequest } from './registry-messages.ts'
 import { parseServiceName } from './service-name.ts'
 import type { VerifiedRefs } from './verified-refs.ts'
-
-interface Retry {
-  readonly at: Instant
-  readonly key: Position
-  readonly request: Uint8Array
-  readonly onAnswer: OnAnswer
-}
 
 /** A list under way: shards are asked side by side, the pages of one shard one after the other. */
 interface Listing {
@@ -40,7 +41,7 @@ export class Search {
   private readonly self: PeerId
   private readonly rng: Rng
   private readonly refs: VerifiedRefs
-  private retries: Retry[] = []
+  private readonly finds = new Set<MemberSearch>()
 
   constructor(options: RegistryOptions, refs: VerifiedRefs) {
     this.port = options.port
@@ -58,14 +59,10 @@ export class Search {
     }
     const key = keyOfService(this.suite, name.value)
     const byMark = new Map(this.rng.sample(held, FIND_MARKS_MAX).map(ref => [refMark(ref.bytes), ref]))
-    const marks = [...byMark.keys()]
-    const request = encodeRegistryRequest({ kind: 'find', service: name.value, count: FOUND_REFS_MAX, marks })
-    const onAnswer: OnAnswer = (now, answer) => this.onFound(now, answer, byMark, done)
-    this.port.request(turn, key, RoutedMethod.registry, request, (now, answer) => {
-      if (answer.ok) onAnswer(now, answer)
-      // Once more, and beside the key: the closest peer may be the one that fails.
-      else this.retries.push({ at: now.now + this.rng.around(FIND_RETRY_MS), key, request, onAnswer })
-    })
+    const nextAt = turn.now + this.rng.around(FIND_RETRY_MS)
+    const search = new MemberSearch(name.value, key, byMark, nextAt, done)
+    this.finds.add(search)
+    for (let i = 0; i < FIND_WAYS_MIN && this.finds.has(search); i += 1) this.ask(turn, search)
   }
 
   list(turn: Turn, done: OnListed): void {
@@ -74,34 +71,59 @@ export class Search {
   }
 
   onWake(turn: Turn): void {
-    const due = this.retries.filter(retry => retry.at <= turn.now)
-    if (due.length === 0) return
-    this.retries = this.retries.filter(retry => retry.at > turn.now)
-    for (const { key, request, onAnswer } of due) {
-      const aim = besideKey(this.rng, key, this.port.estimatedPeers())
-      this.port.request(turn, aim, RoutedMethod.registry, request, onAnswer)
+    for (const search of this.finds) {
+      if (search.nextAt > turn.now) continue
+      search.nextAt = turn.now + this.rng.around(FIND_RETRY_MS)
+      if (search.mayAsk) this.ask(turn, search)
     }
   }
 
   nextWake(): Instant | null {
     let wake: Instant | null = null
-    for (const retry of this.retries) wake = earlier(wake, retry.at)
+    for (const search of this.finds) if (search.mayAsk) wake = earlier(wake, search.nextAt)
     return wake
   }
 
-  private onFound(turn: Turn, answer: Result<Uint8Array>, byMark: ReadonlyMap<number, PeerRef>, done: OnFound): void {
+  /** The first way leads to the key, the others beside it: other holders answer there. */
+  private ask(turn: Turn, search: MemberSearch): void {
+    const { key, service, held, ways, asked } = search
+    // The second is a witness: a few members show whether the first has told the truth.
+    const count = asked === 1 ? FIND_WITNESS_REFS : FOUND_REFS_MAX
+    const request = encodeRegistryRequest({ kind: 'find', service, count, marks: [...held.keys()] })
+    const aim = asked === 0 ? key : besideKey(this.rng, key, this.port.estimatedPeers())
+    search.asked += 1
+    const onAnswer: OnAnswer = (now, answer) => this.onAnswer(now, search, answer)
+    this.port.request(turn, aim, RoutedMethod.registry, request, onAnswer, ways)
+  }
+
+  private onAnswer(turn: Turn, search: MemberSearch, answer: Result<Uint8Array>): void {
+    if (!this.finds.has(search)) return
     const found = answer.ok ? decodeFindAnswer(answer.value) : null
-    if (found === null) {
-      done(turn, answer.ok ? fail({ code: 'malformed', detail: 'answer to find' }) : answer, 0)
+    if (found !== null) {
+      const refs = found.refs.map(bytes => this.refOf(turn, bytes, search.held))
+      search.hear(
+        refs.filter(ref => ref !== undefined),
+        found.members,
+      )
+    } else {
+      search.miss(answer.ok ? { code: 'malformed', detail: 'answer to find' } : answer.fault)
+    }
+    // Enough is known once those that are asked at once have been heard: they may come here before the second is asked.
+    if (search.settled || (search.idle && !search.mayAsk)) this.conclude(turn, search)
+    else if (search.idle && search.asked >= FIND_WAYS_MIN && found !== null) this.ask(turn, search)
+  }
+
+  private conclude(turn: Turn, search: MemberSearch): void {
+    this.finds.delete(search)
+    const { found, members, answered, fault, done } = search
+    if (!answered) {
+      done(turn, fail(fault), 0)
       return
     }
-    const refs = new Map<PeerId, PeerRef>()
-    for (const bytes of found.refs) {
-      const ref = this.refOf(turn, bytes, byMark)
-      if (ref !== undefined && ref.peer !== this.self) refs.set(ref.peer, ref)
-    }
-    for (const ref of refs.values()) this.port.learn(turn, ref)
-    done(turn, ok([...refs.values()]), Math.max(found.members, refs.size))
+    // This peer counts as a witness, and is none of those that it looks for.
+    found.delete(this.self)
+    for (const ref of found.values()) this.port.learn(turn, ref)
+    done(turn, ok([...found.values()]), members)
   }
 
   /** Of a ref, or of the mark of one that is held. */
