@@ -182,6 +182,8 @@ export const REF_RENEW_MS = 86_400_000
 export const SERVICE_LIST_MAX = 10_000
 /** A session that nobody here needs closes when it has been silent for longer than the other side's pings would allow. */
 export const SESSION_LINGER_MS = 50_000
+/** A peer that has not run for so long (a laptop that slept) is gone for all others: it begins anew. */
+export const AWAY_MS = 50_000
 /** The signature of a ref that comes with a new session is verified so much later: what comes right behind it goes first. */
 export const HELLO_VERIFY_MS = 1
 /** Who leaves waits so long for the registry to answer that its records are withdrawn: the first hop may know no way on. */
@@ -432,6 +434,8 @@ invariant(
   LINK_SILENT_MS + SILENCE_STEP_MS + PING_TIMEOUT_MS < SESSION_LINGER_MS,
   'a session that one side needs stays open at the other',
 )
+invariant(AWAY_MS >= SESSION_LINGER_MS, 'nobody else keeps a session that begins anew')
+invariant(AWAY_MS >= LINK_SILENT_MS + PING_TIMEOUT_MS + PATHLESS_MS, 'nobody else keeps a session that begins anew')
 invariant(LINK_SILENT_MS + PING_TIMEOUT_MS < CIRCUIT_IDLE_MS, 'a circuit in use is not forgotten')
 invariant(REMEMBERED_LOST_MAX + REMEMBERED_NEAR_MAX < REMEMBERED_MAX, 'room for random peers in the memory')
 invariant(PATH_DESCRIPTION_BYTES_MAX + 16 <= MESSAGE_BYTES_MAX, 'a path offer fits a message')

@@ -24,10 +24,7 @@ const SMALL: Readonly<Record<string, Small>> = {
   'bootstrap-death': { setting: { minutes: 2 }, missed: [] },
   'flash-service': { setting: {}, missed: [] },
   broadcast: { setting: { minutes: 1 }, missed: [] },
-  'sleep-wake': {
-    setting: { minutes: 2 },
-    missed: ['the returned are one with the rest', 'any pair can talk', 'one whole at the end', 'ring at the end'],
-  },
+  'sleep-wake': { setting: { minutes: 2 }, missed: [] },
   'region-loss': { setting: { minutes: 1 }, missed: [] },
 }
 

@@ -214,6 +214,17 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
     this.endSession(turn, session, { code })
   }
 
+  /** This machine was away for longer than others keep a session. Only those that a user or a stream needs are asked. */
+  onReturn(turn: Turn): void {
+    this.reaching.endAll(turn, { code: 'timeout', detail: 'this machine was away' })
+    for (const contact of [...this.contacts.values()]) {
+      const { session } = contact
+      if ((contact.needs & Need.user) === 0 && session.openStreams === 0)
+        this.closeSession(turn, session, 'session-lost')
+      else if (session.path !== null && contact.pingedAt === null) this.pingPath(turn, contact)
+    }
+  }
+
   closeAll(turn: Turn): void {
     this.reaching.endAll(turn, { code: 'closed' })
     for (const session of [...this.sessions.values()]) this.closeSession(turn, session, 'closed')

@@ -122,6 +122,14 @@ export class LinkSeeking {
     this.linking.delete(peer)
   }
 
+  /** What was asked before this machine slept, and how it was answered, counts no more. */
+  onReturn(): void {
+    this.linking.clear()
+    this.refused.clear()
+    this.roamAt = 0
+    this.roamDelayMs = ROAM_MIN_MS
+  }
+
   /** Who refused this peer as a neighbour may see it otherwise now. */
   onNearChanged(): void {
     this.refused.clear()

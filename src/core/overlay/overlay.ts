@@ -186,6 +186,22 @@ export class Overlay {
     this.dropLink(turn, contact.peer, fault, true)
   }
 
+  /**
+   * This machine was away, and all its sessions are over: failures and refusals of before say nothing any more, and the
+   * rendezvous in its ref do not know it.
+   */
+  onReturn(turn: Turn): void {
+    for (const link of this.links.all()) this.dropLink(turn, link.peer, { code: 'session-lost' }, true)
+    for (const entry of this.memory.all()) {
+      entry.failures = 0
+      entry.restsUntil = 0
+    }
+    this.seeking.onReturn()
+    this.waysIn.onReturn(turn)
+    if (this.around.needs.self().rendezvous.length > 0) this.around.needs.onRendezvous(turn, [])
+    this.tendAt = turn.now
+  }
+
   /** This peer's own ref changed. */
   onSelfChanged(turn: Turn): void {
     for (const link of this.links.all()) this.sendHello(turn, link.peer)

@@ -30,6 +30,14 @@ export class WaysIn {
     if (this.ways.length > WAYS_IN_MAX) this.ways = this.ways.slice(-WAYS_IN_MAX)
   }
 
+  /** This machine was away: all are worth another try at once. */
+  onReturn(turn: Turn): void {
+    for (const way of this.ways) {
+      way.failures = 0
+      way.tryAt = turn.now
+    }
+  }
+
   /** Tries those whose time has come. `onReached` asks for the link. */
   try(
     turn: Turn,
