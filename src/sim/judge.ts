@@ -152,7 +152,7 @@ export class Look {
     let place = this.places.get(index)
     if (place === undefined) {
       const { peer, position } = this.snapshots[index]!.ref
-      const neighbours = Float64Array.from(this.links[index]!, other => this.snapshots[other]!.ref.position)
+      const neighbours = Float64Array.from(this.links[index]!, other => this.snapshots[other]!.ref.position).sort()
       place = { index, peer, position, neighbours, directNeighbours: neighbours.length }
       this.places.set(index, place)
     }

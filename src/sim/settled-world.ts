@@ -17,6 +17,7 @@ import {
   REMEMBERED_MAX,
   RENDEZVOUS_ADDRESSES_MAX,
 } from '../core/limits.ts'
+import { inOrder } from '../core/overlay/neighbour-news.ts'
 import type {
   SettledHop,
   SettledLink,
@@ -183,14 +184,18 @@ class SettledPlan {
       else relayed.push(position)
     }
     this.directs[index] = direct.length
-    return Float64Array.from([...direct, ...relayed])
+    return inOrder(Float64Array.from([...direct, ...relayed]), direct.length)
   }
 
   private estimateOf(index: number): number {
     const around = []
     for (let at = 0; at < this.links.degree(index); at += 1) {
       const other = this.links.other(this.links.linkOf(index, at), index)
-      around.push({ position: this.peers.all[other]!.position, neighbours: this.told[other]! })
+      around.push({
+        position: this.peers.all[other]!.position,
+        neighbours: this.told[other]!,
+        directNeighbours: this.directs[other]!,
+      })
     }
     return estimatePeers(this.peers.all[index]!.position, around)
   }

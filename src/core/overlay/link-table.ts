@@ -6,7 +6,7 @@ import type { Position } from '../base/position.ts'
 import type { Rng } from '../base/rng.ts'
 import type { PeerRef } from '../crypto/peer-ref.ts'
 import { NEAR_PER_SIDE } from '../limits.ts'
-import { type NeighbourChange, type NeighbourView, withChanges } from './neighbour-news.ts'
+import { inOrder, type NeighbourChange, type NeighbourView, withChanges } from './neighbour-news.ts'
 import { closestAfter, closestBefore, isWithin, type NearBounds, nearBounds } from './ring-order.ts'
 
 /** What this side asked the link for; `guest` where the other side asked. */
@@ -20,7 +20,7 @@ export class Link {
   ref: PeerRef
   role: LinkRole
   readonly since: Instant
-  /** Positions of the peers that this one says it is linked to. */
+  /** Positions of the peers that this one says it is linked to; the direct ones, then the others, each in rising order. */
   neighbours: Float64Array = NO_NEIGHBOURS
   /** How many of them, the first ones, it reaches over a wire. */
   directNeighbours = 0
@@ -40,14 +40,15 @@ export class Link {
 
   /** The peer said whom it is linked to. */
   tell(neighbours: Float64Array, direct: number): void {
-    this.neighbours = neighbours
+    this.neighbours = inOrder(neighbours, direct)
     this.directNeighbours = direct
   }
 
   /** The peer said what changed since. */
   tellChanges(changes: readonly NeighbourChange[]): void {
     const { positions, direct } = withChanges(this.neighbours, this.directNeighbours, changes)
-    this.tell(positions, direct)
+    this.neighbours = positions
+    this.directNeighbours = direct
   }
 }
 

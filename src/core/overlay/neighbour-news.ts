@@ -5,6 +5,7 @@
 import type { Position } from '../base/position.ts'
 import { NEIGHBOURS_MAX } from '../limits.ts'
 import type { OverlayMessage } from './overlay-messages.ts'
+import { firstNotBelow } from './ring-order.ts'
 
 /** The positions of a peer's links, and whether a wire leads there. */
 export type NeighbourView = ReadonlyMap<Position, boolean>
@@ -20,7 +21,8 @@ export function allNeighbours(view: NeighbourView): OverlayMessage {
   const direct: Position[] = []
   const relayed: Position[] = []
   for (const [position, isDirect] of view) (isDirect ? direct : relayed).push(position)
-  return { kind: 'neighbours', direct: direct.length, positions: Float64Array.from([...direct, ...relayed]) }
+  const positions = inOrder(Float64Array.from([...direct, ...relayed]), direct.length)
+  return { kind: 'neighbours', direct: direct.length, positions }
 }
 
 /** What to tell one who knows `before`; null where nothing changed. */
@@ -34,19 +36,54 @@ export function neighbourNews(before: NeighbourView, now: NeighbourView): Overla
   return changes.length >= now.size ? allNeighbours(now) : { kind: 'neighbours-changed', changes }
 }
 
-/** What a peer told, after it told of changes: the positions, and how many of them, the first ones, are direct. */
+/** Positions that a peer told, the first `direct` of them reached over a wire: each part in rising order, to be searched. */
+export interface ToldNeighbours {
+  readonly positions: Float64Array
+  readonly direct: number
+}
+
+/** The same positions in order; the same array where they are. */
+export function inOrder(positions: Float64Array, direct: number): Float64Array {
+  if (isRising(positions, 0, direct) && isRising(positions, direct, positions.length)) return positions
+  const sorted = positions.slice()
+  sorted.subarray(0, direct).sort()
+  sorted.subarray(direct).sort()
+  return sorted
+}
+
+const changing = new Float64Array(NEIGHBOURS_MAX)
+
+/** What a peer told, after it told of changes. */
 export function withChanges(
   positions: Float64Array,
   direct: number,
   changes: readonly NeighbourChange[],
-): { readonly positions: Float64Array; readonly direct: number } {
-  const view = new Map<Position, boolean>()
-  for (const [index, position] of positions.entries()) view.set(position, index < direct)
-  for (const { position, state } of changes) {
-    if (state === 'gone') view.delete(position)
-    else if (view.has(position) || view.size < NEIGHBOURS_MAX) view.set(position, state === 'direct')
+): ToldNeighbours {
+  changing.set(positions)
+  let near = direct
+  let count = positions.length
+  const remove = (position: Position, from: number, to: number): boolean => {
+    const at = firstNotBelow(changing, from, to, position)
+    if (at === to || changing[at] !== position) return false
+    changing.copyWithin(at, at + 1, count)
+    count -= 1
+    return true
   }
-  const near = [...view.keys()].filter(position => view.get(position) === true)
-  const rest = [...view.keys()].filter(position => view.get(position) !== true)
-  return { positions: Float64Array.from([...near, ...rest]), direct: near.length }
+  for (const { position, state } of changes) {
+    if (remove(position, 0, near)) near -= 1
+    else remove(position, near, count)
+    if (state === 'gone' || count >= NEIGHBOURS_MAX) continue
+    const isDirect = state === 'direct'
+    const at = isDirect ? firstNotBelow(changing, 0, near, position) : firstNotBelow(changing, near, count, position)
+    changing.copyWithin(at + 1, at, count)
+    changing[at] = position
+    count += 1
+    if (isDirect) near += 1
+  }
+  return { positions: changing.slice(0, count), direct: near }
+}
+
+function isRising(positions: Float64Array, from: number, to: number): boolean {
+  for (let i = from + 1; i < to; i += 1) if (positions[i - 1]! > positions[i]!) return false
+  return true
 }

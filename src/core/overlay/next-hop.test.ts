@@ -4,6 +4,7 @@ import { peerIdOfBytes } from '../base/peer-id.ts'
 import { RING, ringDistance } from '../base/position.ts'
 import { Rng } from '../base/rng.ts'
 import { drawFarTarget } from './far-link-choice.ts'
+import { inOrder } from './neighbour-news.ts'
 import { nextStep, type Step } from './next-hop.ts'
 import { closestAfter, closestBefore, closestTo } from './ring-order.ts'
 
@@ -11,7 +12,7 @@ function step(position: number, neighbours: readonly number[] = [], directNeighb
   return {
     peer: peerIdOfBytes(new Uint8Array(32)),
     position,
-    neighbours: Float64Array.from(neighbours),
+    neighbours: inOrder(Float64Array.from(neighbours), directNeighbours),
     directNeighbours,
   }
 }
@@ -47,6 +48,28 @@ describe('the next step towards a key', () => {
     const links = [step(100, [101]), step(60, [100, 97])]
     expect(nextStep(100, 100, links, all, true)?.position).toBe(60)
     expect(nextStep(90, 100, links, all, true)?.position).toBe(60)
+  })
+
+  it('is the one that a look at every neighbour of every link would choose', () => {
+    const place = fc.nat(60).map(at => at * (RING / 61))
+    const stepOf = fc
+      .tuple(place, fc.array(place, { maxLength: 12 }), fc.nat(12))
+      .map(([position, neighbours, direct]) => step(position, neighbours, Math.min(direct, neighbours.length)))
+    const links = fc.array(stepOf, { maxLength: 8 })
+    fc.assert(
+      fc.property(place, place, links, fc.boolean(), fc.boolean(), (self, key, steps, besides, directOnly) => {
+        const leadsTo = (link: Step): number => {
+          const count = directOnly ? link.directNeighbours : link.neighbours.length
+          const reached = [...link.neighbours.subarray(0, count)].filter(position => position !== self)
+          const counted = [link.position, ...reached].filter(position => !(besides && position === key))
+          return Math.min(...counted.map(position => ringDistance(position, key)))
+        }
+        const own = besides && self === key ? Number.POSITIVE_INFINITY : ringDistance(self, key)
+        const able = steps.filter(link => !(besides && link.position === key) && leadsTo(link) < own)
+        able.sort((a, b) => leadsTo(a) - leadsTo(b) || ringDistance(a.position, key) - ringDistance(b.position, key))
+        expect(nextStep(self, key, steps, all, besides, directOnly)).toBe(able[0] ?? null)
+      }),
+    )
   })
 
   it('leads to the closest from anywhere in a ring with far links, in few steps', () => {

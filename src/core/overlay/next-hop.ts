@@ -5,10 +5,12 @@
  */
 import type { PeerId } from '../base/peer-id.ts'
 import { type Position, ringDistance } from '../base/position.ts'
+import { firstNotBelow } from './ring-order.ts'
 
 export interface Step {
   readonly peer: PeerId
   readonly position: Position
+  /** Whom it is linked to: the first `directNeighbours` over a wire. Each part in rising order. */
   readonly neighbours: Float64Array
   readonly directNeighbours: number
 }
@@ -30,22 +32,48 @@ export function nextStep<T extends Step>(
   let bestDistance = besides && self === key ? Number.POSITIVE_INFINITY : ringDistance(self, key)
   let bestOwn = bestDistance
   for (const link of links) {
-    if (!usable(link)) continue
     const own = ringDistance(link.position, key)
     if (besides && own === 0) continue
-    let distance = own
-    const count = directOnly ? link.directNeighbours : link.neighbours.length
-    for (let i = 0; i < count; i += 1) {
-      const position = link.neighbours[i]!
-      const reach = ringDistance(position, key)
-      if (reach < distance && !(besides && reach === 0) && position !== self) distance = reach
-    }
+    const { neighbours, directNeighbours } = link
+    let distance = reach(neighbours, 0, directNeighbours, key, self, besides, own)
+    if (!directOnly) distance = reach(neighbours, directNeighbours, neighbours.length, key, self, besides, distance)
     // Of two links that lead equally far, the one that stands closer itself.
-    if (distance < bestDistance || (distance === bestDistance && best !== null && own < bestOwn)) {
-      best = link
-      bestDistance = distance
-      bestOwn = own
-    }
+    if (distance > bestDistance || (distance === bestDistance && (best === null || own >= bestOwn))) continue
+    if (!usable(link)) continue
+    best = link
+    bestDistance = distance
+    bestOwn = own
   }
   return best
+}
+
+/** How close `neighbours[from, to)`, in rising order and without `self`, come to the key: less than `distance`, or that. */
+function reach(
+  neighbours: Float64Array,
+  from: number,
+  to: number,
+  key: Position,
+  self: Position,
+  besides: boolean,
+  distance: number,
+): number {
+  const count = to - from
+  if (count === 0) return distance
+  const start = firstNotBelow(neighbours, from, to, key)
+  let least = distance
+  // The nearest on either side of the key, round the end of the ring, that counts.
+  for (let step = 0, at = start; step < count; step += 1, at += 1) {
+    if (at === to) at = from
+    const position = neighbours[at]!
+    if (position === self || (besides && position === key)) continue
+    least = Math.min(least, ringDistance(position, key))
+    break
+  }
+  for (let step = 0, at = start - 1; step < count; step += 1, at -= 1) {
+    if (at < from) at = to - 1
+    const position = neighbours[at]!
+    if (position === self || (besides && position === key)) continue
+    return Math.min(least, ringDistance(position, key))
+  }
+  return least
 }

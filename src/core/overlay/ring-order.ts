@@ -49,6 +49,18 @@ export function belongsNear(self: Position, others: readonly Placed[], candidate
   return isWithin(self, nearBounds(self, others, perSide), candidate)
 }
 
+/** Where in `sorted[from, to)` the first position stands that is not below `key`; `to` where all are. */
+export function firstNotBelow(sorted: Float64Array, from: number, to: number, key: Position): number {
+  let low = from
+  let high = to
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if (sorted[middle]! < key) low = middle + 1
+    else high = middle
+  }
+  return low
+}
+
 /** The items with the `count` smallest positive gaps, by insertion into a short list: no sort of the whole. */
 function closest<T extends Placed>(self: Position, items: readonly T[], count: number, way: Way): T[] {
   const found: T[] = []

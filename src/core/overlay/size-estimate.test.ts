@@ -12,7 +12,11 @@ describe('the estimate of how many peers there are', () => {
     [1, 2],
     [3, 4],
   ])('with %d links is %d: then all are known', (links, estimate) => {
-    const known = Array.from({ length: links }, (_, i) => ({ position: i * 1_000, neighbours: NONE }))
+    const known = Array.from({ length: links }, (_, i) => ({
+      position: i * 1_000,
+      neighbours: NONE,
+      directNeighbours: 0,
+    }))
     expect(estimatePeers(5, known)).toBe(estimate)
   })
 
@@ -20,6 +24,7 @@ describe('the estimate of how many peers there are', () => {
     const sparse = [1, 2, 3, 4, 5, 6].map(i => ({
       position: (RING / 7) * i,
       neighbours: Float64Array.from([0, RING / 2]),
+      directNeighbours: 2,
     }))
     expect(estimatePeers(0, sparse)).toBeGreaterThanOrEqual(7)
   })
@@ -34,7 +39,7 @@ describe('the estimate of how many peers there are', () => {
       const far = rng.sample(ring, 8).map(peer => peer.position)
       const links: Surroundings[] = [...new Set([...around(self), ...far])]
         .filter(position => position !== self)
-        .map(position => ({ position, neighbours: Float64Array.from(around(position)) }))
+        .map(position => ({ position, neighbours: Float64Array.from(around(position)).sort(), directNeighbours: 4 }))
       const estimate = estimatePeers(self, links)
       expect(estimate / size, `seed ${seed}`).toBeGreaterThan(0.5)
       expect(estimate / size, `seed ${seed}`).toBeLessThan(2)

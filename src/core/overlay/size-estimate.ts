@@ -3,11 +3,14 @@
  * (0.5 to 2.9 times the truth); pooled over what its links announce they say 0.8 to 1.4.
  */
 import { clockwise, type Position, RING } from '../base/position.ts'
+import { firstNotBelow } from './ring-order.ts'
 
 export interface Surroundings {
   readonly position: Position
-  /** Positions of the peers that it is linked to. */
+  /** Positions of the peers that it is linked to, in two parts, each in rising order. */
   readonly neighbours: Float64Array
+  /** Where the second part begins. */
+  readonly directNeighbours: number
 }
 
 export function estimatePeers(self: Position, links: readonly Surroundings[]): number {
@@ -30,9 +33,21 @@ export function estimatePeers(self: Position, links: readonly Surroundings[]): n
   }
   for (const link of links) see(self, link.position)
   conclude()
-  for (const { position, neighbours } of links) {
+  const seeNearest = (centre: Position, sorted: Float64Array, from: number, to: number): void => {
+    // Two on either side, and two more for those that do not count: the centre and `self`.
+    const steps = Math.min(4, to - from)
+    const start = firstNotBelow(sorted, from, to, centre)
+    for (let step = 0; step < steps; step += 1) {
+      const next = start + step < to ? start + step : start + step - to + from
+      const last = start - 1 - step >= from ? start - 1 - step : start - 1 - step + to - from
+      if (sorted[next] !== self) after.add(clockwise(centre, sorted[next]!))
+      if (sorted[last] !== self) before.add(clockwise(sorted[last]!, centre))
+    }
+  }
+  for (const { position, neighbours, directNeighbours } of links) {
     see(position, self)
-    for (let i = 0; i < neighbours.length; i += 1) if (neighbours[i] !== self) see(position, neighbours[i]!)
+    seeNearest(position, neighbours, 0, directNeighbours)
+    seeNearest(position, neighbours, directNeighbours, neighbours.length)
     conclude()
   }
   const estimate = span === 0 ? 1 : Math.round((gaps * RING) / span)
