@@ -15,7 +15,8 @@ const GROW_MS = 60_000
 const JOIN_GAP_MS_MAX = 50
 const SAMPLE_MS_MIN = 5_000
 const SAMPLES_MAX = 400
-const PROGRESS_MS = 250
+const PROGRESS_MS_MIN = 250
+const PROGRESS_WORDS_MAX = 10_000
 
 export interface RunPlan {
   readonly scenario: string
@@ -210,7 +211,7 @@ export class ScenarioRun {
 
   private tellProgress(): void {
     const { now } = this.world
-    this.progressAt = now + PROGRESS_MS
+    this.progressAt = now + Math.max(PROGRESS_MS_MIN, this.plan.plannedMs / PROGRESS_WORDS_MAX)
     const done = Math.min(0.99, now / this.plan.plannedMs)
     this.plan.onProgress({ phase: this.phase, done, live: this.live().length })
   }

@@ -21,7 +21,9 @@ export const bootstrapDeath: Scenario = {
     const run = new ScenarioRun({ scenario: 'bootstrap-death', setting, plannedMs, onProgress })
     run.grow(WAYS_IN)
     run.pass(SETTLE_MS, 'settle')
-    const others = run.live().filter(node => !run.waysIn.includes(node))
+    // One that accepts dials stays on: among few, the rest would have nobody to meet at.
+    const meeting = run.live().find(node => node.public && !run.waysIn.includes(node))
+    const others = run.live().filter(node => node !== meeting && !run.waysIn.includes(node))
     const off = run.pick(others, setting.share * setting.peers)
     for (const node of off) node.kill()
     run.pass((setting.minutes * 60_000) / 2, 'off')

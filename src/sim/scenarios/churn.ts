@@ -3,7 +3,7 @@
 import { Churning } from '../churning.ts'
 import { quantile } from '../judge.ts'
 import type { Scenario } from '../scenario.ts'
-import { checkBounds, percent, quantileText, sortedTimes } from '../scenario-measures.ts'
+import { checkBounds, percent, quantileText, SMALL_PEERS, sortedTimes } from '../scenario-measures.ts'
 import { ScenarioRun } from '../scenario-run.ts'
 import { type Call, firstFailure, succeeded, telling } from '../watch.ts'
 import type { Node } from '../world.ts'
@@ -12,11 +12,18 @@ const SETTLE_MS = 60_000
 const ROUND_MS = 5_000
 /** What a newcomer is given. */
 const WAYS_IN = 2
-const KEEPERS = 5
+const KEEPERS = 10
+const FINDS_A_ROUND = 2
 const ROUTED_SHARE = 0.9995
 const FOUND_SHARE = 0.999
 const MINUTE_MS = 60_000
-const LOOKUP_MS = { small: { p50: 200, p95: 500, peersMax: 10_000 }, large: { p50: 250, p95: 600 } } as const
+/** Half of the lookups, and 95 % of them, by the number of peers. */
+const LOOKUP_MS: readonly { readonly peersMax: number; readonly p50: number; readonly p95: number }[] = [
+  // One machine that is up to 400 ms late, as one in fifty is, takes part in more than one lookup of twenty.
+  { peersMax: SMALL_PEERS - 1, p50: 200, p95: 900 },
+  { peersMax: 10_000, p50: 200, p95: 500 },
+  { peersMax: Number.POSITIVE_INFINITY, p50: 250, p95: 600 },
+]
 
 export const churn: Scenario = {
   name: 'churn',
@@ -29,7 +36,7 @@ export const churn: Scenario = {
     run.grow()
     run.pass(SETTLE_MS, 'settle')
     const { world, watch } = run
-    const keepers = run.pick(run.live(), KEEPERS)
+    const keepers = run.pick(run.live(), Math.min(KEEPERS, setting.peers / 4))
     const serviceOf = (index: number): string => `kept-${index}.example/1`
     for (const [index, keeper] of keepers.entries()) watch.joinService(keeper, serviceOf(index))
     run.pass(ROUND_MS * 2, 'settle')
@@ -43,7 +50,7 @@ export const churn: Scenario = {
 
     const connects: Call[] = []
     const finds: Call[] = []
-    const serviceFinds: Call[] = []
+    const serviceFinds = new Map<Call, Node>()
     const perRound = Math.min(100, Math.max(10, Math.round(setting.peers / 20)))
     while (world.now < end) {
       const joined = run.joined()
@@ -53,15 +60,15 @@ export const churn: Scenario = {
         if (from !== undefined && to !== undefined) finds.push(watch.find(from, to))
       }
       for (const [index, keeper] of keepers.entries()) {
-        const [from] = run.rng.sample(joined, 1)
-        if (from !== undefined && from !== keeper) serviceFinds.push(watch.findService(from, serviceOf(index)))
+        for (const from of run.rng.sample(joined, FINDS_A_ROUND))
+          if (from !== keeper) serviceFinds.set(watch.findService(from, serviceOf(index)), keeper)
       }
       run.pass(ROUND_MS, 'churn')
     }
     run.pass(20_000, 'judge')
 
     checkCalls(run, 'routing among joined peers', telling(connects), ROUTED_SHARE)
-    const limits = setting.peers <= LOOKUP_MS.small.peersMax ? LOOKUP_MS.small : LOOKUP_MS.large
+    const limits = LOOKUP_MS.find(({ peersMax }) => setting.peers <= peersMax) ?? LOOKUP_MS[0]!
     // There and back at once where the ref was known: those are no lookups.
     const oneWayMs = sortedTimes(finds)
       .filter(time => time > 0)
@@ -72,14 +79,21 @@ export const churn: Scenario = {
     ] as const) {
       const value = quantile(oneWayMs, share)
       const ok = value !== null && value < limits[name]
-      run.check(`lookup one way, ${name}`, ok, `under ${limits[name]} ms`, quantileText(oneWayMs, share))
+      run.check(
+        `lookup one way, ${name}`,
+        ok,
+        `under ${limits[name]} ms`,
+        `${quantileText(oneWayMs, share)} of ${oneWayMs.length}`,
+      )
     }
     checkCalls(
       run,
       'records found',
-      telling(serviceFinds),
+      telling([...serviceFinds.keys()]),
       FOUND_SHARE,
-      call => call.answer?.kind === 'service-found' && call.answer.members.length > 0,
+      call =>
+        call.answer?.kind === 'service-found' &&
+        call.answer.members.some(({ peer }) => peer === serviceFinds.get(call)?.id),
     )
     checkBounds(run)
     return run.outcome()
@@ -93,8 +107,13 @@ function checkCalls(
   target: number,
   isGood: (call: Call) => boolean = succeeded,
 ): void {
-  const share = calls.length === 0 ? 0 : calls.filter(isGood).length / calls.length
+  const good = calls.filter(isGood).length
+  const share = calls.length === 0 ? 0 : good / calls.length
+  // Of few, a single miss is more than is allowed of many.
+  const missesMax = Math.max(1, Math.floor((1 - target) * calls.length))
   const first = firstFailure(calls, isGood)
   const measured = `${percent(share)} of ${calls.length}${first === null ? '' : `, first ${first}`}`
-  run.check(name, share >= target, `at least ${percent(target)}`, measured)
+  const isFew = (1 - target) * calls.length < 1
+  const wanted = isFew ? 'all but one at most' : `at least ${percent(target)}`
+  run.check(name, good > 0 && calls.length - good <= missesMax, wanted, measured)
 }
