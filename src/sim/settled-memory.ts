@@ -9,8 +9,10 @@ import { neighbourOf, type SettledPeers } from './settled-peers.ts'
 
 /** So many are known on each side (grown worlds: 19 to 29 in all). */
 const NEAR_KNOWN_PER_SIDE = 10
-/** Of the others a quarter at most is behind NATs (`RememberedPeers.evict`). */
+/** Of the others a quarter at most is behind NATs, where enough public ones are known (`RememberedPeers.evict`). */
 const PUBLIC_SHARE = 0.75
+/** More that were taken already are not met in a row before a draw is over. */
+const MISSES_MAX = 8
 
 export interface SettledMemories {
   readonly near: readonly number[]
@@ -45,26 +47,25 @@ export class SettledMemory {
       }
     }
     const others = REMEMBERED_MAX - near.length
-    const openMax = Math.floor(others * PUBLIC_SHARE)
-    const open = this.draw(rng, openMax, peers.open.length, at => peers.open[at]!)
-    const hidden = this.draw(rng, others - openMax, all.length, at => at).filter(at => !all[at]!.public)
+    const open = this.draw(rng, Math.floor(others * PUBLIC_SHARE), peers.open, () => true)
+    const hidden = this.draw(rng, others - open.length, peers.ring, other => !all[other]!.public)
     return { near, open, hidden }
   }
 
-  /** Up to `count` of `from` that were not taken yet. */
-  private draw(rng: Rng, count: number, from: number, at: (rank: number) => number): number[] {
+  /** Up to `count` of those of `from` that fit and were not taken yet. */
+  private draw(rng: Rng, count: number, from: Uint32Array, fits: (index: number) => boolean): number[] {
     const drawn: number[] = []
-    if (from <= 2 * count) {
-      const ranks = rng.sample([...Array(from).keys()], from)
-      for (let i = 0; i < from && drawn.length < count; i += 1) {
-        const other = at(ranks[i]!)
-        if (this.take(other)) drawn.push(other)
+    if (from.length <= 2 * count) {
+      for (const other of rng.sample([...from], from.length)) {
+        if (drawn.length < count && fits(other) && this.take(other)) drawn.push(other)
       }
       return drawn
     }
-    for (let tries = 0; tries < 2 * count && drawn.length < count; tries += 1) {
-      const other = at(rng.below(from))
-      if (this.take(other)) drawn.push(other)
+    for (let misses = 0; drawn.length < count && misses < MISSES_MAX; misses += 1) {
+      const other = from[rng.below(from.length)]!
+      if (!fits(other) || !this.take(other)) continue
+      drawn.push(other)
+      misses = 0
     }
     return drawn
   }

@@ -1,16 +1,24 @@
 /**
- * Over what the links of a settled world run: a wire where either end accepts dials, else a circuit over as few relays as
- * there are, each linked to the next by a wire; among as good ones the less used.
+ * Over what the links of a settled world run: a wire where either end accepts dials or both NATs let one through, else a
+ * circuit over as few public relays as there are, each linked to the next; among as good ones the less used.
  */
+import type { WireFacts } from '../core/input.ts'
+import { punchShare } from './network-model.ts'
+import { negotiableOn } from './punching.ts'
 import type { SettledLinks } from './settled-links.ts'
+import type { SettledPeer } from './settled-peers.ts'
 
 /** The relays between two peers, first the one next to the asker; none for a wire. */
 export type Relays = readonly number[]
 
 const WIRE: Relays = []
+const TRANSPORTS = [null, 'tcp', 'udp', 'webrtc'] as const satisfies readonly (WireFacts['transport'] | null)[]
+type Transport = (typeof TRANSPORTS)[number]
 
 export class SettledPaths {
   private readonly links: SettledLinks
+  /** By link: which of `TRANSPORTS`. */
+  private readonly transports: Uint8Array
   /** By link; those that run over wires are not in it. */
   private readonly relays = new Map<number, Relays>()
   /** By peer: how many circuits it relays. */
@@ -20,23 +28,38 @@ export class SettledPaths {
   private readonly foundThrough: Uint32Array
   private search = 0
 
-  constructor(links: SettledLinks) {
-    const { length } = links.peers.all
+  /** `punches`: whether machines negotiate wires through their NATs. */
+  constructor(links: SettledLinks, punches: boolean) {
+    const { all } = links.peers
+    const { length } = all
     this.links = links
+    this.transports = new Uint8Array(links.count)
     this.loads = new Uint32Array(length)
     this.foundIn = new Uint32Array(length)
     this.foundThrough = new Uint32Array(length)
     for (let link = 0; link < links.count; link += 1) {
-      if (this.isWire(link)) continue
+      const transport = transportBetween(all[links.askers[link]!]!, all[links.granters[link]!]!, punches)
+      this.transports[link] = TRANSPORTS.indexOf(transport)
+      if (transport !== null) continue
       const relays = this.between(links.askers[link]!, links.granters[link]!)
       for (const relay of relays) this.loads[relay] = this.loads[relay]! + 1
       this.relays.set(link, relays)
     }
   }
 
+  /** What the link's wire is; null where it runs over a circuit. */
+  transport(link: number): Transport {
+    return TRANSPORTS[this.transports[link]!]!
+  }
+
   isWire(link: number): boolean {
-    const { askers, granters, peers } = this.links
-    return peers.all[askers[link]!]!.public || peers.all[granters[link]!]!.public
+    return this.transports[link] !== 0
+  }
+
+  /** Negotiated by both ends. */
+  isPunched(link: number): boolean {
+    const transport = this.transport(link)
+    return transport !== null && transport !== 'tcp'
   }
 
   relaysOf(link: number): Relays {
@@ -108,4 +131,14 @@ export class SettledPaths {
     }
     return best
   }
+}
+
+/** Those that succeed now and then have succeeded by now. */
+function transportBetween(a: SettledPeer, b: SettledPeer, punches: boolean): Transport {
+  if (a.public || b.public) return 'tcp'
+  if (!punches) return null
+  const theirs = negotiableOn(b.profile.device)
+  const common = negotiableOn(a.profile.device).find(one => theirs.some(other => other.transport === one.transport))
+  if (common === undefined) return null
+  return punchShare(a.profile.nat, b.profile.nat, common.transport) > 0 ? common.transport : null
 }

@@ -16,6 +16,7 @@ import {
   REF_RENEW_MS,
   REMEMBERED_MAX,
   RENDEZVOUS_ADDRESSES_MAX,
+  UPGRADE_BACKOFF_MAX_MS,
 } from '../core/limits.ts'
 import { inOrder } from '../core/overlay/neighbour-news.ts'
 import type {
@@ -81,7 +82,7 @@ class SettledPlan {
     this.peers = drawPeers(world, count, waysIn)
     this.memory = new SettledMemory(this.peers, this.seed)
     this.links = drawLinks(this.peers, this.memory, this.seed)
-    this.paths = new SettledPaths(this.links)
+    this.paths = new SettledPaths(this.links, world.model !== null)
     for (const [link, relays] of this.paths.circuits()) {
       for (const [place, relay] of relays.entries()) {
         const list = this.relayed.get(relay)
@@ -125,8 +126,9 @@ class SettledPlan {
       const rate = Math.min(dialler.rateBytesPerMs, acceptor.rateBytesPerMs)
       const thereMs = delayMs + acceptor.profile.lateMs
       const backMs = delayMs + dialler.profile.lateMs
-      const here = new WireEnd(world, dialler, this.dialled[link]!, thereMs, rate, world.now)
-      const there = new WireEnd(world, acceptor, this.accepted[link]!, backMs, rate, world.now)
+      const punched = this.paths.isPunched(link)
+      const here = new WireEnd(world, dialler, this.dialled[link]!, thereMs, rate, world.now, punched)
+      const there = new WireEnd(world, acceptor, this.accepted[link]!, backMs, rate, world.now, punched)
       here.other = there
       there.other = here
       dialler.settleWire(here)
@@ -161,17 +163,21 @@ class SettledPlan {
       const dialler = this.diallerOf(link)
       const acceptor = links.other(link, dialler)
       this.dialled[link] = nextDialled[dialler]!
-      this.accepted[link] = nextAccepted[acceptor]!
       nextDialled[dialler] = nextDialled[dialler]! + 1
-      nextAccepted[acceptor] = nextAccepted[acceptor]! - 1
+      // A negotiated wire has a number of the core at both ends.
+      const isPunched = this.paths.isPunched(link)
+      const next = isPunched ? nextDialled : nextAccepted
+      this.accepted[link] = next[acceptor]!
+      next[acceptor] = next[acceptor]! + (isPunched ? 1 : -1)
     }
   }
 
-  /** Only the one behind a NAT can have dialled; of two public ones it was the one that asked. */
+  /** Of a public and a hidden one it was the latter; else the one that asked. */
   private diallerOf(link: number): number {
     const asker = this.links.askers[link]!
     const granter = this.links.granters[link]!
-    return this.peers.all[granter]!.public ? asker : granter
+    const { all } = this.peers
+    return all[asker]!.public && !all[granter]!.public ? granter : asker
   }
 
   private toldBy(index: number): Float64Array {
@@ -217,7 +223,7 @@ class SettledPlan {
       cipher: this.world.suite.ciphers[0]!,
       sendKey: keyOf(link, initiator),
       receiveKey: keyOf(link, !initiator),
-      path: this.pathState(link, index, initiator),
+      path: this.pathState(link, index, initiator, rng),
       since: -STOOD_MS,
       heardAt: this.heardAt(link),
       neighbours: this.told[other]!,
@@ -231,18 +237,22 @@ class SettledPlan {
     return -this.silentMs[link]!
   }
 
-  private pathState(link: number, index: number, initiator: boolean): SettledPath {
-    if (this.paths.isWire(link)) {
+  private pathState(link: number, index: number, initiator: boolean, rng: Rng): SettledPath {
+    const transport = this.paths.transport(link)
+    if (transport !== null) {
       const dialler = this.diallerOf(link)
       const role = dialler === index ? 'dialler' : 'acceptor'
       const wire = dialler === index ? this.dialled[link]! : this.accepted[link]!
-      return { kind: 'wire', wire, role, about: this.facts[this.links.other(link, index)]! }
+      const facts = this.facts[this.links.other(link, index)]!
+      const about = transport === 'tcp' ? facts : { ...facts, transport }
+      return { kind: 'wire', wire, role, about }
     }
     const relays = this.paths.relaysOf(link)
     const via = (initiator ? relays : [...relays].reverse()).map(relay => this.peers.all[relay]!.peer)
     const label = initiator ? openerLabel(link) : accepterLabel(link)
     const remoteLabel = initiator ? aheadLabel(link, 0) : backLabel(link, relays.length - 1)
-    return { kind: 'circuit', neighbour: via[0]!, label, remoteLabel, via }
+    const betterAt = rng.unit() * UPGRADE_BACKOFF_MAX_MS
+    return { kind: 'circuit', neighbour: via[0]!, label, remoteLabel, via, betterAt }
   }
 
   private hopState(link: number, place: number): SettledHop {

@@ -173,6 +173,10 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
       this.sessions.set(session.id, session)
       const contact = new Contact(peer, session, ref, link.since)
       if (link.role !== null) contact.needs = Need.link
+      if (path.kind === 'circuit') {
+        this.offers.settle(session, path.betterAt)
+        this.wakeAt = earlier(this.wakeAt, path.betterAt)
+      }
       this.contacts.set(peer, contact)
       this.wakeAt = earlier(this.wakeAt, heardAt + LINK_SILENT_MS)
     }

@@ -87,6 +87,13 @@ export class PathOffers {
     return { negotiations: this.underWay.size, offerAccounts: this.accounts.size, offersRefused: this.refused }
   }
 
+  /** For a peer that begins settled: it has offered for long, and offers again then. */
+  settle(session: Session, nextAt: Instant): void {
+    const account = this.accountOf(session)
+    account.nextAt = nextAt
+    account.delayMs = UPGRADE_BACKOFF_MAX_MS
+  }
+
   /** Offers a wire to a session over a circuit, if it is time; when to look again, or null where none will be offered. */
   consider(turn: Turn, contact: Contact, notBefore: Instant): Instant | null {
     if (this.negotiates.length === 0 || !contact.wanted) return null

@@ -52,6 +52,8 @@ export type SettledPath =
       readonly remoteLabel: number
       /** The peers in between, nearest first. */
       readonly via: readonly PeerId[]
+      /** When a wire is looked for next in its place. */
+      readonly betterAt: Instant
     }
 
 /** A circuit that `from` opened and that goes on to `towards`: the labels given here, and those that they gave. */

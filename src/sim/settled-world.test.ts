@@ -1,0 +1,99 @@
+/** What the generator of settled worlds promises, and what the running protocol makes of one (larger: `npm run settled`). */
+import { describe, expect, it } from 'vitest'
+import { isPublic } from '../core/crypto/peer-ref.ts'
+import { PUBLIC_LINKS_MIN, REMEMBERED_MAX } from '../core/limits.ts'
+import { Look } from './judge.ts'
+import { NetworkModel } from './network-model.ts'
+import { SETTING_DEFAULTS } from './scenario.ts'
+import { ScenarioRun } from './scenario-run.ts'
+import { meanMinute, RestWatch } from './settled-figures.ts'
+import { addSettled } from './settled-world.ts'
+import { succeeded, Watch } from './watch.ts'
+import { World } from './world.ts'
+
+function settledWorld(count: number, seed: number): World {
+  const world = new World({ seed, model: new NetworkModel({ ...SETTING_DEFAULTS, seed }), keepsEvents: false })
+  addSettled(world, count)
+  return world
+}
+
+function grownWorld(peers: number, seed: number, settleMs: number): World {
+  const setting = { ...SETTING_DEFAULTS, peers, seed }
+  const run = new ScenarioRun({ scenario: 'grown', setting, plannedMs: 1, onProgress: () => {} })
+  run.grow()
+  run.world.run(settleMs)
+  return run.world
+}
+
+describe('a world that begins settled', () => {
+  it('is one whole ring; who cannot be dialled has its rendezvous; nobody carries or remembers too much', () => {
+    const { nodes } = settledWorld(300, 1)
+    const look = new Look(nodes)
+    expect(look.ringGaps()).toEqual([])
+    expect(look.componentShare()).toBe(1)
+    expect(look.overfull()).toEqual([])
+    for (const { ref, links, rememberedPeers } of look.snapshots) {
+      expect(ref.rendezvous.length).toBe(isPublic(ref) ? 0 : PUBLIC_LINKS_MIN)
+      expect(rememberedPeers).toBeLessThanOrEqual(REMEMBERED_MAX)
+      expect(links.every(link => link.path.kind !== 'none')).toBe(true)
+    }
+    expect(look.snapshots.some(({ links }) => links.some(link => link.path.kind === 'circuit'))).toBe(true)
+    expect(look.snapshots.some(({ circuitsRelayed }) => circuitsRelayed > 0)).toBe(true)
+  })
+
+  it('follows from the seed: the same seed passes the same bytes, another one others', () => {
+    const trace = (seed: number): string => {
+      const world = settledWorld(60, seed)
+      world.run(30_000)
+      return world.trace.digest()
+    }
+    expect(trace(3)).toBe(trace(3))
+    expect(trace(3)).not.toBe(trace(4))
+  })
+
+  it.each([60, 200])(
+    'of %i peers stays as it is: no link is lost, nothing comes in a burst, any pair can talk',
+    count => {
+      const world = settledWorld(count, 2)
+      const watch = new RestWatch(world)
+      const minutes = [watch.minute(), watch.minute(), watch.minute()]
+      const mean = meanMinute(minutes)
+      expect(mean.ringGaps).toBe(0)
+      expect(mean.component).toBe(1)
+      // A relay may give up the link that a circuit ran over.
+      expect(mean.linksLost).toBeLessThanOrEqual(count / 50)
+      expect(mean.linksUp + mean.linksDown).toBeLessThan(0.6)
+      for (const { messagesPerSecond, bytesPerSecond } of minutes) {
+        expect(messagesPerSecond / mean.messagesPerSecond).toBeLessThan(1.25)
+        expect(bytesPerSecond / mean.bytesPerSecond).toBeLessThan(1.25)
+      }
+      const users = new Watch(world)
+      for (const node of world.nodes) users.add(node)
+      const calls = world.nodes.slice(0, 40).map((from, i) => users.connect(from, world.nodes[count - 1 - i]!))
+      world.run(20_000)
+      expect(calls.filter(call => !succeeded(call)).map(({ answer }) => answer)).toEqual([])
+    },
+  )
+
+  it('is like one that was grown and has settled for ten minutes', () => {
+    const rest = (world: World) => {
+      const watch = new RestWatch(world)
+      return { minute: meanMinute([watch.minute(), watch.minute()]), state: watch.state() }
+    }
+    const seed = 1
+    const settled = rest(settledWorld(60, seed))
+    const grown = rest(grownWorld(60, seed, 600_000))
+    const ratio = (a: number, b: number): number => a / b
+    expect(settled.minute.linksUp + settled.minute.linksDown).toBeLessThan(
+      2 * (grown.minute.linksUp + grown.minute.linksDown) + 0.3,
+    )
+    for (const what of ['messagesPerSecond', 'bytesPerSecond'] as const) {
+      expect(ratio(settled.minute[what], grown.minute[what])).toBeGreaterThan(0.6)
+      expect(ratio(settled.minute[what], grown.minute[what])).toBeLessThan(1.5)
+    }
+    expect(ratio(settled.state.meanHops ?? 0, grown.state.meanHops ?? 0)).toBeGreaterThan(0.75)
+    expect(ratio(settled.state.meanHops ?? 0, grown.state.meanHops ?? 0)).toBeLessThan(1.3)
+    expect(ratio(settled.state.meanLinks, grown.state.meanLinks)).toBeGreaterThan(0.75)
+    expect(ratio(settled.state.meanLinks, grown.state.meanLinks)).toBeLessThan(1.3)
+  })
+})
