@@ -18,6 +18,7 @@ import {
   ROUTED_WAYS_TRIED_MAX,
 } from '../limits.ts'
 import type { Turn } from '../turn.ts'
+import { LinkDoubts } from './link-doubts.ts'
 import type { OverlayMessage } from './overlay-messages.ts'
 import type { OnAnswer } from './overlay-port.ts'
 
@@ -53,6 +54,8 @@ interface Pending {
 }
 
 export class RoutedRequests {
+  /** Links that did not answer lately: others are asked before them. */
+  readonly doubts = new LinkDoubts()
   private readonly port: RoutedPort
   private readonly pending = new Map<number, Pending>()
   /** How many wait here for each neighbour. */
@@ -136,7 +139,9 @@ export class RoutedRequests {
     if (item === undefined) return
     // An answer is one from whomever it comes late; that there is no way on counts only from the one asked last.
     if (message.status !== 'no-way-on') {
-      if (item.tried.includes(from)) this.finish(turn, item, message)
+      if (!item.tried.includes(from)) return
+      this.doubts.answered(from)
+      this.finish(turn, item, message)
     } else if (item.next === from) {
       item.refusals += 1
       this.goOn(turn, item)
@@ -144,6 +149,7 @@ export class RoutedRequests {
   }
 
   onNeighbourLost(turn: Turn, peer: PeerId): void {
+    this.doubts.forget(peer)
     for (const item of [...this.pending.values()]) {
       if ('neighbour' in item.waiter && item.waiter.neighbour === peer) this.remove(item)
       else if (item.next === peer && this.pending.has(item.id)) this.goOn(turn, item)
@@ -161,7 +167,10 @@ export class RoutedRequests {
       if (!this.pending.has(item.id)) continue
       if (item.giveUpAt > turn.now) {
         this.wakeAt = earlier(this.wakeAt, item.giveUpAt)
-      } else if (item.again > 0) {
+        continue
+      }
+      if (item.next !== null) this.doubts.failed(item.next, turn.now)
+      if (item.again > 0) {
         item.again -= 1
         item.giveUpAt = turn.now + ('neighbour' in item.waiter ? ROUTED_HOP_TIMEOUT_MIN_MS : ROUTED_TIMEOUT_MS)
         this.wakeAt = earlier(this.wakeAt, item.giveUpAt)
@@ -204,7 +213,7 @@ export class RoutedRequests {
     const refusalsMax = Math.max(1, ROUTED_WAYS_TRIED_MAX - (ROUTE_HOPS_MAX - request.ttl))
     for (;;) {
       const tried = source === null ? item.tried : [source, ...item.tried]
-      const avoid = this.avoided(item, tried)
+      const avoid = this.avoided(turn, item, tried)
       // Every second hop at least is closer to the key than all before it: what neighbours say may be old, and requests
       // that follow it alone go in circles.
       const next = isDetour
@@ -230,11 +239,15 @@ export class RoutedRequests {
     this.conclude(turn, item, { kind: 'route-answer', id: 0, status, hops: 0, payload: payload ?? new Uint8Array(0) })
   }
 
-  /** None of the ways of earlier requests, unless they are all there are. */
-  private avoided({ request, ways }: Pending, tried: readonly PeerId[]): readonly PeerId[] {
-    if (ways === null) return tried
-    const avoid = [...ways, ...tried]
-    return this.port.nextHopToKey(request.key, request.method, avoid) === null ? tried : avoid
+  /** Beside those tried: the ways of earlier requests and links in doubt, unless they are all there are. */
+  private avoided(turn: Turn, { request, ways }: Pending, tried: readonly PeerId[]): readonly PeerId[] {
+    const doubted = this.doubts.doubted(turn.now)
+    const leads = (avoid: readonly PeerId[]): boolean =>
+      this.port.nextHopToKey(request.key, request.method, avoid) !== null
+    for (const others of [[...doubted, ...(ways ?? [])], doubted]) {
+      if (others.length > 0 && leads([...others, ...tried])) return [...others, ...tried]
+    }
+    return tried
   }
 
   private passTo(turn: Turn, item: Pending, next: PeerId): boolean {

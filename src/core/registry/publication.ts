@@ -37,7 +37,7 @@ export interface Publication {
   stored: boolean
   /** How many answers in all have said so. */
   timesStored: number
-  /** First hops of the put before and of this one: they take turns, since one that says so may lie. */
+  /** First hops of the puts before: they take turns, since one that says so may lie. */
   ways: PeerId[]
 }
 

@@ -23,6 +23,9 @@ import type { RegistryOptions } from './registry.ts'
 import { decodePutAnswer, encodeRegistryRequest, type PutAnswer } from './registry-messages.ts'
 import { parseServiceName } from './service-name.ts'
 
+/** After so many first hops a publication begins with the best one again. */
+const PUT_WAYS_MAX = 6
+
 export class Publisher {
   private readonly port: OverlayPort
   private readonly suite: CryptoSuite
@@ -102,6 +105,15 @@ export class Publisher {
     descriptor.dueAt = Math.min(descriptor.dueAt, soon)
   }
 
+  /** The registry does not list this peer, although it was told of it: whoever said that it is kept may have lied. */
+  onUnlisted(turn: Turn, service: string): void {
+    for (const publication of this.publications) {
+      const { kind, stored, sentAt, withdrawing } = publication
+      if (kind !== 'announcement' || publication.service !== service || withdrawing || !stored) continue
+      publication.dueAt = Math.min(publication.dueAt, Math.max(turn.now, (sentAt ?? 0) + PUBLICATION_GAP_MS))
+    }
+  }
+
   onWake(turn: Turn): void {
     for (const publication of this.publications.slice())
       if (!publication.underWay && publication.dueAt <= turn.now) this.publish(turn, publication)
@@ -123,7 +135,7 @@ export class Publisher {
     publication.underWay = true
     // Every second one aims beside the key, over another way: whoever is closest, or on the way there, may fail or lie.
     const aside = (publication.failures + publication.timesStored) % 2 === 1
-    if (!aside) publication.ways = []
+    if (publication.ways.length >= PUT_WAYS_MAX) publication.ways = []
     const aim = aside ? besideKey(this.rng, record.key, this.port.estimatedPeers()) : record.key
     const request = encodeRegistryRequest({ kind: 'put', record: record.bytes })
     const onAnswer: OnAnswer = (now, answer) => {

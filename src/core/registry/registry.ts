@@ -71,7 +71,7 @@ export class Registry {
     this.rng = options.rng
     this.refs = options.refs ?? new VerifiedRefs(options.suite)
     this.publisher = new Publisher(options)
-    this.search = new Search(options, this.refs)
+    this.search = new Search(options, this.refs, (turn, service) => this.publisher.onUnlisted(turn, service))
     this.position = positionOfPeer(options.suite, options.identity.publicKey)
     this.store = new RecordStore(options.suite, this.position)
     this.shardKeys = Array.from({ length: DIRECTORY_SHARDS }, (_, shard) => keyOfShard(options.suite, shard))

@@ -24,7 +24,7 @@ import { MARK_BYTES, refMark } from './ref-mark.ts'
 import { besideKey } from './region.ts'
 import type { OnFound, OnListed, RegistryOptions } from './registry.ts'
 import { decodeFindAnswer, decodeListAnswer, encodeRegistryRequest } from './registry-messages.ts'
-import { parseServiceName } from './service-name.ts'
+import { parseServiceName, type ServiceName } from './service-name.ts'
 import type { VerifiedRefs } from './verified-refs.ts'
 
 /** A list under way: shards are asked side by side, the pages of one shard one after the other. */
@@ -42,8 +42,11 @@ export class Search {
   private readonly rng: Rng
   private readonly refs: VerifiedRefs
   private readonly finds = new Set<MemberSearch>()
+  /** All members of a service were found, and this peer was not among them. */
+  private readonly onUnlisted: (turn: Turn, service: ServiceName) => void
 
-  constructor(options: RegistryOptions, refs: VerifiedRefs) {
+  constructor(options: RegistryOptions, refs: VerifiedRefs, onUnlisted: (turn: Turn, service: ServiceName) => void) {
+    this.onUnlisted = onUnlisted
     this.port = options.port
     this.suite = options.suite
     this.self = options.identity.peer
@@ -120,8 +123,8 @@ export class Search {
       done(turn, fail(fault), 0)
       return
     }
-    // This peer counts as a witness, and is none of those that it looks for.
-    found.delete(this.self)
+    // This peer's own ref shows that an answer is true; it is none of those that it looks for.
+    if (!found.delete(this.self) && members <= FOUND_REFS_MAX) this.onUnlisted(turn, search.service)
     for (const ref of found.values()) this.port.learn(turn, ref)
     done(turn, ok([...found.values()]), members)
   }

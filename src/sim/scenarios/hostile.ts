@@ -7,7 +7,7 @@ import { createPeer } from '../../core/peer.ts'
 import { ALL_HOSTILE_WAYS, Conspiracy, createHostilePeer, type HostileWays } from '../hostile-peer.ts'
 import type { Look } from '../judge.ts'
 import type { Scenario } from '../scenario.ts'
-import { checkBounds, percent } from '../scenario-measures.ts'
+import { checkBounds, percent, quantileText, sortedTimes } from '../scenario-measures.ts'
 import { ScenarioRun } from '../scenario-run.ts'
 import { type Call, firstFailure, succeeded } from '../watch.ts'
 import type { Node } from '../world.ts'
@@ -130,6 +130,7 @@ function checkShare(
 ): void {
   const share = calls.length === 0 ? 0 : calls.filter(isGood).length / calls.length
   const first = firstFailure(calls, isGood)
-  const measured = `${percent(share)} of ${calls.length}${first === null ? '' : `, first ${first}`}`
+  const slow = quantileText(sortedTimes(calls), 0.95)
+  const measured = `${percent(share)} of ${calls.length}, p95 ${slow}${first === null ? '' : `, first ${first}`}`
   run.check(name, share >= GOOD_SHARE, `at least ${percent(GOOD_SHARE)}`, measured)
 }
