@@ -155,6 +155,8 @@ export class World {
     const at = this.nodes.indexOf(node)
     if (at >= 0) this.nodes.splice(at, 1)
     node.store = new Map()
+    const address = addressText(node.address)
+    if (this.byAddress.get(address) === node) this.byAddress.delete(address)
   }
 
   stall(node: Node, stalled: boolean): void {
