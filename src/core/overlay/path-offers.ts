@@ -115,14 +115,17 @@ export class PathOffers {
   onDescribed(turn: Turn, wire: WireId, description: Uint8Array): void {
     const negotiation = this.underWay.get(wire)
     if (negotiation?.stage !== 'preparing') return
+    if (description.length > PATH_DESCRIPTION_BYTES_MAX) {
+      this.fail(turn, negotiation, 'message-too-large')
+      return
+    }
     const { session, transport, role, id } = negotiation
     const isOffer = role === 'offerer'
     negotiation.stage = isOffer ? 'offered' : 'opening'
     const message: PathMessage = isOffer
       ? { kind: 'path-offer', id, transport, description }
       : { kind: 'path-answer', id, description }
-    const fits = description.length <= PATH_DESCRIPTION_BYTES_MAX
-    if (!fits || !this.send(turn, session, message)) this.fail(turn, negotiation, 'message-too-large')
+    if (!this.send(turn, session, message)) this.fail(turn, negotiation, 'overloaded')
   }
 
   onWireOpen(turn: Turn, wire: Wire): void {
