@@ -1,17 +1,19 @@
 /** The setting of a simulation, read from the command line over a scenario's defaults. */
 import { type PeerMix, type Scenario, type ScenarioSetting, SETTING_DEFAULTS } from '../sim/scenario.ts'
-import { MIX_OPTIONS, mixedShares, SETTING_OPTIONS } from '../sim/setting-options.ts'
+import { MIX_OPTIONS, mixedShares, SETTING_OPTIONS, SETTLED_OPTION } from '../sim/setting-options.ts'
 import { type CliCommand, type Flags, UsageError } from './command.ts'
 
 /** `--kill` is the word for it where peers vanish. */
 const SHARE_ALIAS = 'kill'
 
-export const SETTING_FLAGS: CliCommand['options'] = Object.fromEntries(
-  [...SETTING_OPTIONS.map(({ option }) => option), SHARE_ALIAS, ...MIX_OPTIONS.nat, ...MIX_OPTIONS.device].map(name => [
-    name,
-    { type: 'string' },
-  ]),
-)
+export const SETTING_FLAGS: CliCommand['options'] = {
+  [SETTLED_OPTION]: { type: 'boolean' },
+  ...Object.fromEntries(
+    [...SETTING_OPTIONS.map(({ option }) => option), SHARE_ALIAS, ...MIX_OPTIONS.nat, ...MIX_OPTIONS.device].map(
+      name => [name, { type: 'string' }],
+    ),
+  ),
+}
 
 export function defaultsOf(scenario: Scenario): ScenarioSetting {
   return { ...SETTING_DEFAULTS, ...scenario.defaults }
@@ -32,7 +34,7 @@ export function settingFrom(flags: Flags, scenario: Scenario): ScenarioSetting {
     nat: shares(flags, MIX_OPTIONS.nat, defaults.mix.nat),
     device: shares(flags, MIX_OPTIONS.device, defaults.mix.device),
   }
-  return { ...defaults, ...numbers, mix }
+  return { ...defaults, ...numbers, mix, settled: flags.has(SETTLED_OPTION) }
 }
 
 function shares<Name extends string>(

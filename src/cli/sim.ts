@@ -30,6 +30,8 @@ same run, to the byte, on any machine: the trace is a hash over all that was sen
   --median M        churn: how many minutes half of the peers stay
   --churned M       mass-failure: how many minutes peers come and go before it
   --loss F          the share of packets that are lost
+  --settled         begins with a mesh as it is hours after all have joined: by far
+                    the quickest way to many peers
   --public F, --cone F, --symmetric F, --blocked F
                     shares of peers by their NAT; what some leave over is divided
                     among the others as before

@@ -13,6 +13,7 @@ export function settingText(scenario: string, setting: ScenarioSetting): string 
   const { nat, device } = setting.mix
   const parts = [`${scenario}: ${grouped(setting.peers)} peers, seed ${setting.seed}`]
   parts.push(`share ${percent(setting.share)}`, `${setting.minutes} min`, `loss ${percent(setting.lossShare)}`)
+  if (setting.settled) parts.push('settled from the beginning')
   if (setting.churnedMinutes > 0) parts.push(`after ${setting.churnedMinutes} min of churn`)
   const nats = Object.entries(nat).map(([name, share]) => `${name} ${percent(share)}`)
   const devices = Object.entries(device).map(([name, share]) => `${name} ${percent(share)}`)

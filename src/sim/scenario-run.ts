@@ -4,9 +4,11 @@
  */
 import type { Instant } from '../core/base/instant.ts'
 import { Rng } from '../core/base/rng.ts'
+import { REMEMBER_SAVE_MS } from '../core/limits.ts'
 import { Look } from './judge.ts'
 import { NetworkModel } from './network-model.ts'
 import type { Check, Progress, Sample, ScenarioOutcome, ScenarioSetting } from './scenario.ts'
+import { addSettled } from './settled-world.ts'
 import { type Call, succeeded, successShare, telling, Watch } from './watch.ts'
 import { type Node, type PlacedPeer, World, type WorldOptions } from './world.ts'
 
@@ -84,7 +86,12 @@ export class ScenarioRun {
    * `dialable` accept dials: where nobody does, nobody can reach anybody, and a small mix may have none.
    */
   grow(waysIn = 1, dialable = waysIn + 1): void {
-    const { peers } = this.setting
+    const { peers, settled } = this.setting
+    if (settled) {
+      for (const node of addSettled(this.world, peers, waysIn)) this.watch.add(node)
+      this.waysIn.push(...this.world.nodes.slice(0, waysIn))
+      return
+    }
     const gapMs = Math.min(JOIN_GAP_MS_MAX, GROW_MS / peers)
     for (let i = 0; i < peers; i += 1) {
       const isNeeded = (): boolean => this.world.nodes.filter(node => node.public).length + peers - i <= dialable
@@ -92,6 +99,11 @@ export class ScenarioRun {
       else this.join(this.waysIn, peers - i <= dialable && isNeeded() ? { public: true } : {})
       this.pass(gapMs, 'join')
     }
+  }
+
+  /** Lets a world that was grown come to rest; one that began settled writes what it remembers to its stores. */
+  settle(ms: number): void {
+    this.pass(this.setting.settled ? Math.min(ms, 2 * REMEMBER_SAVE_MS) : ms, 'settle')
   }
 
   /** A newcomer drawn from the mix, but for what is settled of it. */

@@ -21,6 +21,8 @@ export interface ScenarioSetting {
   /** Of packets: over a wire a lost one comes later, as TCP sends it again. */
   readonly lossShare: number
   readonly mix: PeerMix
+  /** All peers are there from the beginning, as hours after they joined; else they join one by one. */
+  readonly settled: boolean
 }
 
 /** Shares of all peers, each group's sum 1. */
@@ -101,4 +103,5 @@ export const SETTING_DEFAULTS: ScenarioSetting = {
     nat: { public: 0.1, cone: 0.6, symmetric: 0.2, blocked: 0.1 },
     device: { server: 0.05, desktop: 0.45, tab: 0.5 },
   },
+  settled: false,
 }

@@ -38,6 +38,9 @@ describe('the command that replays', () => {
     expect(replayCommand('churn', setting, SETTING_DEFAULTS)).toBe(
       'webmesh sim --scenario churn --peers 200 --seed 9 --share 0.9 --median 0.3333333333333333',
     )
+    expect(replayCommand('split', { ...SETTING_DEFAULTS, settled: true }, SETTING_DEFAULTS)).toBe(
+      'webmesh sim --scenario split --peers 200 --seed 1 --settled',
+    )
   })
 
   it('names a whole group of shares where one differs, so that nothing is left to be divided', () => {

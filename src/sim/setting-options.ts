@@ -4,7 +4,7 @@
  */
 import type { PeerMix, ScenarioSetting } from './scenario.ts'
 
-type SingleKey = Exclude<keyof ScenarioSetting, 'mix'>
+type SingleKey = Exclude<keyof ScenarioSetting, 'mix' | 'settled'>
 
 interface NumberOption {
   readonly option: string
@@ -57,6 +57,9 @@ export const SETTING_OPTIONS: readonly SettingOption[] = [
   { option: 'loss', key: 'lossShare', least: 0, most: 0.5, whole: false, meaning: 'of packets: those that are lost' },
 ]
 
+/** For `ScenarioSetting.settled`; it takes no value. */
+export const SETTLED_OPTION = 'settled'
+
 /** Each group's shares have the sum 1. */
 export const MIX_OPTIONS = {
   nat: ['public', 'cone', 'symmetric', 'blocked'],
@@ -96,6 +99,7 @@ export function replayCommand(scenario: string, setting: ScenarioSetting, defaul
     const needed = key === 'peers' || key === 'seed' || setting[key] !== defaults[key]
     if (needed) words.push(`--${option} ${setting[key]}`)
   }
+  if (setting.settled) words.push(`--${SETTLED_OPTION}`)
   words.push(...shareWords(setting.mix.nat, defaults.mix.nat), ...shareWords(setting.mix.device, defaults.mix.device))
   return words.join(' ')
 }

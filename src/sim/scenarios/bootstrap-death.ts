@@ -20,7 +20,7 @@ export const bootstrapDeath: Scenario = {
     const plannedMs = 400_000 + setting.minutes * 60_000
     const run = new ScenarioRun({ scenario: 'bootstrap-death', setting, plannedMs, onProgress })
     run.grow(WAYS_IN)
-    run.pass(SETTLE_MS, 'settle')
+    run.settle(SETTLE_MS)
     // One that accepts dials stays on: among few, the rest would have nobody to meet at.
     const meeting = run.live().find(node => node.public && !run.waysIn.includes(node))
     const others = run.live().filter(node => node !== meeting && !run.waysIn.includes(node))

@@ -34,7 +34,7 @@ export const churn: Scenario = {
     const plannedMs = SETTLE_MS + 80_000 + churnMs
     const run = new ScenarioRun({ scenario: 'churn', setting, plannedMs, onProgress })
     run.grow()
-    run.pass(SETTLE_MS, 'settle')
+    run.settle(SETTLE_MS)
     const { world, watch } = run
     const keepers = run.pick(run.live(), Math.min(KEEPERS, setting.peers / 4))
     const serviceOf = (index: number): string => `kept-${index}.example/1`

@@ -20,7 +20,7 @@ export const flashService: Scenario = {
     const run = new ScenarioRun({ scenario: 'flash-service', setting, plannedMs: 260_000, onProgress })
     const { world, watch } = run
     run.grow()
-    run.pass(SETTLE_MS, 'settle')
+    run.settle(SETTLE_MS)
     const members = run.pick(run.live(), Math.max(2, setting.share * setting.peers))
     const joins: Call[] = []
     for (const member of members)

@@ -13,7 +13,8 @@ export const joinStorm: Scenario = {
   name: 'join-storm',
   summary: 'grows from one peer to all, every one through the first',
   defaults: {},
-  run(setting, onProgress) {
+  run(given, onProgress) {
+    const setting = { ...given, settled: false }
     const run = new ScenarioRun({ scenario: 'join-storm', setting, plannedMs: 180_000, onProgress })
     run.grow()
     const [first] = run.waysIn

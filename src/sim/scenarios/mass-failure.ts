@@ -36,7 +36,7 @@ export const massFailure: Scenario = {
     const target = TARGETS.find(({ shareMax }) => setting.share <= shareMax)
     if (target === undefined) throw new RangeError(`share: ${setting.share} is more than all`)
     run.grow()
-    run.pass(SETTLE_MS, 'settle')
+    run.settle(SETTLE_MS)
     if (churnedMs > 0) {
       const until = run.world.now + churnedMs
       const { waysIn } = run

@@ -17,7 +17,7 @@ export const regionLoss: Scenario = {
     const plannedMs = 450_000 + setting.minutes * 60_000
     const run = new ScenarioRun({ scenario: 'region-loss', setting, plannedMs, onProgress })
     run.grow()
-    run.pass(SETTLE_MS, 'settle')
+    run.settle(SETTLE_MS)
     const counts = new Map<number, number>()
     for (const { profile } of run.live()) counts.set(profile.region, (counts.get(profile.region) ?? 0) + 1)
     const [largest] = [...counts].sort((a, b) => b[1] - a[1] || a[0] - b[0])[0] ?? [0]

@@ -51,7 +51,7 @@ export const broadcast: Scenario = {
     const world = { suite, make }
     const run = new ScenarioRun({ scenario: 'broadcast', setting, plannedMs, onProgress, world })
     run.grow()
-    run.pass(SETTLE_MS, 'settle')
+    run.settle(SETTLE_MS)
     const members = run.pick(run.live(), Math.max(2, setting.share * setting.peers))
     for (const member of members) run.watch.joinService(member, SERVICE)
     run.pass(SERVICE_SETTLE_MS, 'join the service')

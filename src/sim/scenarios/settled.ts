@@ -35,7 +35,7 @@ export const settled: Scenario = {
     const plannedMs = 60_000 + SETTLE_MS + setting.minutes * MINUTE_MS + 30_000
     const run = new ScenarioRun({ scenario: 'settled', setting, plannedMs, onProgress })
     run.grow()
-    run.pass(SETTLE_MS, 'settle')
+    run.settle(SETTLE_MS)
     checkCosts(run, setting.minutes)
     checkRelays(run)
     checkHops(run)

@@ -24,7 +24,7 @@ export const sleepWake: Scenario = {
     const run = new ScenarioRun({ scenario: 'sleep-wake', setting, plannedMs, onProgress })
     const { world } = run
     run.grow()
-    run.pass(SETTLE_MS, 'settle')
+    run.settle(SETTLE_MS)
     const others = run.live().filter(node => !run.waysIn.includes(node))
     const sleepers = run.pick(others, setting.share * setting.peers)
     const start = world.now

@@ -18,7 +18,7 @@ export const split: Scenario = {
     const plannedMs = 180_000 + setting.minutes * 60_000 + limitMs
     const run = new ScenarioRun({ scenario: 'split', setting, plannedMs, onProgress })
     run.grow(1, setting.ways)
-    run.pass(SETTLE_MS, 'settle')
+    run.settle(SETTLE_MS)
     // Those that accept dials are dealt out in turn: a part without any cannot be whole.
     const dealt = run.pick(run.live(), setting.peers).sort((a, b) => Number(b.public) - Number(a.public))
     const part = new Map(dealt.map((node, i) => [node, node.public ? i % setting.ways : run.rng.below(setting.ways)]))
