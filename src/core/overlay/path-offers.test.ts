@@ -192,6 +192,25 @@ describe('a session over a circuit', () => {
     expect(asked).toEqual(['udp', 'webrtc', 'udp', 'webrtc'])
     expect(transportTo(a, b)).toBe('circuit')
   })
+
+  it('whose answering host knows of no way hears of it once from one side, not from both', () => {
+    const { net, a, b } = hidden([[UDP], [UDP]])
+    b.callPeer(a.id)
+    const asked: string[] = []
+    net.world.punching.prepare = (node, wire, _transport, remote) => {
+      asked.push(`${node === a.node ? 'a' : 'b'} ${remote === null ? 'offers' : 'answers'}`)
+      const description = new Uint8Array(10)
+      const fault = { code: 'not-supported' as const }
+      net.world.at(net.world.now, () =>
+        node.input(
+          remote === null ? { kind: 'wire-described', wire, description } : { kind: 'wire-closed', wire, fault },
+        ),
+      )
+    }
+    net.world.run(UPGRADE_BACKOFF_MAX_MS)
+    expect(asked).toEqual(['a offers', 'b answers'])
+    expect(transportTo(a, b)).toBe('circuit')
+  })
 })
 
 describe('a negotiation', () => {

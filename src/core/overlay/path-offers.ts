@@ -150,8 +150,13 @@ export class PathOffers {
     const { session, role, id } = negotiation
     this.drop(turn, negotiation, fault.code)
     if (this.isScarce(negotiation.transport)) this.budget.giveBack()
-    if (role === 'offerer') this.offerNext(turn, session)
-    else this.send(turn, session, { kind: 'path-refuse', id, reason: 'transport' })
+    if (role === 'offerer') {
+      this.offerNext(turn, session)
+      return
+    }
+    this.send(turn, session, { kind: 'path-refuse', id, reason: 'transport' })
+    // The other side tries all that both have: nothing is left for this one to offer.
+    this.accountOf(session).nextAt = turn.now + UPGRADE_BACKOFF_MAX_MS
   }
 
   /** A fault ends the session. */
