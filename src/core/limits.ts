@@ -336,9 +336,9 @@ export const LIST_PAGES_MAX = 8
 /** A search for members that has not heard enough by then asks once more, again and again. */
 export const FIND_RETRY_MS = 1_000
 /** Over how many ways members are looked for at once, and in all: more of a network's peers may lie than on one way. */
-export const FIND_WAYS_MIN = 2
-export const FIND_WAYS_MAX = 4
-/** How many members the second way is asked for: enough to see whether the first tells the truth. */
+export const FIND_WAYS_MIN = 3
+export const FIND_WAYS_MAX = 5
+/** How many members the second and third are asked for: enough to see whether the first tells the truth. */
 export const FIND_WITNESS_REFS = 8
 /** Entries in one digest (14 bytes each): one message. */
 export const DIGEST_ENTRIES_MAX = 1_000

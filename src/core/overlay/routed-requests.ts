@@ -45,6 +45,8 @@ interface Pending {
   readonly tried: PeerId[]
   /** First hops of earlier requests of the same kind, and of this one: where they did not serve, others may. */
   readonly ways: PeerId[] | null
+  /** Goes by where links stand, not by whom they say they are linked to: the one cannot be made up. */
+  readonly byPlace: boolean
   /** How many of them knew no way on: the further from the origin, the fewer, or each hop would multiply the ways. */
   refusals: number
   next: PeerId | null
@@ -74,7 +76,7 @@ export class RoutedRequests {
   /**
    * Asks the peer closest to `key`; with `via`, that neighbour is the first hop whatever the ring says. With `ways`, none
    * of those is the first hop while there are others, and those that are asked are added: requests that share a list take
-   * different ways.
+   * different ways, every second one by where links stand alone.
    */
   request(
     turn: Turn,
@@ -100,6 +102,7 @@ export class RoutedRequests {
       waiter: { onAnswer },
       tried: [],
       ways,
+      byPlace: ways !== null && ways.length % 2 === 1,
       refusals: 0,
       next: null,
       giveUpAt: turn.now + ROUTED_TIMEOUT_MS,
@@ -125,6 +128,7 @@ export class RoutedRequests {
       waiter: { neighbour: from, id: message.id },
       tried: [],
       ways: null,
+      byPlace: false,
       refusals: 0,
       next: null,
       giveUpAt: turn.now + Math.max(ROUTED_HOP_TIMEOUT_MIN_MS, ROUTED_HOP_TIMEOUT_MS - hops * ROUTED_HOP_STEP_MS),
@@ -218,7 +222,8 @@ export class RoutedRequests {
       // that follow it alone go in circles.
       const next = isDetour
         ? this.port.linkCloserThan(source, key, method, avoid)
-        : this.port.nextHopToKey(key, method, avoid)
+        : ((item.byPlace ? this.port.linkCloserThan(null, key, method, avoid) : null) ??
+          this.port.nextHopToKey(key, method, avoid))
       // None closer is left: this peer is the closest, or has become it.
       if (next === null) break
       if (item.refusals >= refusalsMax || item.tried.length >= ROUTED_WAYS_TRIED_MAX) {

@@ -67,10 +67,11 @@ export class MemberSearch {
     return this.asked < FIND_WAYS_MAX
   }
 
-  /** Two answers that know of the same, or everybody says that there is nobody. */
+  /** Enough were heard, and two of them know of the same, or all say that there is nobody. */
   get settled(): boolean {
     const { heard } = this
-    if (this.found.size === 0) return heard.length > FIND_WAYS_MIN
+    if (heard.length < FIND_WAYS_MIN) return false
+    if (this.found.size === 0) return true
     return heard.some((one, at) => heard.slice(at + 1).some(other => agree(one, other)))
   }
 

@@ -90,8 +90,8 @@ export class Search {
   /** The first way leads to the key, the others beside it: other holders answer there. */
   private ask(turn: Turn, search: MemberSearch): void {
     const { key, service, held, ways, asked } = search
-    // The second is a witness: a few members show whether the first has told the truth.
-    const count = asked === 1 ? FIND_WITNESS_REFS : FOUND_REFS_MAX
+    // The next are witnesses: a few members show whether the first has told the truth.
+    const count = asked > 0 && asked < FIND_WAYS_MIN ? FIND_WITNESS_REFS : FOUND_REFS_MAX
     const request = encodeRegistryRequest({ kind: 'find', service, count, marks: [...held.keys()] })
     const aim = asked === 0 ? key : besideKey(this.rng, key, this.port.estimatedPeers())
     search.asked += 1
@@ -111,7 +111,7 @@ export class Search {
     } else {
       search.miss(answer.ok ? { code: 'malformed', detail: 'answer to find' } : answer.fault)
     }
-    // Enough is known once those that are asked at once have been heard: they may come here before the second is asked.
+    // Answers may come here before all are asked: this peer may be the one that answers.
     if (search.settled || (search.idle && !search.mayAsk)) this.conclude(turn, search)
     else if (search.idle && search.asked >= FIND_WAYS_MIN && found !== null) this.ask(turn, search)
   }
