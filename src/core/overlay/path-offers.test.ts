@@ -1,4 +1,5 @@
 /** Wires negotiated over a session: who offers, what is answered, what bad words cost (spec 5.9). */
+import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { WireEnd } from '../../sim/network.ts'
 import type { NegotiatedTransport, WireId } from '../input.ts'
@@ -407,6 +408,67 @@ describe('bad words about paths', () => {
     expect(a.sessionWith(b)).toBe(session)
     expect(hosts.prepared(a)).toEqual([])
     expect(a.counts.offersRefused).toBe(1)
+  })
+})
+
+describe('whatever happens', () => {
+  it('both ends agree on the path in the end, streams hold what was sent, and nothing is left over', () => {
+    const happening = fc.record({
+      what: fc.constantFrom('call', 'call', 'cut', 'cut', 'close', 'kill relay', 'freeze', 'thaw', 'write', 'let go'),
+      from: fc.nat(3),
+      to: fc.nat(3),
+      thenMs: fc.constantFrom(0, 20, 90, 400, 1_500, 2_500, 9_000, 35_000),
+    })
+    fc.assert(
+      fc.property(fc.nat(1_000_000), fc.array(happening, { minLength: 5, maxLength: 30 }), (seed, happenings) => {
+        const net = bareNet(seed, [5, 40])
+        const { world } = net
+        const relays = [net.add(), net.add(), net.add()]
+        const ends = [[UDP], [UDP], [UDP, WEBRTC], [WEBRTC]].map(negotiates => net.add({ public: false, negotiates }))
+        for (const end of ends) {
+          for (const relay of relays) end.call(relay)
+          for (const other of ends) end.routeTo(other, ...relays)
+        }
+        world.run(1_000)
+        const sent = pattern(3_000)
+        for (const { what, from, to, thenMs } of happenings) {
+          const [a, b, relay] = [ends[from]!, ends[to]!, relays[1 + (to % 2)]!]
+          const session = a.sessionWith(b)
+          if (what === 'call') a.callPeer(b.id)
+          else if (what === 'cut') world.cut(a.node, b.node)
+          else if (what === 'kill relay') relay.node.kill(from % 2 === 0)
+          else if (what === 'freeze') world.freeze(a.node, to % 2 === 0)
+          else if (what === 'thaw') world.thaw(a.node)
+          else if (a.node.frozen || session === null) continue
+          else if (what === 'let go') letGo(a, b)
+          else if (what === 'close') a.node.command({ kind: 'session-close', session, code: 'closed' })
+          else {
+            const stream = a.openStream(session)
+            a.node.command({ kind: 'stream-write', session, stream, chunks: [sent.slice()] })
+            a.node.command({ kind: 'stream-end', session, stream })
+          }
+          world.run(thenMs)
+        }
+        for (const end of ends) world.thaw(end.node)
+        world.run(60_000)
+        const live = [...ends, ...relays].filter(({ node }) => node.alive)
+        const isQuiet = (): boolean =>
+          live.every(({ counts }) => {
+            const { negotiations, attempts, asks, retired, unused, unprovenWires } = counts
+            const underWay = negotiations + attempts + asks + retired + unused + unprovenWires
+            return underWay === 0 && counts.wires + counts.circuitEnds === counts.sessions
+          })
+        expect(world.runUntil(isQuiet, 300_000, 500), `seed ${seed}`).not.toBeNull()
+        for (const a of live) {
+          expect(a.counts.offerAccounts, `seed ${seed}`).toBeLessThanOrEqual(a.counts.sessions)
+          for (const b of live) expect(transportTo(a, b), `seed ${seed}`).toBe(transportTo(b, a))
+        }
+        for (const end of ends)
+          for (const chunks of end.received.values())
+            expect(Buffer.compare(Buffer.concat(chunks), sent.subarray(0, Buffer.concat(chunks).length))).toBe(0)
+      }),
+      { numRuns: 40 },
+    )
   })
 })
 
