@@ -136,6 +136,8 @@ export const ALARM_WINDOW_MS = 10_000
 export const ALARM_MS = 120_000
 /** How often the overlay looks at its links: settled, and in an alarm or while it has too few. */
 export const TEND_MS = 1_000
+/** So many times as long where nothing is due and nobody is sought. */
+export const TEND_REST_STEPS = 5
 export const TEND_HUNGRY_MS = 250
 /** Peers being linked to at once: settled, and in an alarm. */
 export const LINKING_MAX = 4

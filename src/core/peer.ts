@@ -62,7 +62,8 @@ class MeshPeer implements Peer {
   /** Set when this peer is to leave: it does so when the registry knows, or by then. */
   private leaveBy: Instant | null = null
   private renewAt: Instant = REF_RENEW_MS
-  private saveAt: Instant = REMEMBER_SAVE_MS
+  /** Null while the store holds what is remembered. */
+  private saveAt: Instant | null = null
   /** What the store holds of remembered peers: sequence numbers of their refs. */
   private readonly saved = new Map<PeerId, number>()
   /** Of the remembered peers when they were last saved. */
@@ -167,13 +168,14 @@ class MeshPeer implements Peer {
     const wake = this.nextWake()
     if (wake !== null && wake <= now) this.wake(turn)
     if (this.leaveBy !== null && (!this.registry.withdrawing || this.leaveBy <= now)) this.leave(turn)
+    if (this.overlay.memory.version !== this.savedVersion) this.saveAt ??= now + REMEMBER_SAVE_MS
     this.connector.board.flush(turn)
     return turn.finish()
   }
 
   nextWake(): Instant | null {
     if (this.left) return null
-    let wake: Instant | null = Math.min(this.renewAt, this.saveAt)
+    let wake = earlier(this.renewAt, this.saveAt)
     wake = earlier(wake, earlier(this.hellosAt, this.leaveBy))
     wake = earlier(wake, this.connector.nextWake())
     wake = earlier(wake, this.overlay.nextWake())
@@ -271,7 +273,7 @@ class MeshPeer implements Peer {
     this.registry.onWake(turn)
     this.services.onWake(turn)
     if (this.renewAt <= turn.now) this.renewRef(turn, {})
-    if (this.saveAt <= turn.now) this.saveRemembered(turn)
+    if (this.saveAt !== null && this.saveAt <= turn.now) this.saveRemembered(turn)
   }
 
   private onMessage(turn: Turn, contact: Contact, channel: number, bytes: Uint8Array): void {
@@ -534,7 +536,7 @@ class MeshPeer implements Peer {
 
   /** Writes what changed in the memory of peers; the store follows by a few seconds. */
   private saveRemembered(turn: Turn): void {
-    this.saveAt = turn.now + REMEMBER_SAVE_MS
+    this.saveAt = null
     const { memory } = this.overlay
     if (memory.version === this.savedVersion) return
     this.savedVersion = memory.version

@@ -83,6 +83,10 @@ export class Gossip {
     this.searchAt = now + rng.unit() * SEARCH_MAX_MS
   }
 
+  nextAt(): Instant {
+    return Math.min(this.gossipAt, this.searchAt)
+  }
+
   tend(turn: Turn): void {
     if (this.gossipAt <= turn.now) this.tell(turn)
     if (this.searchAt <= turn.now) this.searchSelf(turn)

@@ -84,6 +84,20 @@ export class LinkSeeking {
     if (links.count('far') + this.countLinking('far') < quota.far && room()) this.linkFar(turn)
   }
 
+  /** When to seek again if nothing happens before. */
+  nextAt(turn: Turn): Instant {
+    const { hidden, links } = this.around
+    if (this.linking.size > 0 || (hidden && this.around.publicLinks().length < PUBLIC_LINKS_MIN)) return turn.now
+    const quota = linkQuota(links.capacity)
+    const mayRoam = links.size < links.capacity - LINKS_RESERVED
+    const roams = mayRoam && (links.count('random') < quota.random || links.count('far') < quota.far)
+    let at = roams ? this.roamAt : Number.POSITIVE_INFINITY
+    for (const { peer, restsUntil } of this.knownNear()) {
+      if (!links.has(peer)) at = Math.min(at, Math.max(restsUntil, this.refused.get(peer)?.until ?? 0))
+    }
+    return at
+  }
+
   /** For a peer that begins settled: what it has not found by now it seeks slowly. */
   settle(now: Instant, rng: Rng): void {
     const { links } = this.around

@@ -22,6 +22,7 @@ import {
   SUSPECT_SILENT_MS,
   TEND_HUNGRY_MS,
   TEND_MS,
+  TEND_REST_STEPS,
   TEND_SOON_MS,
 } from '../limits.ts'
 import type { Turn } from '../turn.ts'
@@ -275,8 +276,20 @@ export class Overlay {
       if (this.probeAt <= turn.now) this.probeLost(turn)
     }
     this.renewRendezvous(turn)
-    const restless = alarm.isOn(turn.now) || this.around.hungry
-    this.tendAt = turn.now + rng.around(restless ? TEND_HUNGRY_MS : TEND_MS)
+    if (alarm.isOn(turn.now)) {
+      this.tendAt = turn.now + rng.around(TEND_HUNGRY_MS)
+      return
+    }
+    const { hungry } = this.around
+    const delayMs = rng.around(hungry ? TEND_HUNGRY_MS : TEND_MS)
+    this.tendAt = Math.max(turn.now + delayMs, this.tendsAgainAt(turn, hungry ? TEND_MS : TEND_REST_STEPS * delayMs))
+  }
+
+  /** When there is something to do if nothing happens before: most peers are at rest most of the time. */
+  private tendsAgainAt(turn: Turn, restMs: number): Instant {
+    if (this.links.size === 0 || this.waysIn.awaited) return turn.now
+    const dueAt = Math.min(this.gossip.nextAt(), this.rotateAt, this.probeAt, this.seeking.nextAt(turn))
+    return Math.min(dueAt, turn.now + restMs)
   }
 
   private tendSoon(turn: Turn): void {
@@ -466,6 +479,7 @@ export class Overlay {
   }
 
   private linksChanged(turn: Turn): void {
+    this.tendAt = Math.min(this.tendAt, turn.now + TEND_MS)
     this.neighboursAt ??= turn.now + NEIGHBOURS_DELAY_MS
     const key = this.keyOfNear()
     if (key === this.nearKey) return
