@@ -23,6 +23,10 @@ const RUN_TIMEOUT_MS = 30 * 60_000
 
 /** What is worth trying beside a scenario's defaults. */
 const VARIATIONS = {
+  'bootstrap-death': [
+    ['--minutes', '60'],
+    ['--share', '1'],
+  ],
   'mass-failure': [
     ['--kill', '0.5'],
     ['--kill', '0.9'],

@@ -10,6 +10,7 @@ import { broadcast } from './scenarios/service-broadcast.ts'
 import { settled } from './scenarios/settled.ts'
 import { sleepWake } from './scenarios/sleep-wake.ts'
 import { split } from './scenarios/split.ts'
+import { week } from './scenarios/week.ts'
 
 export const SCENARIOS: readonly Scenario[] = [
   joinStorm,
@@ -22,6 +23,7 @@ export const SCENARIOS: readonly Scenario[] = [
   broadcast,
   sleepWake,
   regionLoss,
+  week,
 ]
 
 export function scenarioNamed(name: string): Scenario | undefined {

@@ -1,6 +1,7 @@
 /**
  * What a scenario is, and what comes out of one. A scenario builds a world of production peers, lets something happen to
- * it and judges what can be seen from outside. Everything in an outcome but `realMs` follows from the setting.
+ * it and judges what can be seen from outside. Everything in an outcome follows from the setting, but what instruments
+ * measured.
  */
 import type { Instant } from '../core/base/instant.ts'
 
@@ -80,13 +81,23 @@ export interface Progress {
   readonly live: number
 }
 
+/** What whoever runs a scenario can measure of the process, and a simulation cannot. */
+export interface Instruments {
+  /** Of this simulation and all beside it, after what is no longer needed has been collected. */
+  liveBytes(): number
+}
+
 export interface Scenario {
   readonly name: string
   /** One line, for the list. */
   readonly summary: string
   /** Where it differs from `SETTING_DEFAULTS`. */
   readonly defaults: Partial<ScenarioSetting>
-  run(setting: ScenarioSetting, onProgress: (progress: Progress) => void): ScenarioOutcome
+  run(
+    setting: ScenarioSetting,
+    onProgress: (progress: Progress) => void,
+    instruments?: Instruments | undefined,
+  ): ScenarioOutcome
 }
 
 /** NAT shares as measured in the field; devices: one server in twenty. */
