@@ -64,7 +64,9 @@ class SettledPlan {
   private readonly links: SettledLinks
   private readonly paths: SettledPaths
   private readonly refs: readonly PeerRef[]
-  private readonly facts: readonly WireFacts[]
+  private readonly facts: readonly Map<WireFacts['transport'], WireFacts>[]
+  /** By peer, for all that it sends: sessions of their own keys would hold 5 KB more for each peer, and nobody forges here. */
+  private readonly keys: readonly Uint8Array[]
   /** By link: its wire's number at the end that dialled, and at the other; what came over it last, so long ago. */
   private readonly dialled: Int32Array
   private readonly accepted: Int32Array
@@ -90,11 +92,8 @@ class SettledPlan {
         else list.push(4 * link + place)
       }
     }
-    this.facts = this.peers.all.map(({ address }) => ({
-      transport: 'tcp',
-      remote: addressText(address),
-      remoteHost: address.host,
-    }))
+    this.facts = this.peers.all.map(() => new Map())
+    this.keys = this.peers.all.map((_, index) => keyOf(index))
     const rng = new Rng(`${this.seed}/times`)
     this.refs = this.peers.all.map((_, index) => this.refOf(index, rng))
     this.dialled = new Int32Array(this.links.count)
@@ -221,8 +220,8 @@ class SettledPlan {
       label,
       remoteLabel: label,
       cipher: this.world.suite.ciphers[0]!,
-      sendKey: keyOf(link, initiator),
-      receiveKey: keyOf(link, !initiator),
+      sendKey: this.keys[index]!,
+      receiveKey: this.keys[other]!,
       path: this.pathState(link, index, initiator, rng),
       since: -STOOD_MS,
       heardAt: this.heardAt(link),
@@ -243,9 +242,7 @@ class SettledPlan {
       const dialler = this.diallerOf(link)
       const role = dialler === index ? 'dialler' : 'acceptor'
       const wire = dialler === index ? this.dialled[link]! : this.accepted[link]!
-      const facts = this.facts[this.links.other(link, index)]!
-      const about = transport === 'tcp' ? facts : { ...facts, transport }
-      return { kind: 'wire', wire, role, about }
+      return { kind: 'wire', wire, role, about: this.factsOf(this.links.other(link, index), transport) }
     }
     const relays = this.paths.relaysOf(link)
     const via = (initiator ? relays : [...relays].reverse()).map(relay => this.peers.all[relay]!.peer)
@@ -253,6 +250,18 @@ class SettledPlan {
     const remoteLabel = initiator ? aheadLabel(link, 0) : backLabel(link, relays.length - 1)
     const betterAt = rng.unit() * UPGRADE_BACKOFF_MAX_MS
     return { kind: 'circuit', neighbour: via[0]!, label, remoteLabel, via, betterAt }
+  }
+
+  /** One object for all wires that lead there. */
+  private factsOf(index: number, transport: WireFacts['transport']): WireFacts {
+    const facts = this.facts[index]!
+    let about = facts.get(transport)
+    if (about === undefined) {
+      const { address } = this.peers.all[index]!
+      about = { transport, remote: addressText(address), remoteHost: address.host }
+      facts.set(transport, about)
+    }
+    return about
   }
 
   private hopState(link: number, place: number): SettledHop {
@@ -281,7 +290,7 @@ class SettledPlan {
     for (const other of chosen) {
       if (entries.length === REMEMBERED_MAX) break
       const reason = entries.length < near.length ? 'near' : 'random'
-      entries.push({ ref: this.refs[other]!, reason, heardAt: -rng.unit() * HEARD_MS_MAX })
+      entries.push({ ref: this.refs[other]!, reason, heardAt: -rng.below(HEARD_MS_MAX) })
     }
     return entries
   }
@@ -302,10 +311,9 @@ function rendezvousOf(index: number, links: SettledLinks, peers: SettledPeers): 
   })
 }
 
-/** For what one side of a link's session sends. */
-function keyOf(link: number, byInitiator: boolean): Uint8Array {
+function keyOf(index: number): Uint8Array {
   const key = new Uint8Array(KEY_BYTES)
-  writeU32(key, 0, 2 * link + (byInitiator ? 1 : 0))
+  writeU32(key, 0, index + 1)
   return key
 }
 
