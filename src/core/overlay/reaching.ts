@@ -205,7 +205,10 @@ export class Reaching {
     const attempt = this.attempts.get(session.peer)
     if (attempt === undefined || attempt.session !== session) return
     const waiters = attempt.takeWaiters()
-    this.finish(turn, attempt, null, fail(fault))
+    // A new session may have come over a carrier that was opened for this one: it keeps it.
+    const path = this.port.contact(session.peer)?.session.path ?? null
+    const kept = [...attempt.tries.keys()].find(carrier => carrier === path) ?? null
+    this.finish(turn, attempt, kept, fail(fault))
     for (const waiter of waiters) {
       const contact = this.port.contact(session.peer)
       if (contact?.isReached === true) waiter.onReached(turn, ok(contact))
