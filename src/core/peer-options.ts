@@ -32,7 +32,7 @@ export interface PeerOptions {
 
 export interface Negotiable {
   readonly transport: NegotiatedTransport
-  /** The host can make only so many wires of it in its life. */
+  /** The host can make only so many wires of it in its life. One that is hung up before it is `negotiated` it uses again. */
   readonly scarce: boolean
 }
 

@@ -9,6 +9,7 @@ import {
   OFFERS_REFUSED_MAX,
   OFFERS_TAKEN_MAX,
   PATH_DESCRIPTION_BYTES_MAX,
+  SCARCE_WIRES_BURST,
   UPGRADE_AFTER_MS,
   UPGRADE_BACKOFF_MAX_MS,
   UPGRADE_BACKOFF_MS,
@@ -349,6 +350,38 @@ describe('a negotiation', () => {
       expect(a.counts.negotiations).toBeLessThanOrEqual(NEGOTIATIONS_MAX)
     }
     expect(hosts.prepared(a).length).toBe(NEGOTIATIONS_MAX)
+  })
+})
+
+describe('wires of a scarce transport', () => {
+  const SCARCE: Negotiable = { transport: 'webrtc', scarce: true }
+
+  it('count where both sides began to open one; what was refused is used again', () => {
+    for (const [refused, tried] of [
+      [true, 2 * SCARCE_WIRES_BURST],
+      [false, SCARCE_WIRES_BURST],
+    ] as const) {
+      const { net, a, b } = hidden([[SCARCE], []])
+      const hosts = handMade(net)
+      const offer = encodePathMessage({
+        kind: 'path-offer',
+        id: 7,
+        transport: 'webrtc',
+        description: new Uint8Array(9),
+      })
+      for (let i = 0; i < 2 * SCARCE_WIRES_BURST; i += 1) {
+        say(b, a, offer)
+        net.world.run(100)
+        const last = hosts.prepared(a).at(-1)
+        if (refused) a.node.input({ kind: 'wire-closed', wire: last?.wire ?? 0, fault: { code: 'not-supported' } })
+        else describeWire(a, last?.wire ?? 0)
+        // Less often than what is refused for coming too often.
+        net.world.run(8_000)
+      }
+      const answers = hosts.prepared(a).filter(({ remote }) => remote !== null).length
+      expect(answers).toBeGreaterThanOrEqual(tried - 2)
+      expect(answers).toBeLessThanOrEqual(tried)
+    }
   })
 })
 

@@ -149,7 +149,6 @@ export class PathOffers {
     }
     const { session, role, id } = negotiation
     this.drop(turn, negotiation, fault.code)
-    if (this.isScarce(negotiation.transport)) this.budget.giveBack()
     if (role === 'offerer') {
       this.offerNext(turn, session)
       return
@@ -324,6 +323,8 @@ export class PathOffers {
 
   private drop(turn: Turn, negotiation: Negotiation, code: FaultCode): void {
     this.forget(negotiation)
+    // What never met another machine serves the host again.
+    if (negotiation.stage !== 'opening' && this.isScarce(negotiation.transport)) this.budget.giveBack()
     this.board.hangUp(turn, negotiation.wire, code)
   }
 

@@ -27,7 +27,7 @@ describe('wires of a scarce transport', () => {
     expect(budget.from(SCARCE_WIRES_INTERVAL_MS, false)).toBe(SCARCE_WIRES_INTERVAL_MS)
   })
 
-  it('that were not made count for nothing, and none are saved up beyond the first lot', () => {
+  it('that met nobody count for nothing, and none are saved up beyond the first lot', () => {
     const budget = new ScarceBudget()
     for (let i = 0; i < SCARCE_WIRES_BURST; i += 1) budget.spend(0)
     expect(budget.from(0, true)).toBe(SCARCE_WIRES_INTERVAL_MS)

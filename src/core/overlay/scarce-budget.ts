@@ -1,6 +1,7 @@
 /**
  * How many wires of a scarce transport a host may still make. A browser gives a page 500 RTCPeerConnections in its life
- * (Chrome), whatever became of them: so they are spent at a bounded rate, the last ones not for links.
+ * (Chrome), whatever became of them: so they are spent at a bounded rate, the last ones not for links. One whose offer was
+ * refused is as good as new.
  */
 import type { Instant } from '../base/instant.ts'
 import { SCARCE_WIRES_BURST, SCARCE_WIRES_INTERVAL_MS, SCARCE_WIRES_RESERVE } from '../limits.ts'
@@ -21,7 +22,7 @@ export class ScarceBudget {
     this.left -= 1
   }
 
-  /** It was not made after all. */
+  /** It met no other machine: the next one is made of it. */
   giveBack(): void {
     this.left += 1
   }
