@@ -155,8 +155,8 @@ export class LinkSeeking {
     for (const entry of this.around.memory.all()) {
       if (this.isCandidate(turn, entry) && (!publicOnly || isPublic(entry.ref))) candidates.push(entry)
     }
-    const untried = candidates.filter(entry => entry.failures === 0)
-    return this.around.rng.pick(untried.length > 0 ? untried : candidates) ?? null
+    const [best] = byPromise(candidates, this.around.alarm.since(turn.now))
+    return this.around.rng.pick(best ?? NOBODY) ?? null
   }
 
   /** Those remembered that belong next to this peer: found anew only when links or memory have changed. */
@@ -171,16 +171,21 @@ export class LinkSeeking {
     return this.nearKnown
   }
 
-  /** Untried before failed, nearest first: known peers that belong next to this one and are not linked. */
+  /**
+   * Known peers that belong next to this one and are not linked: the nearest of those that promise most, then those of
+   * the others. After a mass failure the dead are the nearest for long: they must not hide who is there.
+   */
   private nearCandidates(turn: Turn): readonly Remembered[] {
     const { position } = this.around.needs
     const candidates = this.knownNear().filter(entry => this.isCandidate(turn, entry))
     if (candidates.length === 0) return NOBODY
-    const nearest = new Set([
-      ...closestAfter(position, candidates, NEAR_PER_SIDE),
-      ...closestBefore(position, candidates, NEAR_PER_SIDE),
-    ])
-    return [...nearest].sort((a, b) => a.failures - b.failures)
+    const nearest: Remembered[] = []
+    for (const alike of byPromise(candidates, this.around.alarm.since(turn.now))) {
+      nearest.push(
+        ...new Set([...closestAfter(position, alike, NEAR_PER_SIDE), ...closestBefore(position, alike, NEAR_PER_SIDE)]),
+      )
+    }
+    return nearest
   }
 
   /** A far link at a harmonically drawn distance: the known peer that fits best, or, if none does, a search for one. */
@@ -239,4 +244,17 @@ export class LinkSeeking {
     for (const item of this.linking.values()) if (item.purpose === purpose) count += 1
     return count
   }
+}
+
+/** Whom it makes most sense to try first: who was heard of since the alarm began, who was not tried, the others. */
+function byPromise(candidates: readonly Remembered[], alarmSince: Instant | null): Remembered[][] {
+  const heard: Remembered[] = []
+  const untried: Remembered[] = []
+  const failed: Remembered[] = []
+  for (const entry of candidates) {
+    if (entry.failures > 0) failed.push(entry)
+    else if (alarmSince !== null && entry.heardAt >= alarmSince) heard.push(entry)
+    else untried.push(entry)
+  }
+  return [heard, untried, failed].filter(entries => entries.length > 0)
 }

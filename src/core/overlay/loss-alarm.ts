@@ -4,10 +4,16 @@ import { ALARM_LOST_MIN, ALARM_LOST_SHARE, ALARM_MS, ALARM_WINDOW_MS } from '../
 
 export class LossAlarm {
   private lostAt: Instant[] = []
+  private startedAt: Instant = 0
   private until: Instant = 0
 
   isOn(now: Instant): boolean {
     return now < this.until
+  }
+
+  /** When the first of the losses came; null where there is no alarm. Whoever was heard of since then has survived it. */
+  since(now: Instant): Instant | null {
+    return this.isOn(now) ? this.startedAt : null
   }
 
   /** A link was lost; `left` are still there. */
@@ -15,6 +21,8 @@ export class LossAlarm {
     this.lostAt = this.lostAt.filter(at => now - at < ALARM_WINDOW_MS)
     this.lostAt.push(now)
     const lost = this.lostAt.length
-    if (lost >= ALARM_LOST_MIN && lost >= (left + lost) * ALARM_LOST_SHARE) this.until = now + ALARM_MS
+    if (lost < ALARM_LOST_MIN || lost < (left + lost) * ALARM_LOST_SHARE) return
+    if (!this.isOn(now)) this.startedAt = this.lostAt[0] ?? now
+    this.until = now + ALARM_MS
   }
 }
