@@ -254,6 +254,9 @@ export const ROUTED_WAYS_TRIED_MAX = 3
 /** A link that left a routed request without an answer is used after all others for so long, doubling. */
 export const DOUBT_MS = 10_000
 export const DOUBT_MAX_MS = 600_000
+/** Who told a ref with a false signature is no link for so long; how many such are kept in mind. */
+export const FORGER_REST_MS = 600_000
+export const FORGERS_MAX = 64
 /** A peer whose ref is looked for and not known is asked for again so often, after this pause and doubling. */
 export const PEER_SEARCH_TRIES_MAX = 4
 export const PEER_SEARCH_PAUSE_MS = 250

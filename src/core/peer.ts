@@ -123,6 +123,10 @@ class MeshPeer implements Peer {
           const read = this.registry.refs.read(bytes, turn.wallTime)
           return read.ok ? read.value : null
         },
+        isForged: (turn, bytes) => {
+          const read = this.registry.refs.read(bytes, turn.wallTime)
+          return !read.ok && read.fault.code === 'ref-forged'
+        },
         answer: (turn, key, method, payload) =>
           method === RoutedMethod.registry ? this.registry.onRequest(turn, key, payload) : null,
         onNearChanged: turn => this.registry.onNearChanged(turn),

@@ -28,6 +28,8 @@ export interface OverlayNeeds {
   closeIfUnneeded(turn: Turn, contact: Contact): void
   /** Reads and verifies a ref; null where it is not to be believed. */
   admit(turn: Turn, bytes: Uint8Array): PeerRef | null
+  /** Whether a ref is not signed by the peer that it names: none that an honest peer passes on is. */
+  isForged(turn: Turn, bytes: Uint8Array): boolean
   /** The answer of another part to a routed request that ended here. */
   answer(turn: Turn, key: Position, method: number, payload: Uint8Array): Uint8Array | null
   onNearChanged(turn: Turn): void

@@ -103,6 +103,7 @@ export class NetPeer {
           if (end?.contact === contact && !end.linked && end.shown.initiator) net.later(0, () => net.end(this, end))
         },
         admit: (_turn, bytes) => net.refOfBytes(bytes),
+        isForged: () => false,
         answer: () => null,
         onNearChanged: () => {},
         onRendezvous: (turn, rendezvous) => {

@@ -3,6 +3,7 @@
  * sessions that both sides agreed to keep; near ones make routing end at the right peer, far ones make it short, random
  * ones keep the whole in one piece. "Rule n" in this folder counts the rules of spec 5.8.
  */
+import { ExpiringSet } from '../base/expiring-set.ts'
 import type { Fault } from '../base/fault.ts'
 import { earlier, type Instant } from '../base/instant.ts'
 import { PEER_ID_BYTES, type PeerId, peerIdOfBytes } from '../base/peer-id.ts'
@@ -11,6 +12,8 @@ import type { Rng } from '../base/rng.ts'
 import { isPublic, type PeerRef } from '../crypto/peer-ref.ts'
 import type { StoreEntry, Target } from '../input.ts'
 import {
+  FORGER_REST_MS,
+  FORGERS_MAX,
   FRESH_MS,
   LINKS_RESERVED,
   LOST_PROBE_MS,
@@ -36,6 +39,7 @@ import type { LinkPurpose, OverlayMessage, RefEntry } from './overlay-messages.t
 import { type OverlayNeeds, Surrounds } from './overlay-needs.ts'
 import { RoutedMethod } from './overlay-port.ts'
 import { PeerSearch } from './peer-search.ts'
+import { readRefName } from './ref-names.ts'
 import type { Remembered, RememberedPeers } from './remembered-peers.ts'
 import { RoutedRequests } from './routed-requests.ts'
 import type { SettledState } from './settled-state.ts'
@@ -49,6 +53,8 @@ export class Overlay {
   private readonly seeking: LinkSeeking
   private readonly gossip: Gossip
   private readonly waysIn = new WaysIn()
+  /** Who told forged refs lately. */
+  private readonly forgers = new ExpiringSet<PeerId>({ sizeMax: FORGERS_MAX, lapseMs: FORGER_REST_MS })
   private tendAt: Instant = 0
   private rotateAt: Instant
   private probeAt: Instant
@@ -178,7 +184,7 @@ export class Overlay {
   /** A session with a peer stands: the first word is this peer's own ref. */
   onContact(turn: Turn, contact: Contact): void {
     this.sendHello(turn, contact.peer)
-    this.memory.succeeded(contact.peer, turn.now)
+    if (!this.forgers.has(contact.peer, turn.now)) this.memory.succeeded(contact.peer, turn.now)
   }
 
   /** The session with a peer is over, or has no path: it is no link any more. */
@@ -218,6 +224,7 @@ export class Overlay {
         this.onLinkAsk(turn, contact, message.purpose)
         return null
       case 'link-answer':
+        if (this.isForger(turn, from, message.refs)) return { code: 'ref-forged', detail: 'told' }
         this.onLinkAnswer(turn, contact, message.accepted, message.refs)
         return null
       case 'link-drop':
@@ -228,6 +235,7 @@ export class Overlay {
         this.checkLinked(turn, contact)
         return null
       case 'gossip':
+        if (this.isForger(turn, from, message.refs)) return { code: 'ref-forged', detail: 'told' }
         this.hearEstimate(turn, from, message.estimate)
         this.gossip.take(turn, message.refs, from)
         if (!message.wantsAnswer) return null
@@ -338,6 +346,16 @@ export class Overlay {
     needs.send(turn, to, { kind: 'hello', ref: needs.self().bytes })
   }
 
+  /** Honest peers check before they pass on: who tells a forged ref is no link for a while. */
+  private isForger(turn: Turn, from: PeerId, refs: readonly RefEntry[]): boolean {
+    const { needs } = this.around
+    if (!refs.some(({ bytes }) => readRefName(bytes) === null && needs.isForged(turn, bytes))) return false
+    this.forgers.add(from, turn.now)
+    this.dropLink(turn, from, { code: 'ref-forged' }, false)
+    this.memory.failed(from, turn.now, FORGER_REST_MS)
+    return true
+  }
+
   private hearEstimate(turn: Turn, from: PeerId, estimate: number): void {
     const link = this.links.get(from)
     if (link === undefined) return
@@ -360,6 +378,10 @@ export class Overlay {
     // Hello comes first: without it nobody knows who asks.
     if (ref === null) return
     const { needs } = this.around
+    if (this.forgers.has(ref.peer, turn.now)) {
+      needs.send(turn, ref.peer, { kind: 'link-answer', accepted: false, refs: [] })
+      return
+    }
     const accepted =
       this.links.has(ref.peer) || this.makeRoom(turn, ref, purpose === 'way-in' ? 0 : LINKS_RESERVED, false)
     const refs = this.gossip.refsAround(turn, ref, accepted && purpose === 'way-in')
@@ -588,7 +610,7 @@ export class Overlay {
 
   private take(turn: Turn, ref: PeerRef, heardAt: Instant): void {
     const { needs } = this.around
-    if (ref.peer === needs.peer) return
+    if (ref.peer === needs.peer || this.forgers.has(ref.peer, turn.now)) return
     const near = this.links.belongsNear(ref.position)
     this.memory.learn(ref, near ? 'near' : 'random', heardAt)
     const link = this.links.get(ref.peer)
