@@ -17,9 +17,7 @@ export const joinStorm: Scenario = {
   defaults: {},
   run(given, onProgress) {
     const setting = { ...given, settled: false }
-    // Who joins is not there already.
-    const grown = { ...setting, settled: false }
-    const run = new ScenarioRun({ scenario: 'join-storm', setting: grown, plannedMs: 180_000, onProgress })
+    const run = new ScenarioRun({ scenario: 'join-storm', setting, plannedMs: 180_000, onProgress })
     run.grow()
     const [first] = run.waysIn
     const bytes = first === undefined ? 0 : first.bytesSent + first.bytesReceived
