@@ -41,6 +41,23 @@ describe('a world that begins settled', () => {
     expect(look.snapshots.some(({ circuitsRelayed }) => circuitsRelayed > 0)).toBe(true)
   })
 
+  it.each([2, 3, 10])('may be as small as %i peers, and stays whole', count => {
+    const world = settledWorld(count, 5)
+    world.run(30_000)
+    const look = new Look(world.nodes)
+    expect(look.ringGaps()).toEqual([])
+    expect(look.componentShare()).toBe(1)
+  })
+
+  it('says so where too few accept dials to relay for the others', () => {
+    const mix = {
+      nat: { public: 0.01, cone: 0, symmetric: 0, blocked: 0.99 },
+      device: { server: 0, desktop: 1, tab: 0 },
+    }
+    const world = new World({ seed: 5, model: new NetworkModel({ seed: 5, mix }) })
+    expect(() => addSettled(world, 300)).toThrow('too few public peers')
+  })
+
   it('follows from the seed: the same seed passes the same bytes, another one others', () => {
     const trace = (seed: number): string => {
       const world = settledWorld(60, seed)
