@@ -142,6 +142,8 @@ export const TEND_HUNGRY_MS = 250
 /** Peers being linked to at once: settled, and in an alarm. */
 export const LINKING_MAX = 4
 export const LINKING_ALARM_MAX = 8
+/** In an alarm most who are tried are dead: who has not answered by then holds up no other try. */
+export const LINKING_ALARM_SLOT_MS = 3_000
 /** A candidate that failed waits, twice as long each time (rule 5); a near one waits less in an alarm. */
 export const CANDIDATE_BACKOFF_MS = 15_000
 export const CANDIDATE_BACKOFF_ALARM_MS = 4_000

@@ -12,6 +12,7 @@ import {
   FAR_SEARCH_MS,
   LINK_ASK_TIMEOUT_MS,
   LINKING_ALARM_MAX,
+  LINKING_ALARM_SLOT_MS,
   LINKING_MAX,
   LINKS_RESERVED,
   NEAR_PER_SIDE,
@@ -36,12 +37,19 @@ import { closestAfter, closestBefore, type NearBounds } from './ring-order.ts'
 export const FAR_MISMATCH_MAX = 10
 const NOBODY: readonly Remembered[] = []
 
+interface Linking {
+  readonly purpose: LinkPurpose
+  readonly until: Instant
+  /** Until when it counts among those that are tried at once. */
+  readonly slotUntil: Instant
+}
+
 export class LinkSeeking {
   private readonly around: Surrounds
   private readonly search: (turn: Turn, key: Position) => void
   private readonly estimatedPeers: () => number
   /** Peers being linked to, and when that is given up. */
-  private readonly linking = new Map<PeerId, { readonly purpose: LinkPurpose; readonly until: Instant }>()
+  private readonly linking = new Map<PeerId, Linking>()
   private readonly refused = new Map<PeerId, { until: Instant; delayMs: number }>()
   private searchAt: Instant = 0
   /** When far and random links may be asked for again: refusals slow that down, for everybody may be full (rule 3). */
@@ -69,19 +77,21 @@ export class LinkSeeking {
     }
     const { alarm, hungry, hidden, links } = this.around
     const linkingMax = alarm.isOn(turn.now) && hungry ? LINKING_ALARM_MAX : LINKING_MAX
-    const room = (): boolean => this.linking.size < linkingMax
+    const room = (reserved = 0): boolean => this.countLinking(turn, null) + reserved < linkingMax
     // A peer that cannot be dialled needs public links before it can be reached at all.
     const publicMissing = hidden ? PUBLIC_LINKS_MIN - this.around.publicLinks().length : 0
-    for (let i = this.countLinking('public'); i < publicMissing && room(); i += 1) {
+    for (let i = this.countLinking(turn, 'public'); i < publicMissing && room(); i += 1) {
       if (!this.linkTo(turn, this.randomCandidate(turn, true), 'public')) break
     }
-    for (const candidate of this.nearCandidates(turn)) if (room()) this.linkTo(turn, candidate, 'near')
+    // Near ones that cannot be reached must not take their places.
+    const reserved = Math.max(0, publicMissing - this.countLinking(turn, 'public'))
+    for (const candidate of this.nearCandidates(turn)) if (room(reserved)) this.linkTo(turn, candidate, 'near')
     if (this.roamAt > turn.now || links.size + this.linking.size >= links.capacity - LINKS_RESERVED) return
     const quota = linkQuota(links.capacity)
-    if (links.count('random') + this.countLinking('random') < quota.random && room()) {
+    if (links.count('random') + this.countLinking(turn, 'random') < quota.random && room()) {
       this.linkTo(turn, this.randomCandidate(turn, hidden), 'random')
     }
-    if (links.count('far') + this.countLinking('far') < quota.far && room()) this.linkFar(turn)
+    if (links.count('far') + this.countLinking(turn, 'far') < quota.far && room()) this.linkFar(turn)
   }
 
   /** When to seek again if nothing happens before. */
@@ -114,7 +124,8 @@ export class LinkSeeking {
       this.linking.delete(contact.peer)
       return
     }
-    this.linking.set(contact.peer, { purpose, until: turn.now + LINK_ASK_TIMEOUT_MS })
+    const until = turn.now + LINK_ASK_TIMEOUT_MS
+    this.linking.set(contact.peer, { purpose, until, slotUntil: until })
     this.around.needs.send(turn, contact.peer, { kind: 'link-ask', purpose })
   }
 
@@ -214,7 +225,9 @@ export class LinkSeeking {
   private linkTo(turn: Turn, entry: Remembered | null, purpose: LinkPurpose): boolean {
     if (entry === null) return false
     const { needs, memory, alarm } = this.around
-    this.linking.set(entry.peer, { purpose, until: turn.now + REACH_TIMEOUT_MS + LINK_ASK_TIMEOUT_MS })
+    const until = turn.now + REACH_TIMEOUT_MS + LINK_ASK_TIMEOUT_MS
+    const slotUntil = alarm.isOn(turn.now) ? turn.now + LINKING_ALARM_SLOT_MS : until
+    this.linking.set(entry.peer, { purpose, until, slotUntil })
     needs.reach(turn, { kind: 'ref', ref: entry.ref }, (later, outcome) => {
       if (outcome.ok) {
         this.ask(later, outcome.value, purpose)
@@ -239,9 +252,12 @@ export class LinkSeeking {
     return refusal === undefined || refusal.until <= turn.now
   }
 
-  private countLinking(purpose: LinkPurpose): number {
+  /** For one purpose, or for all. */
+  private countLinking(turn: Turn, purpose: LinkPurpose | null): number {
     let count = 0
-    for (const item of this.linking.values()) if (item.purpose === purpose) count += 1
+    for (const item of this.linking.values()) {
+      if (item.slotUntil > turn.now && (purpose === null || item.purpose === purpose)) count += 1
+    }
     return count
   }
 }
