@@ -36,7 +36,7 @@ import type { Turn } from '../core/turn.ts'
 
 /** What a hostile peer does; what is left out it does as an honest one would. */
 export interface HostileWays {
-  /** Tells refs whose signatures do not hold. */
+  /** Every second one tells refs whose signatures do not hold: that gives it away. */
   readonly forgedRefs: boolean
   /** Tells refs that are signed and lead nowhere: of peers at dead addresses, as if somebody had met them just now. */
   readonly deadRefs: boolean
@@ -109,13 +109,13 @@ export class Conspiracy {
   }
 
   /** What is told to a peer at a position instead of the truth. */
-  refsFor(position: Position, truth: readonly RefEntry[], wallTime: WallTime): RefEntry[] {
+  refsFor(position: Position, truth: readonly RefEntry[], wallTime: WallTime, forges: boolean): RefEntry[] {
     const { ways, rng } = this
     const told: Uint8Array[] = []
     const friends = this.accomplices().filter(ref => ref.position !== position)
     if (ways.ownRefs) for (const ref of closestTo(position, friends, REFS_TOLD)) told.push(ref.bytes)
     if (ways.deadRefs) for (const ref of closestTo(position, this.deadPeers(wallTime), 3)) told.push(ref.bytes)
-    if (ways.forgedRefs) for (const ref of rng.sample(friends, 1)) told.push(forged(ref.bytes))
+    if (forges) for (const ref of rng.sample(friends, 1)) told.push(forged(ref.bytes))
     const refs = told.map(bytes => ({ ageSeconds: 0, bytes }))
     return ways.ownRefs ? refs : [...truth.slice(0, REFS_TOLD), ...refs]
   }
@@ -175,6 +175,7 @@ class Mask {
   private readonly rng: Rng
   private readonly conspiracy: Conspiracy
   private readonly inside: Inside
+  private readonly forges: boolean
 
   constructor({ identity, suite, seed }: PeerOptions, conspiracy: Conspiracy, inside: Inside) {
     this.self = identity.peer
@@ -182,6 +183,7 @@ class Mask {
     this.rng = new Rng(seed).fork('hostile')
     this.conspiracy = conspiracy
     this.inside = inside
+    this.forges = conspiracy.ways.forgedRefs && this.rng.unit() < 0.5
   }
 
   /** What is told to a peer in the place of what an honest one would tell. */
@@ -190,7 +192,7 @@ class Mask {
     switch (message.kind) {
       case 'gossip':
       case 'link-answer':
-        return { ...message, refs: this.conspiracy.refsFor(this.positionOf(to), message.refs, turn.wallTime) }
+        return { ...message, refs: this.refsFor(turn, this.positionOf(to), message.refs) }
       case 'neighbours':
       case 'neighbours-changed':
         return ways.claimedLinks ? this.claims() : message
@@ -255,13 +257,17 @@ class Mask {
       this.sendTruly(turn, to, { kind: 'route-answer', id, status, hops: 0, payload: bytes })
     }
     if (method === RoutedMethod.closest) {
-      answer('answered', writeRefs(new ByteWriter(1_024), this.conspiracy.refsFor(key, [], turn.wallTime)).finish())
+      answer('answered', writeRefs(new ByteWriter(1_024), this.refsFor(turn, key, [])).finish())
     } else if (method === RoutedMethod.locate) {
       if (this.rng.unit() < 0.5) answer('refused', new Uint8Array(0))
       else answer('answered', forged(this.inside.ref.bytes))
     } else {
       answer('answered', this.falseRegistryAnswer(key, payload))
     }
+  }
+
+  private refsFor(turn: Turn, position: Position, truth: readonly RefEntry[]): RefEntry[] {
+    return this.conspiracy.refsFor(position, truth, turn.wallTime, this.forges)
   }
 
   private falseRegistryAnswer(key: Position, payload: Uint8Array): Uint8Array {

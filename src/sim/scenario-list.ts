@@ -3,6 +3,7 @@ import type { Scenario } from './scenario.ts'
 import { bootstrapDeath } from './scenarios/bootstrap-death.ts'
 import { churn } from './scenarios/churn.ts'
 import { flashService } from './scenarios/flash-service.ts'
+import { hostile } from './scenarios/hostile.ts'
 import { joinStorm } from './scenarios/join-storm.ts'
 import { massFailure } from './scenarios/mass-failure.ts'
 import { regionLoss } from './scenarios/region-loss.ts'
@@ -24,6 +25,7 @@ export const SCENARIOS: readonly Scenario[] = [
   sleepWake,
   regionLoss,
   week,
+  hostile,
 ]
 
 export function scenarioNamed(name: string): Scenario | undefined {

@@ -26,6 +26,7 @@ const SMALL: Readonly<Record<string, Small>> = {
   broadcast: { setting: { minutes: 1 }, missed: [] },
   'sleep-wake': { setting: { minutes: 2 }, missed: [] },
   'region-loss': { setting: { minutes: 1 }, missed: [] },
+  hostile: { setting: {}, missed: [] },
 }
 
 describe('every scenario', () => {
