@@ -17,6 +17,8 @@ const GROW_MS = 60_000
 const JOIN_GAP_MS_MAX = 50
 const SAMPLE_MS_MIN = 5_000
 const SAMPLES_MAX = 400
+/** Beside the ways in, in any world that grows. */
+const DIALABLE_MIN = 3
 const PROGRESS_MS_MIN = 250
 const PROGRESS_WORDS_MAX = 10_000
 
@@ -85,7 +87,7 @@ export class ScenarioRun {
    * From one peer to as many as the setting says, through `waysIn` servers that each newcomer is given. At least
    * `dialable` accept dials: where nobody does, nobody can reach anybody, and a small mix may have none.
    */
-  grow(waysIn = 1, dialable = waysIn + 1): void {
+  grow(waysIn = 1, dialable = waysIn + this.dialableMin()): void {
     const { peers, settled } = this.setting
     if (settled) {
       for (const node of addSettled(this.world, peers, waysIn)) this.watch.add(node)
@@ -104,6 +106,12 @@ export class ScenarioRun {
   /** Lets a world that was grown come to rest; one that began settled writes what it remembers to its stores. */
   settle(ms: number): void {
     this.pass(this.setting.settled ? Math.min(ms, 2 * REMEMBER_SAVE_MS) : ms, 'settle')
+  }
+
+  /** So many of those that a small mix has on the mean: with a single tab to meet at, two dozen cannot meet. */
+  private dialableMin(): number {
+    const { peers, mix } = this.setting
+    return Math.min(DIALABLE_MIN, Math.max(1, Math.floor(peers * mix.nat.public)))
   }
 
   /** A newcomer drawn from the mix, but for what is settled of it. */
