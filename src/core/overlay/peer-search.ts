@@ -28,11 +28,11 @@ interface Search {
 }
 
 export class PeerSearch {
-  private readonly needs: OverlayNeeds
+  private readonly needs: Pick<OverlayNeeds, 'admit'>
   private readonly requests: RoutedRequests
   private readonly searches = new Set<Search>()
 
-  constructor(needs: OverlayNeeds, requests: RoutedRequests) {
+  constructor(needs: Pick<OverlayNeeds, 'admit'>, requests: RoutedRequests) {
     this.needs = needs
     this.requests = requests
   }

@@ -167,6 +167,55 @@ describe('a routed request', () => {
     expectEmpty(line)
   })
 
+  it('that shares its ways with others takes another first hop than they, and theirs where there is no other', () => {
+    const line = new Line([[1, 2, 3], [], [], []])
+    const ways: PeerId[] = []
+    const answers: Result<Uint8Array>[] = []
+    for (let i = 0; i < 4; i += 1) {
+      const onAnswer = (_turn: Turn, answer: Result<Uint8Array>): void => {
+        answers.push(answer)
+      }
+      line.part(0).request(line.turn(), 1, 1, new Uint8Array(0), onAnswer, null, ways)
+      line.run(1_000)
+    }
+    expect(answers.map(answer => answer.ok && answer.value[0])).toEqual([1, 2, 3, 1])
+    expect(ways).toEqual([1, 2, 3, 1].map(id))
+  })
+
+  it('goes by where links stand, not by what they claim, every second time', () => {
+    const sent: PeerId[] = []
+    const requests = new RoutedRequests({
+      send: (_turn, to) => sent.push(to) > 0,
+      nextHopToKey: (_key, _method, avoid) => wayOf([1, 2, 3], avoid),
+      linkCloserThan: (_peer, _key, _method, avoid) => wayOf([3, 2], avoid),
+      isCloser: () => false,
+      answer: () => null,
+    })
+    const ways: PeerId[] = []
+    for (let i = 0; i < 3; i += 1) requests.request(new Turn(0, 0), 1, 1, new Uint8Array(0), () => {}, null, ways)
+    expect(sent).toEqual([1, 3, 2].map(id))
+  })
+
+  it('avoids a hop that swallowed others before it, but uses it where it is the only one', () => {
+    const line = new Line([[1, 2], [], []])
+    line.dead.add(1)
+    line.ask(0)
+    line.run(11_000)
+    line.messages.length = 0
+    const answers = line.ask(0)
+    line.run(1_000)
+    expect(answers).toEqual([{ ok: true, value: Uint8Array.of(2) }])
+    expect(line.messages[0]).toBe('0 2 route')
+    const alone = new Line([[1], []])
+    alone.dead.add(1)
+    alone.ask(0)
+    alone.run(11_000)
+    alone.dead.delete(1)
+    const others = alone.ask(0)
+    alone.run(1_000)
+    expect(others).toEqual([{ ok: true, value: Uint8Array.of(1) }])
+  })
+
   it('that the closest has no answer to is refused', () => {
     const line = new Line([[1], []])
     line.answersOf = () => null
