@@ -167,6 +167,8 @@ export const FAR_SEARCH_MS = 15_000
 /** Gossip starts this long after a change of the near links and slows down by doubling (rule 6). */
 export const GOSSIP_MIN_MS = 1_000
 export const GOSSIP_MAX_MS = 40_000
+/** After a mass failure it slows down only so far. */
+export const GOSSIP_ALARM_MAX_MS = 4_000
 /** Only refs heard of so recently are passed on (rule 7). */
 export const FRESH_MS = 300_000
 /** The search for one's own position: its interval doubles from the first to the second (rule 8). */

@@ -11,6 +11,7 @@ import type { Position } from '../base/position.ts'
 import type { Rng } from '../base/rng.ts'
 import { isPublic, type PeerRef } from '../crypto/peer-ref.ts'
 import {
+  GOSSIP_ALARM_MAX_MS,
   GOSSIP_MAX_MS,
   GOSSIP_MIN_MS,
   GOSSIP_PUBLIC_REFS,
@@ -212,7 +213,8 @@ export class Gossip {
 
   private tell(turn: Turn): void {
     const { rng, links, needs, alarm } = this.around
-    this.gossipAt = turn.now + rng.around(alarm.isOn(turn.now) ? GOSSIP_MIN_MS : this.gossipDelayMs)
+    const delayMax = alarm.isOn(turn.now) ? GOSSIP_ALARM_MAX_MS : GOSSIP_MAX_MS
+    this.gossipAt = turn.now + rng.around(Math.min(this.gossipDelayMs, delayMax))
     this.gossipDelayMs = Math.min(this.gossipDelayMs * 2, GOSSIP_MAX_MS)
     const near = [...links.near()]
     const active = this.gossipDelayMs < GOSSIP_MAX_MS || rng.unit() < 0.5
