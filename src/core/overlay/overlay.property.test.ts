@@ -157,7 +157,7 @@ describe('overlays under any schedule', () => {
           expect(tookMs).not.toBeNull()
         },
       ),
-      { numRuns: Number(process.env.OVERLAY_RUNS ?? 600) },
+      { numRuns: Number(process.env.OVERLAY_RUNS ?? 300) },
     )
   })
 })
