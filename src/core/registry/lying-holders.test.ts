@@ -1,0 +1,169 @@
+/** The registry's users among holders that lie: who says nothing, tells of others, or claims to keep what it drops. */
+import { describe, expect, it } from 'vitest'
+import { fail, ok, type Result } from '../base/fault.ts'
+import type { PeerId } from '../base/peer-id.ts'
+import { Rng } from '../base/rng.ts'
+import { type PeerRef, REF_LIFETIME_MS, signPeerRef } from '../crypto/peer-ref.ts'
+import { nativeSuite, testIdentity } from '../crypto/suite.fixtures.ts'
+import { ANNOUNCEMENT_INTERVAL_MS, FIND_WAYS_MAX, FIND_WAYS_MIN, PUBLICATION_GAP_MS } from '../limits.ts'
+import type { OverlayPort } from '../overlay/overlay-port.ts'
+import { Turn } from '../turn.ts'
+import { Registry } from './registry.ts'
+import { decodeRegistryRequest, encodeFindAnswer, encodePutAnswer, type RegistryRequest } from './registry-messages.ts'
+
+const WALL_TIME = 1_800_000_000_000
+const SERVICE = 'chat.example/1'
+const identity = testIdentity(nativeSuite, 1)
+const self = refOf(1)
+const [member, liar] = [refOf(2), refOf(3)]
+
+function refOf(byte: number): PeerRef {
+  const times = { sequence: WALL_TIME, expires: WALL_TIME + REF_LIFETIME_MS }
+  const fields = { ...times, capacity: 12, relays: true, addresses: [], rendezvous: [] }
+  return signPeerRef(nativeSuite, testIdentity(nativeSuite, byte), fields)
+}
+
+interface Asked {
+  readonly kind: RegistryRequest['kind']
+  readonly ways: PeerId[]
+  readonly at: number
+}
+
+/** A registry whose requests are answered 100 ms later as `answerOf` says, by their number; null stays without an answer. */
+class Among {
+  now = 0
+  readonly asked: Asked[] = []
+  readonly registry: Registry
+  private flying: { at: number; run: (turn: Turn) => void }[] = []
+
+  constructor(answerOf: (request: RegistryRequest, index: number) => Result<Uint8Array> | null) {
+    const none = { before: [], after: [] }
+    const port: OverlayPort = {
+      self: () => self,
+      near: () => none,
+      estimatedPeers: () => 100,
+      send: () => true,
+      keep: () => {},
+      release: () => {},
+      learn: () => {},
+      request: (_turn, _key, _method, payload, onAnswer, ways) => {
+        const request = decodeRegistryRequest(payload)
+        if (request === null) throw new Error('no request')
+        this.asked.push({ kind: request.kind, ways: [...(ways ?? [])], at: this.now })
+        // reason: any text serves as an id.
+        ways?.push(`way ${this.asked.length}` as PeerId)
+        const answer = answerOf(request, this.asked.length - 1)
+        if (answer !== null) this.flying.push({ at: this.now + 100, run: turn => onAnswer(turn, answer) })
+      },
+    }
+    this.registry = new Registry({ port, suite: nativeSuite, identity, rng: new Rng(1) })
+  }
+
+  turn(): Turn {
+    return new Turn(this.now, WALL_TIME + this.now)
+  }
+
+  find(): { peers: readonly PeerId[] | null; members: number; at: number } {
+    const outcome: { peers: readonly PeerId[] | null; members: number; at: number } = { peers: null, members: 0, at: 0 }
+    this.registry.find(this.turn(), SERVICE, (_turn, found, members) => {
+      Object.assign(outcome, { peers: found.ok ? found.value.map(ref => ref.peer) : [], members, at: this.now })
+    })
+    return outcome
+  }
+
+  run(ms: number): void {
+    for (const end = this.now + ms; this.now < end; this.now += 50) {
+      const due = this.flying.filter(({ at }) => at <= this.now)
+      this.flying = this.flying.filter(({ at }) => at > this.now)
+      for (const { run } of due) run(this.turn())
+      this.registry.onWake(this.turn())
+    }
+  }
+
+  count(kind: RegistryRequest['kind']): number {
+    return this.asked.filter(request => request.kind === kind).length
+  }
+}
+
+function telling(...refs: PeerRef[]): Result<Uint8Array> {
+  return ok(encodeFindAnswer({ members: refs.length, refs: refs.map(ref => ref.bytes) }))
+}
+
+describe('a search for members', () => {
+  it('asks three ways at once and is over when they agree', () => {
+    const among = new Among(() => telling(member))
+    const outcome = among.find()
+    among.run(2_000)
+    expect(outcome).toEqual({ peers: [member.peer], members: 1, at: 100 })
+    expect(among.asked.map(({ ways }) => ways.length)).toEqual([0, 1, 2])
+    expect(among.asked).toHaveLength(FIND_WAYS_MIN)
+  })
+
+  it('finds the members though the first says that there are none and the second tells of its own', () => {
+    const answers = [telling(), telling(liar), telling(member), telling(member)]
+    const among = new Among((_request, index) => answers[index] ?? null)
+    const outcome = among.find()
+    among.run(2_000)
+    expect(outcome.peers).toContain(member.peer)
+    expect(among.asked).toHaveLength(4)
+  })
+
+  it('does not wait for one that keeps silent', () => {
+    const among = new Among((_request, index) => (index === 0 ? null : telling(member)))
+    const outcome = among.find()
+    among.run(2_000)
+    expect(outcome.peers).toEqual([member.peer])
+    expect(outcome.at).toBeLessThan(1_500)
+  })
+
+  it('ends with what there is where no two agree, and with a fault where nobody answers', () => {
+    const torn = new Among((_request, index) => (index === 0 ? telling(member) : telling()))
+    const outcome = torn.find()
+    torn.run(2_000)
+    expect(outcome.peers).toEqual([member.peer])
+    expect(torn.asked).toHaveLength(FIND_WAYS_MAX)
+    const silent = new Among(() => fail({ code: 'timeout' }))
+    const nothing = silent.find()
+    silent.run(10_000)
+    expect(nothing.peers).toEqual([])
+    expect(silent.asked).toHaveLength(FIND_WAYS_MAX)
+  })
+
+  it('counts members as the middle of the answers does, not as the boldest', () => {
+    const bold = ok(encodeFindAnswer({ members: 1_000_000, refs: [member.bytes] }))
+    const among = new Among((_request, index) => (index === 0 ? bold : telling(member)))
+    const outcome = among.find()
+    among.run(2_000)
+    expect(outcome.members).toBe(1)
+  })
+})
+
+describe('a publication', () => {
+  const stored = ok(encodePutAnswer({ outcome: 'stored', members: 1 }))
+
+  it('is put twice at first, over two ways, and then at its interval', () => {
+    const among = new Among(() => stored)
+    among.registry.announce(among.turn(), SERVICE, '')
+    among.run(30_000)
+    // An announcement and a descriptor.
+    expect(among.count('put')).toBe(4)
+    expect(new Set(among.asked.map(({ ways }) => ways.length))).toEqual(new Set([0, 1]))
+    among.run(ANNOUNCEMENT_INTERVAL_MS * 1.2)
+    expect(among.count('put')).toBe(5)
+  })
+
+  it('is put once more, over a third way, where the registry does not list it', () => {
+    let listed: readonly PeerRef[] = [member]
+    const among = new Among(request => (request.kind === 'put' ? stored : telling(...listed)))
+    among.registry.announce(among.turn(), SERVICE, '')
+    among.run(30_000)
+    among.find()
+    among.run(PUBLICATION_GAP_MS)
+    expect(among.count('put')).toBe(5)
+    expect(among.asked.at(-1)?.ways).toHaveLength(2)
+    listed = [self]
+    among.find()
+    among.run(2 * PUBLICATION_GAP_MS)
+    expect(among.count('put')).toBe(5)
+  })
+})
