@@ -29,6 +29,24 @@ describe('the estimate of how many peers there are', () => {
     expect(estimatePeers(0, sparse)).toBeGreaterThanOrEqual(7)
   })
 
+  it('is the truth where the links tell of the whole ring, however their gaps overlap', () => {
+    for (let seed = 1; seed <= 20; seed += 1) {
+      const rng = new Rng(seed)
+      const ring = Array.from({ length: 24 }, () => ({ position: Math.floor(rng.unit() * RING) }))
+      ring.sort((a, b) => a.position - b.position)
+      const [self, ...others] = ring
+      if (self === undefined) throw new Error('24 were made')
+      const links = others.map(({ position }) => {
+        const near = [...closestAfter(position, ring, 2), ...closestBefore(position, ring, 2)]
+        const neighbours = Float64Array.from(near, peer => peer.position).sort()
+        return { position, neighbours, directNeighbours: 4 }
+      })
+      // It is linked with those next to it, and with every second one of the others.
+      const some = links.filter((_, i) => i % 2 === 0 || i < 2 || i > 20)
+      expect(estimatePeers(self.position, some), `seed ${seed}`).toBe(24)
+    }
+  })
+
   it.each([50, 1_000, 20_000])('of %d is right within a half where links announce theirs', size => {
     for (let seed = 1; seed <= 20; seed += 1) {
       const rng = new Rng(seed)

@@ -1,6 +1,6 @@
 /**
  * How many peers there are, from how densely they stand on the ring (spec 5.7). One peer's own four gaps say little
- * (0.5 to 2.9 times the truth); pooled over what its links announce they say 0.8 to 1.4.
+ * (0.5 to 2.9 times the truth); those around all its links together, each counted once, cover most of a small ring.
  */
 import { clockwise, type Position, RING } from '../base/position.ts'
 import { firstNotBelow } from './ring-order.ts'
@@ -15,24 +15,31 @@ export interface Surroundings {
 
 export function estimatePeers(self: Position, links: readonly Surroundings[]): number {
   if (links.length < 4) return links.length + 1
-  let gaps = 0
-  let span = 0
+  /** By where they begin: two peers next to each other tell of the same gap. */
+  const gaps = new Map<Position, number>()
   const after = new NearestTwo()
   const before = new NearestTwo()
   const see = (centre: Position, other: Position): void => {
     after.add(clockwise(centre, other))
     before.add(clockwise(other, centre))
   }
-  const conclude = (): void => {
+  const take = (from: Position, gap: number): void => {
+    // Who knows of one in between is right.
+    const present = gaps.get(from)
+    if (present === undefined || gap < present) gaps.set(from, gap)
+  }
+  const conclude = (centre: Position): void => {
     if (after.second < Number.POSITIVE_INFINITY && before.second < Number.POSITIVE_INFINITY) {
-      gaps += 4
-      span += Math.min(before.second + after.second, RING)
+      take(centre, after.first)
+      take((centre + after.first) % RING, after.second - after.first)
+      take((centre - before.first + RING) % RING, before.first)
+      take((centre - before.second + RING) % RING, before.second - before.first)
     }
     after.clear()
     before.clear()
   }
   for (const link of links) see(self, link.position)
-  conclude()
+  conclude(self)
   const seeNearest = (centre: Position, sorted: Float64Array, from: number, to: number): void => {
     // Two on either side, and two more for those that do not count: the centre and `self`.
     const steps = Math.min(4, to - from)
@@ -48,9 +55,13 @@ export function estimatePeers(self: Position, links: readonly Surroundings[]): n
     see(position, self)
     seeNearest(position, neighbours, 0, directNeighbours)
     seeNearest(position, neighbours, directNeighbours, neighbours.length)
-    conclude()
+    conclude(position)
   }
-  const estimate = span === 0 ? 1 : Math.round((gaps * RING) / span)
+  let span = 0
+  for (const gap of gaps.values()) span += gap
+  // So many gaps are a part of the ring as long as one less would be on average; all of them are the whole.
+  const counted = gaps.size - 1 + Math.min(1, span / RING)
+  const estimate = span === 0 ? 1 : Math.round((counted * RING) / span)
   return Math.max(estimate, links.length + 1)
 }
 
@@ -63,13 +74,13 @@ export function middleEstimate(own: number, told: readonly number[]): number {
   return Math.round((all[(all.length - 1) >> 1]! + all[all.length >> 1]!) / 2)
 }
 
-/** The two smallest gaps seen, but 0. */
+/** The two smallest gaps seen, each once, but 0. */
 class NearestTwo {
   first = Number.POSITIVE_INFINITY
   second = Number.POSITIVE_INFINITY
 
   add(gap: number): void {
-    if (gap === 0 || gap >= this.second) return
+    if (gap === 0 || gap >= this.second || gap === this.first) return
     if (gap < this.first) {
       this.second = this.first
       this.first = gap
