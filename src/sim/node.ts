@@ -95,6 +95,7 @@ export class Node {
       wallTime: this.wallTime,
       capacity: placed.capacity ?? this.profile.capacity,
       relays: placed.relays ?? true,
+      refs: world.refs,
       dialable: ['tcp'],
       negotiates: placed.negotiates ?? (world.model === null ? [] : negotiableOn(this.profile.device)),
       ...(settled === undefined ? {} : { settled }),

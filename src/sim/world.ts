@@ -11,6 +11,7 @@ import type { RequestId } from '../core/input.ts'
 import type { SettledState } from '../core/overlay/settled-state.ts'
 import { createPeer } from '../core/peer.ts'
 import type { Negotiable, Peer, PeerOptions } from '../core/peer-options.ts'
+import { VerifiedRefs } from '../core/registry/verified-refs.ts'
 import { EventQueue } from './event-queue.ts'
 import { createFakeSuite } from './fake-suite.ts'
 import { type DeviceClass, latencyMs, type NetworkModel, type PeerProfile } from './network-model.ts'
@@ -58,6 +59,8 @@ export interface Happening {
   happen(): void
 }
 
+/** More than the peers of any world: each peer has one place. */
+const SHARED_REFS_MAX = 8_388_608
 const WALL_TIME_AT_START = 1_800_000_000_000
 
 export class World {
@@ -68,6 +71,8 @@ export class World {
   readonly rng: Rng
   readonly model: NetworkModel | null
   readonly keepsEvents: boolean
+  /** What a ref says is the same for all: read once, held once. */
+  readonly refs: VerifiedRefs
   readonly trace = new Trace()
   readonly punching = new Punching(this)
   /** Packets that were delivered, and their bytes. */
@@ -86,6 +91,7 @@ export class World {
   constructor(options: WorldOptions) {
     this.rng = new Rng(options.seed)
     this.suite = options.suite ?? createFakeSuite(this.rng.fork('keys'))
+    this.refs = new VerifiedRefs(this.suite, SHARED_REFS_MAX)
     this.delayMs = options.delayMs ?? [20, 60]
     this.make = options.make ?? createPeer
     this.model = options.model ?? null
