@@ -171,6 +171,8 @@ export const GOSSIP_MAX_MS = 40_000
 export const GOSSIP_ALARM_MAX_MS = 4_000
 /** Only refs heard of so recently are passed on (rule 7). */
 export const FRESH_MS = 300_000
+/** What a link told of the network's size counts for so long: some six of them, while it may be growing. */
+export const ESTIMATE_MS = 120_000
 /** The search for one's own position: its interval doubles from the first to the second (rule 8). */
 export const SEARCH_MIN_MS = 3_000
 export const SEARCH_MAX_MS = 120_000
@@ -254,6 +256,8 @@ export const ROUTED_HOP_TIMEOUT_MS = 4_000
 export const ROUTED_HOP_STEP_MS = 500
 export const ROUTED_HOP_TIMEOUT_MIN_MS = 1_000
 export const ROUTED_TIMEOUT_MS = 5_000
+/** Who asks waits so long before it asks over a second way as well: far more than most answers take. */
+export const ROUTED_HEDGE_MS = 1_500
 export const ROUTED_WAYS_TRIED_MAX = 3
 /** A link that left a routed request without an answer is used after all others for so long, doubling. */
 export const DOUBT_MS = 10_000

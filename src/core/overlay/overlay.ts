@@ -12,6 +12,7 @@ import type { Rng } from '../base/rng.ts'
 import { isPublic, type PeerRef } from '../crypto/peer-ref.ts'
 import type { StoreEntry, Target } from '../input.ts'
 import {
+  ESTIMATE_MS,
   FORGER_REST_MS,
   FORGERS_MAX,
   FRESH_MS,
@@ -136,7 +137,7 @@ export class Overlay {
     const own = estimatePeers(this.around.needs.position, this.links.all())
     if (this.links.size < 4) return own
     const told: number[] = []
-    for (const link of this.links.all()) if (this.now - link.estimatedAt < FRESH_MS) told.push(link.estimate)
+    for (const link of this.links.all()) if (this.now - link.estimatedAt < ESTIMATE_MS) told.push(link.estimate)
     return Math.max(middleEstimate(own, told), this.links.size + 1)
   }
 
@@ -334,7 +335,7 @@ export class Overlay {
     const entry = rng.pick(lost)
     if (entry === undefined || this.seeking.purposeOf(entry.peer) !== null) return
     needs.reach(turn, { kind: 'ref', ref: entry.ref }, (later, outcome) => {
-      if (!outcome.ok) this.memory.failed(entry.peer, later.now, null)
+      if (!outcome.ok) this.memory.failed(entry.peer, later.now)
       else this.gossip.search(later, needs.position, entry.peer)
     })
   }
