@@ -235,7 +235,7 @@ export class LinkSeeking {
       }
       this.linking.delete(entry.peer)
       const nearInAlarm = purpose === 'near' && alarm.isOn(later.now)
-      memory.failed(entry.peer, later.now, nearInAlarm ? CANDIDATE_BACKOFF_ALARM_MS : null)
+      memory.failed(entry.peer, later.now, nearInAlarm ? CANDIDATE_BACKOFF_ALARM_MS : undefined)
     })
     return true
   }

@@ -72,9 +72,9 @@ describe('the memory of peers', () => {
     const memory = new RememberedPeers(new Rng(5))
     const one = ref('10.0.0.1')
     const entry = memory.learn(one, 'random', 0)
-    memory.failed(one.peer, 1_000, null)
+    memory.failed(one.peer, 1_000)
     expect(entry.restsUntil).toBe(1_000 + CANDIDATE_BACKOFF_MS)
-    memory.failed(one.peer, 50_000, null)
+    memory.failed(one.peer, 50_000)
     expect(entry.restsUntil).toBe(50_000 + 2 * CANDIDATE_BACKOFF_MS)
     // Word from before the failure says nothing; word from after it does.
     memory.learn(one, 'random', 49_000)

@@ -112,12 +112,12 @@ export class RememberedPeers {
   }
 
   /** A failed try: it rests, longer each time. Nobody is forgotten for a time-out. */
-  failed(peer: PeerId, now: Instant, restMs: number | null): void {
+  failed(peer: PeerId, now: Instant, restMs = CANDIDATE_BACKOFF_MS): void {
     const entry = this.entries.get(peer)
     if (entry === undefined) return
     entry.failures += 1
     entry.failedAt = now
-    entry.restsUntil = now + (restMs ?? backoff(entry.failures))
+    entry.restsUntil = now + Math.min(restMs * 2 ** Math.min(entry.failures - 1, 10), CANDIDATE_BACKOFF_MAX_MS)
   }
 
   private clear(entry: Remembered): void {
@@ -174,8 +174,4 @@ function rangeOf(ref: PeerRef): string {
   if (host.includes(':')) return host.split(':', 2).join(':')
   const parts = host.split('.')
   return /^[\d.]+$/.test(host) ? parts.slice(0, 2).join('.') : parts.slice(-2).join('.')
-}
-
-function backoff(failures: number): number {
-  return Math.min(CANDIDATE_BACKOFF_MS * 2 ** Math.min(failures - 1, 10), CANDIDATE_BACKOFF_MAX_MS)
 }
