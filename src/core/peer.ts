@@ -64,8 +64,6 @@ class MeshPeer implements Peer {
   private renewAt: Instant = REF_RENEW_MS
   /** Null while the store holds what is remembered. */
   private saveAt: Instant | null = null
-  /** What the store holds of remembered peers: sequence numbers of their refs. */
-  private readonly saved = new Map<PeerId, number>()
   /** Of the remembered peers when they were last saved. */
   private savedVersion = 0
   /** Refs that peers have just shown, not yet verified, and when the oldest is looked at. */
@@ -533,7 +531,7 @@ class MeshPeer implements Peer {
       return
     }
     // What can't be read any more is deleted with the next save.
-    for (const entry of entries) this.saved.set(entry.key.slice(REF_KEYS.length) as PeerId, -1)
+    for (const entry of entries) this.overlay.memory.dropped.push(entry.key.slice(REF_KEYS.length) as PeerId)
     this.savedVersion = -1
     this.overlay.restore(turn, entries)
   }
@@ -545,14 +543,12 @@ class MeshPeer implements Peer {
     if (memory.version === this.savedVersion) return
     this.savedVersion = memory.version
     for (const entry of memory.all()) {
-      if (this.saved.get(entry.peer) === entry.ref.sequence) continue
-      this.saved.set(entry.peer, entry.ref.sequence)
+      if (entry.saved === entry.ref) continue
+      entry.saved = entry.ref
       turn.effects.push({ kind: 'save', key: REF_KEYS + entry.peer, value: entry.ref.bytes })
     }
-    for (const peer of this.saved.keys()) {
-      if (memory.get(peer) !== undefined) continue
-      this.saved.delete(peer)
-      turn.effects.push({ kind: 'save', key: REF_KEYS + peer, value: null })
+    for (const peer of memory.dropped.splice(0)) {
+      if (memory.get(peer) === undefined) turn.effects.push({ kind: 'save', key: REF_KEYS + peer, value: null })
     }
   }
 }

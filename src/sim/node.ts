@@ -286,7 +286,7 @@ export class Node {
           break
         case 'save':
           if (effect.value === null) this.store.delete(effect.key)
-          else this.store.set(effect.key, effect.value)
+          else this.store.set(this.world.sharedText(effect.key), effect.value)
           break
         case 'load': {
           const entries: StoreEntry[] = []

@@ -82,6 +82,7 @@ export class World {
   readonly packets = new Slab()
   private readonly queue = new EventQueue<Happening>()
   private readonly delayMs: readonly [number, number]
+  private readonly texts = new Map<string, string>()
   private readonly byAddress = new Map<string, Node>()
   readonly make: (options: PeerOptions) => Peer
   private groups: ((node: Node) => number) | null = null
@@ -206,6 +207,14 @@ export class World {
 
   get wallTime(): WallTime {
     return WALL_TIME_AT_START + this.now
+  }
+
+  /** The same text for all who hold it: the keys of what peers store are names of peers. */
+  sharedText(text: string): string {
+    const known = this.texts.get(text)
+    if (known !== undefined) return known
+    this.texts.set(text, text)
+    return text
   }
 
   newRequest(): RequestId {

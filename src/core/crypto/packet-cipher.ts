@@ -25,7 +25,8 @@ export class PacketCipher {
   constructor(suite: CryptoSuite, cipher: CipherName, key: Uint8Array) {
     this.suite = suite
     this.cipher = cipher
-    this.key = key
+    // A copy of its own: a part of what a handshake made would keep all of that.
+    this.key = key.slice()
   }
 
   /** Seals once for each number, in rising order: a number used twice would give the key away. */

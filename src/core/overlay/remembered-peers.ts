@@ -25,6 +25,8 @@ export class Remembered {
   /** Which part of the address space it is in; peers that cannot be dialled are in none. */
   readonly range: string
   ref: PeerRef
+  /** What the store holds of it, or is to hold. */
+  saved: PeerRef | null = null
   reason: MemoryReason
   /** When somebody, as far as this peer heard, last had contact with it; may lie before the start of time. */
   heardAt: Instant
@@ -51,9 +53,12 @@ export class Remembered {
 export class RememberedPeers {
   private readonly rng: Rng
   private readonly entries = new Map<PeerId, Remembered>()
-  private readonly byPosition = new Map<Position, Remembered>()
   /** The same in the order of coming: walked far more often than changed. */
   private readonly list: Remembered[] = []
+  /** Theirs, in the same order: to be searched without a table. */
+  private positions = new Float64Array(16)
+  /** Those in the store that gave way since it was last written. */
+  readonly dropped: PeerId[] = []
   /** Grows with each peer that comes or goes and with each newer ref: who keeps something worked out from them looks. */
   version = 0
 
@@ -70,7 +75,9 @@ export class RememberedPeers {
   }
 
   at(position: Position): Remembered | undefined {
-    return this.byPosition.get(position)
+    const { list, positions } = this
+    for (let i = list.length - 1; i >= 0; i -= 1) if (positions[i] === position) return list[i]
+    return undefined
   }
 
   /** In the order of coming; it changes with the next that is learnt. */
@@ -96,8 +103,7 @@ export class RememberedPeers {
     }
     const entry = new Remembered(ref, reason, heardAt)
     this.entries.set(ref.peer, entry)
-    this.byPosition.set(ref.position, entry)
-    this.list.push(entry)
+    this.place(entry)
     this.version += 1
     if (this.entries.size > REMEMBERED_MAX) this.evict(entry)
     return entry
@@ -141,8 +147,21 @@ export class RememberedPeers {
     const victim = this.rng.pick(others.length > 0 ? others : pool)
     if (victim === undefined) return
     this.entries.delete(victim.peer)
-    this.byPosition.delete(victim.position)
-    this.list.splice(this.list.indexOf(victim), 1)
+    if (victim.saved !== null) this.dropped.push(victim.peer)
+    const at = this.list.indexOf(victim)
+    this.list.splice(at, 1)
+    this.positions.copyWithin(at, at + 1)
+  }
+
+  private place(entry: Remembered): void {
+    const { list } = this
+    if (list.length === this.positions.length) {
+      const grown = new Float64Array(Math.min(2 * list.length, REMEMBERED_MAX + 1))
+      grown.set(this.positions)
+      this.positions = grown
+    }
+    this.positions[list.length] = entry.position
+    list.push(entry)
   }
 
   private overQuota(): MemoryReason {
