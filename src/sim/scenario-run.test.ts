@@ -38,6 +38,24 @@ describe('a run', () => {
     expect(told.at(-1)).toEqual({ phase: 'done', done: 1, live: 16 })
   })
 
+  it('has somebody beside the way in who accepts dials, whatever the mix', () => {
+    const nat = { public: 0, cone: 1, symmetric: 0, blocked: 0 }
+    const device = { server: 0, desktop: 0.5, tab: 0.5 }
+    for (let seed = 1; seed <= 3; seed += 1) {
+      const setting = { ...SETTING, peers: 5, seed, mix: { nat, device } }
+      const run = new ScenarioRun({ scenario: 'test', setting, plannedMs: 60_000, onProgress: () => {} })
+      run.grow()
+      expect(run.live().filter(node => node.public && !run.waysIn.includes(node)).length).toBe(1)
+    }
+  })
+
+  it('asks nothing of the peers while it does not probe', () => {
+    const run = grown()
+    run.probing = false
+    run.pass(30_000)
+    expect(run.outcome().samples.at(-1)?.routed).toBeNull()
+  })
+
   it('takes samples of a grown world that is whole and idle', () => {
     const run = grown()
     const last = run.outcome().samples.at(-1)
