@@ -74,15 +74,6 @@ describe.each(CASES)('packet cipher, %s suite, %s', (_, cipher, suite) => {
     expect(() => seal(sender, 4)).toThrow('number of its own')
   })
 
-  it('goes on after a rest, on either side of an exchange', () => {
-    const [sender, receiver] = pair(suite, cipher)
-    for (const number of [0, 1, PACKETS_PER_KEY, PACKETS_PER_KEY + 1, 2 * PACKETS_PER_KEY]) {
-      expect(receiver.open(number, HEADER, seal(sender, number))).toEqual(plainOf(number))
-      sender.rest()
-      receiver.rest()
-    }
-  })
-
   it('imports no key before it is used', () => {
     const counted = countingKeys(suite)
     const sender = new PacketCipher(counted.suite, cipher, KEY)
