@@ -142,6 +142,11 @@ export const TEND_HUNGRY_MS = 250
 /** Peers being linked to at once: settled, and in an alarm. */
 export const LINKING_MAX = 4
 export const LINKING_ALARM_MAX = 8
+/**
+ * A newcomer behind a NAT first looks for public peers beside its way in, for so long; meanwhile others behind NATs leave
+ * it alone. What they tell each other would all go through the way in.
+ */
+export const NEWCOMER_MS = 1_500
 /** In an alarm most who are tried are dead: who has not answered by then holds up no other try. */
 export const LINKING_ALARM_SLOT_MS = 3_000
 /** A candidate that failed waits, twice as long each time (rule 5); a near one waits less in an alarm. */

@@ -16,6 +16,7 @@ import {
   LINKING_MAX,
   LINKS_RESERVED,
   NEAR_PER_SIDE,
+  NEWCOMER_MS,
   PUBLIC_LINKS_MIN,
   REACH_TIMEOUT_MS,
   REFUSED_BACKOFF_MAX_MS,
@@ -40,6 +41,8 @@ const NOBODY: readonly Remembered[] = []
 interface Linking {
   readonly purpose: LinkPurpose
   readonly until: Instant
+  /** The session stands, and the answer is awaited. */
+  readonly asked: boolean
   /** Until when it counts among those that are tried at once. */
   readonly slotUntil: Instant
 }
@@ -52,6 +55,8 @@ export class LinkSeeking {
   private readonly linking = new Map<PeerId, Linking>()
   private readonly refused = new Map<PeerId, { until: Instant; delayMs: number }>()
   private searchAt: Instant = 0
+  /** When the first link stood. */
+  private firstLinkAt: Instant = 0
   /** When far and random links may be asked for again: refusals slow that down, for everybody may be full (rule 3). */
   private roamAt: Instant = 0
   private roamDelayMs = ROAM_MIN_MS
@@ -124,12 +129,15 @@ export class LinkSeeking {
       this.linking.delete(contact.peer)
       return
     }
+    // A way in is sought as a public peer too.
+    if (this.linking.get(contact.peer)?.asked === true) return
     const until = turn.now + LINK_ASK_TIMEOUT_MS
-    this.linking.set(contact.peer, { purpose, until, slotUntil: until })
+    this.linking.set(contact.peer, { purpose, until, asked: true, slotUntil: until })
     this.around.needs.send(turn, contact.peer, { kind: 'link-ask', purpose })
   }
 
-  onLinked(peer: PeerId): void {
+  onLinked(turn: Turn, peer: PeerId): void {
+    if (this.around.links.size === 0) this.firstLinkAt = turn.now
     if (this.linking.delete(peer)) this.roamDelayMs = ROAM_MIN_MS
     this.refused.delete(peer)
   }
@@ -188,7 +196,10 @@ export class LinkSeeking {
    */
   private nearCandidates(turn: Turn): readonly Remembered[] {
     const { position } = this.around.needs
-    const candidates = this.knownNear().filter(entry => this.isCandidate(turn, entry))
+    const early = this.isNewcomer(turn)
+    const candidates = this.knownNear().filter(
+      entry => this.isCandidate(turn, entry) && !((early || isNewcomer(turn, entry)) && this.needsRelay(turn, entry)),
+    )
     if (candidates.length === 0) return NOBODY
     const nearest: Remembered[] = []
     for (const alike of byPromise(candidates, this.around.alarm.since(turn.now))) {
@@ -227,7 +238,7 @@ export class LinkSeeking {
     const { needs, memory, alarm } = this.around
     const until = turn.now + REACH_TIMEOUT_MS + LINK_ASK_TIMEOUT_MS
     const slotUntil = alarm.isOn(turn.now) ? turn.now + LINKING_ALARM_SLOT_MS : until
-    this.linking.set(entry.peer, { purpose, until, slotUntil })
+    this.linking.set(entry.peer, { purpose, until, asked: false, slotUntil })
     needs.reach(turn, { kind: 'ref', ref: entry.ref }, (later, outcome) => {
       if (outcome.ok) {
         this.ask(later, outcome.value, purpose)
@@ -238,6 +249,17 @@ export class LinkSeeking {
       memory.failed(entry.peer, later.now, nearInAlarm ? CANDIDATE_BACKOFF_ALARM_MS : undefined)
     })
     return true
+  }
+
+  /** This peer has only its way in as yet. */
+  private isNewcomer(turn: Turn): boolean {
+    return turn.now - this.firstLinkAt < NEWCOMER_MS && this.around.publicLinks().length < 2
+  }
+
+  /** Neither can dial the other. In an alarm nobody waits. */
+  private needsRelay(turn: Turn, entry: Remembered): boolean {
+    const { hidden, alarm } = this.around
+    return hidden && !isPublic(entry.ref) && !alarm.isOn(turn.now)
   }
 
   private roamLater(turn: Turn): void {
@@ -260,6 +282,11 @@ export class LinkSeeking {
     }
     return count
   }
+}
+
+/** Another that has only its way in as yet: it will ask by itself. */
+function isNewcomer(turn: Turn, entry: Remembered): boolean {
+  return entry.ref.rendezvous.length < 2 && turn.now - entry.heardAt < NEWCOMER_MS
 }
 
 /** Whom it makes most sense to try first: who was heard of since the alarm began, who was not tried, the others. */

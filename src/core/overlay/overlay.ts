@@ -428,7 +428,7 @@ export class Overlay {
       if (wanted) this.addLink(turn, contact, ref, purpose)
       else this.decline(turn, contact)
     } else if (accepted) {
-      this.seeking.onLinked(contact.peer)
+      this.seeking.onLinked(turn, contact.peer)
     } else if (purpose !== null) {
       this.seeking.onRefused(turn, contact.peer)
       // What was asked for is still to come.
@@ -439,7 +439,7 @@ export class Overlay {
 
   private addLink(turn: Turn, contact: Contact, ref: PeerRef, role: LinkRole): void {
     const { needs } = this.around
-    this.seeking.onLinked(ref.peer)
+    this.seeking.onLinked(turn, ref.peer)
     const present = this.links.get(ref.peer)
     if (present !== undefined) {
       if (present.role === 'guest') present.role = role
