@@ -4,7 +4,7 @@
  * check failed, and how many worlds stayed in parts for good.
  *
  *   npm run nightly -- [--minutes M] [--runs N] [--peers N] [--scenario NAME]... [--seed S] [--jobs N] [--out FILE]
- *     [--with 'OPTIONS']
+ *     [--with='OPTIONS']
  */
 import { execFileSync, spawn } from 'node:child_process'
 import { randomInt } from 'node:crypto'
