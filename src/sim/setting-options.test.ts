@@ -34,9 +34,9 @@ describe('the command that replays', () => {
     expect(replayCommand('churn', SETTING_DEFAULTS, SETTING_DEFAULTS)).toBe(
       'webmesh sim --scenario churn --peers 200 --seed 1',
     )
-    const setting = { ...SETTING_DEFAULTS, seed: 9, share: 0.9, medianMinutes: 1 / 3 }
+    const setting = { ...SETTING_DEFAULTS, seed: 9, share: 0.9, medianMinutes: 1 / 3, churnedMinutes: 60 }
     expect(replayCommand('churn', setting, SETTING_DEFAULTS)).toBe(
-      'webmesh sim --scenario churn --peers 200 --seed 9 --share 0.9 --median 0.3333333333333333',
+      'webmesh sim --scenario churn --peers 200 --seed 9 --share 0.9 --median 0.3333333333333333 --churned 60',
     )
     expect(replayCommand('split', { ...SETTING_DEFAULTS, settled: true }, SETTING_DEFAULTS)).toBe(
       'webmesh sim --scenario split --peers 200 --seed 1 --settled',
