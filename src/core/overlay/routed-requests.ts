@@ -8,6 +8,7 @@ import type { PeerId } from '../base/peer-id.ts'
 import type { Position } from '../base/position.ts'
 import {
   ROUTE_HOPS_MAX,
+  ROUTED_HEDGE_MS,
   ROUTED_HOP_STEP_MS,
   ROUTED_HOP_TIMEOUT_MIN_MS,
   ROUTED_HOP_TIMEOUT_MS,
@@ -43,14 +44,17 @@ interface Pending {
   /** Who waits: a user of this peer, or the neighbour that passed the request on, under its number. */
   readonly waiter: { readonly onAnswer: OnAnswer } | { readonly neighbour: PeerId; readonly id: number }
   readonly tried: PeerId[]
+  /** Of them those whose answer is still waited for. */
+  readonly awaited: Set<PeerId>
   /** First hops of earlier requests of the same kind, and of this one: where they did not serve, others may. */
   readonly ways: PeerId[] | null
   /** Goes by where links stand, not by whom they say they are linked to: the one cannot be made up. */
   readonly byPlace: boolean
   /** How many of them knew no way on: the further from the origin, the fewer, or each hop would multiply the ways. */
   refusals: number
-  next: PeerId | null
   giveUpAt: Instant
+  /** When a second way is asked beside the first, which may answer still; null where that was done or is not to be. */
+  hedgeAt: Instant | null
   /** How often another way may still be tried because no answer came. */
   again: number
 }
@@ -101,11 +105,12 @@ export class RoutedRequests {
       request: { kind: 'route', id, key, method, ttl: ROUTE_HOPS_MAX, payload },
       waiter: { onAnswer },
       tried: [],
+      awaited: new Set(),
       ways,
       byPlace: ways !== null && ways.length % 2 === 1,
       refusals: 0,
-      next: null,
       giveUpAt: turn.now + ROUTED_TIMEOUT_MS,
+      hedgeAt: turn.now + ROUTED_HEDGE_MS,
       again: 1,
     }
     this.add(turn, item)
@@ -127,11 +132,12 @@ export class RoutedRequests {
       request: { ...message, id, ttl: message.ttl - 1 },
       waiter: { neighbour: from, id: message.id },
       tried: [],
+      awaited: new Set(),
       ways: null,
       byPlace: false,
       refusals: 0,
-      next: null,
       giveUpAt: turn.now + Math.max(ROUTED_HOP_TIMEOUT_MIN_MS, ROUTED_HOP_TIMEOUT_MS - hops * ROUTED_HOP_STEP_MS),
+      hedgeAt: null,
       again: 1,
     }
     this.add(turn, item)
@@ -141,14 +147,18 @@ export class RoutedRequests {
   onRouteAnswer(turn: Turn, from: PeerId, message: AnswerMessage): void {
     const item = this.pending.get(message.id)
     if (item === undefined) return
-    // An answer is one from whomever it comes late; that there is no way on counts only from the one asked last.
+    // An answer is one from whomever it comes late; that there is no way on counts only from one that is still awaited.
     if (message.status !== 'no-way-on') {
       if (!item.tried.includes(from)) return
       this.doubts.answered(from)
+      // Whoever was asked before the one that answers had more time than that takes.
+      for (const peer of item.tried.slice(0, item.tried.indexOf(from))) {
+        if (item.awaited.has(peer)) this.doubts.failed(peer, turn.now)
+      }
       this.finish(turn, item, message)
-    } else if (item.next === from) {
+    } else if (item.awaited.delete(from)) {
       item.refusals += 1
-      this.goOn(turn, item)
+      if (item.awaited.size === 0) this.goOn(turn, item)
     }
   }
 
@@ -156,7 +166,7 @@ export class RoutedRequests {
     this.doubts.forget(peer)
     for (const item of [...this.pending.values()]) {
       if ('neighbour' in item.waiter && item.waiter.neighbour === peer) this.remove(item)
-      else if (item.next === peer && this.pending.has(item.id)) this.goOn(turn, item)
+      else if (item.awaited.delete(peer) && item.awaited.size === 0 && this.pending.has(item.id)) this.goOn(turn, item)
     }
   }
 
@@ -170,11 +180,13 @@ export class RoutedRequests {
     for (const item of [...this.pending.values()]) {
       if (!this.pending.has(item.id)) continue
       if (item.giveUpAt > turn.now) {
-        this.wakeAt = earlier(this.wakeAt, item.giveUpAt)
+        if (item.hedgeAt !== null && item.hedgeAt <= turn.now) this.hedge(turn, item)
+        this.wakeAt = earlier(this.wakeAt, earlier(item.giveUpAt, item.hedgeAt))
         continue
       }
-      if (item.next !== null) this.doubts.failed(item.next, turn.now)
-      if (item.again > 0) {
+      for (const peer of item.awaited) this.doubts.failed(peer, turn.now)
+      item.awaited.clear()
+      if (item.again > 0 && this.mayGoOn(item)) {
         item.again -= 1
         item.giveUpAt = turn.now + ('neighbour' in item.waiter ? ROUTED_HOP_TIMEOUT_MIN_MS : ROUTED_TIMEOUT_MS)
         this.wakeAt = earlier(this.wakeAt, item.giveUpAt)
@@ -186,6 +198,23 @@ export class RoutedRequests {
     }
   }
 
+  /**
+   * A request of this peer's own ends where none but the silent are left: it is not the closest, and what it would answer
+   * itself would be wrong.
+   */
+  private mayGoOn({ request: { key, method }, tried, waiter }: Pending): boolean {
+    if ('neighbour' in waiter || this.port.nextHopToKey(key, method, tried) !== null) return true
+    return this.port.nextHopToKey(key, method, []) === null
+  }
+
+  /** Asks a second link, where there is one: who swallows must not cost those who ask the whole time. */
+  private hedge(turn: Turn, item: Pending): void {
+    item.hedgeAt = null
+    const { key, method } = item.request
+    const next = this.port.nextHopToKey(key, method, this.avoided(turn, item, item.tried))
+    if (next !== null && item.tried.length < ROUTED_WAYS_TRIED_MAX) this.passTo(turn, item, next)
+  }
+
   private newId(): number {
     do this.nextId = this.nextId >= 0xffff_ffff ? 1 : this.nextId + 1
     while (this.pending.has(this.nextId))
@@ -194,7 +223,7 @@ export class RoutedRequests {
 
   private add(turn: Turn, item: Pending): void {
     this.pending.set(item.id, item)
-    this.wakeAt = earlier(this.wakeAt, Math.max(item.giveUpAt, turn.now + 1))
+    this.wakeAt = earlier(this.wakeAt, Math.max(earlier(item.giveUpAt, item.hedgeAt) ?? 0, turn.now + 1))
     if (!('neighbour' in item.waiter)) return
     const { neighbour } = item.waiter
     this.pendingOf.set(neighbour, (this.pendingOf.get(neighbour) ?? 0) + 1)
@@ -258,8 +287,9 @@ export class RoutedRequests {
   private passTo(turn: Turn, item: Pending, next: PeerId): boolean {
     item.tried.push(next)
     item.ways?.push(next)
-    item.next = next
-    return this.port.send(turn, next, item.request)
+    if (!this.port.send(turn, next, item.request)) return false
+    item.awaited.add(next)
+    return true
   }
 
   private finish(turn: Turn, item: Pending, answer: AnswerMessage): void {

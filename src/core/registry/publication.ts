@@ -13,7 +13,7 @@ import {
   PUBLICATION_RETRY_MS,
   PUBLICATION_RETRY_MS_MAX,
 } from '../limits.ts'
-import type { RecordKind } from './record.ts'
+import type { RecordKind, ServiceRecord } from './record.ts'
 import type { PutOutcome } from './registry-messages.ts'
 import type { ServiceName } from './service-name.ts'
 
@@ -37,6 +37,8 @@ export interface Publication {
   stored: boolean
   /** How many answers in all have said so. */
   timesStored: number
+  /** The record that is put once more as it is: whoever holds it need not check or pass it on again. */
+  again: ServiceRecord | null
   /** First hops of the puts before: they take turns, since one that says so may lie. */
   ways: PeerId[]
 }
@@ -57,6 +59,7 @@ export function newPublication(kind: RecordKind, service: ServiceName, summary: 
     failures: 0,
     stored: false,
     timesStored: 0,
+    again: null,
     ways: [],
   }
 }

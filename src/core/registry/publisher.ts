@@ -71,6 +71,7 @@ export class Publisher {
     for (const publication of this.publications.slice()) {
       if (publication.service !== service || publication.withdrawing) continue
       publication.withdrawing = true
+      publication.again = null
       publication.underWay = false
       publication.failures = 0
       publication.dueAt = turn.now
@@ -88,6 +89,7 @@ export class Publisher {
     for (const publication of this.publications) {
       if (publication.kind !== 'announcement') continue
       const soonest = publication.sentAt === null ? turn.now : publication.sentAt + PUBLICATION_GAP_MS
+      publication.again = null
       // One under way carries the old ref: its answer would put the next one off.
       publication.underWay = false
       publication.dueAt = Math.min(publication.dueAt, Math.max(turn.now, soonest))
@@ -130,21 +132,30 @@ export class Publisher {
       this.forget(publication)
       return
     }
-    const record = this.nextRecord(turn, publication)
+    const record = publication.again ?? this.nextRecord(turn, publication)
+    publication.again = null
     publication.sentAt = turn.now
     publication.underWay = true
     // Every second one aims beside the key, over another way: whoever is closest, or on the way there, may fail or lie.
     const aside = (publication.failures + publication.timesStored) % 2 === 1
+    const beside = besideKey(this.rng, record.key, this.port.estimatedPeers(), this.rng.below(2))
+    // A withdrawal goes both ways at once: searches hear several holders, and whoever leaves does not wait for a second.
+    const aims = publication.withdrawing ? [record.key, beside] : [aside ? beside : record.key]
     if (publication.ways.length >= PUT_WAYS_MAX) publication.ways = []
-    const aim = aside ? besideKey(this.rng, record.key, this.port.estimatedPeers()) : record.key
     const request = encodeRegistryRequest({ kind: 'put', record: record.bytes })
+    const answers: (PutAnswer | null)[] = []
     const onAnswer: OnAnswer = (now, answer) => {
       // A withdrawal, a newer ref or another try has taken its place.
       if (publication.sequence !== record.sequence || !publication.underWay) return
+      answers.push(answer.ok ? decodePutAnswer(answer.value) : null)
+      if (answers.length < aims.length) return
       publication.underWay = false
-      this.onPut(now, publication, answer.ok ? decodePutAnswer(answer.value) : null)
+      this.onPut(now, publication, answers.find(put => !isDone(put)) ?? answers[0] ?? null)
+      if (publication.stored && publication.timesStored === 1) publication.again = record
     }
-    this.port.request(turn, aim, RoutedMethod.registry, request, onAnswer, publication.ways)
+    for (const aim of aims) {
+      this.port.request(turn, aim, RoutedMethod.registry, request, onAnswer, publication.ways)
+    }
   }
 
   private nextRecord(turn: Turn, publication: Publication): ServiceRecord {
@@ -166,7 +177,7 @@ export class Publisher {
   private onPut(turn: Turn, publication: Publication, answer: PutAnswer | null): void {
     const outcome = answer?.outcome ?? 'failed'
     const members = answer?.members ?? 0
-    const done = outcome === 'stored' || outcome === 'outranked'
+    const done = isDone(answer)
     publication.stored = outcome === 'stored'
     publication.failures = done ? 0 : publication.failures + 1
     if (publication.stored) publication.timesStored += 1
@@ -187,4 +198,8 @@ export class Publisher {
     const at = this.publications.indexOf(publication)
     if (at >= 0) this.publications.splice(at, 1)
   }
+}
+
+function isDone(answer: PutAnswer | null): boolean {
+  return answer?.outcome === 'stored' || answer?.outcome === 'outranked'
 }

@@ -34,8 +34,11 @@ export function isAmongClosest(key: Position, position: Position, others: Iterab
   return closer < 2
 }
 
-/** A place within the inner half of the region: another holder than the closest, where that one is not to be relied on. */
-export function besideKey(rng: Rng, key: Position, estimatedPeers: number): Position {
-  const reach = regionReach(estimatedPeers)
-  return (key + Math.floor(reach * (rng.unit() - 0.5)) + RING) % RING
+/**
+ * A place a quarter to three quarters of the region from the key, on one side of it: other holders than the closest, where
+ * those are not to be relied on. Ways of odd and of even number lead to different sides.
+ */
+export function besideKey(rng: Rng, key: Position, estimatedPeers: number, way: number): Position {
+  const distance = Math.floor(regionReach(estimatedPeers) * (0.25 + rng.unit() / 2))
+  return (key + (way % 2 === 0 ? distance : RING - distance)) % RING
 }

