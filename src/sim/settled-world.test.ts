@@ -110,7 +110,8 @@ describe('a world that begins settled', () => {
     }
     expect(ratio(settled.state.meanHops ?? 0, grown.state.meanHops ?? 0)).toBeGreaterThan(0.75)
     expect(ratio(settled.state.meanHops ?? 0, grown.state.meanHops ?? 0)).toBeLessThan(1.3)
-    expect(ratio(settled.state.meanLinks, grown.state.meanLinks)).toBeGreaterThan(0.75)
+    // Grown peers keep former ring neighbours as links while they have room.
+    expect(ratio(settled.state.meanLinks, grown.state.meanLinks)).toBeGreaterThan(0.6)
     expect(ratio(settled.state.meanLinks, grown.state.meanLinks)).toBeLessThan(1.3)
   })
 })
