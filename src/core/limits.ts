@@ -278,6 +278,9 @@ export const PEER_SEARCHES_MAX = 256
 export const CIRCUIT_HOPS_MAX = 16
 export const GREETING_BYTES_MAX = 1_024
 export const CIRCUIT_OPEN_TIMEOUT_MS = 3_000
+/** A hop waits so much less for each one before it, but at least so long. */
+export const CIRCUIT_HOP_TIMEOUT_STEP_MS = 500
+export const CIRCUIT_HOP_TIMEOUT_MIN_MS = 1_000
 /** First hops that the opener tries before it looks at the rendezvous that the ref names. */
 export const FIRST_HOPS_TRIED_MAX = 4
 /** After so many of them led to the place of a peer where nobody knows it, it is not looked for there any more. */

@@ -116,6 +116,26 @@ describe('a circuit', () => {
     expect([pathless.counts.hops, good.counts.hops]).toEqual([0, 1])
   })
 
+  it('goes round a relay that keeps the request to itself, before the opener gives up', () => {
+    const net = bareNet(4)
+    const [first, swallows, good] = [net.add(), net.add(), net.add()]
+    const [a, b] = [net.add({ public: false }), net.add({ public: false })]
+    link(a, first)
+    for (const relay of [swallows, good]) {
+      link(first, relay)
+      link(b, relay)
+      relay.peer.closestTo.add(b.id)
+    }
+    a.routeTo(b, first)
+    first.routeTo(b, swallows, good)
+    swallows.peer.connector.circuits.onOpen = () => {}
+    const start = net.world.now
+    reachOver(net, a, b)
+    expect(net.world.now - start).toBeLessThan(3_000)
+    expect(a.peer.connector.contact(b.id)?.session.path?.view()).toEqual({ kind: 'circuit', via: [first.id, good.id] })
+    expect([first.counts.hops, good.counts.hops]).toEqual([1, 1])
+  })
+
   it('to a peer that those at its place do not know is given up after one way there, not after all', () => {
     const opensWhere = (known: boolean): number => {
       const net = bareNet(2)

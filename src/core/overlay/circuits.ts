@@ -10,6 +10,8 @@ import type { PeerId } from '../base/peer-id.ts'
 import type { PathView } from '../effect.ts'
 import {
   CIRCUIT_FLIGHT_BYTES_MAX,
+  CIRCUIT_HOP_TIMEOUT_MIN_MS,
+  CIRCUIT_HOP_TIMEOUT_STEP_MS,
   CIRCUIT_HOPS_MAX,
   CIRCUIT_IDLE_MS,
   CIRCUIT_OPEN_TIMEOUT_MS,
@@ -155,7 +157,7 @@ export class Circuits {
     }
     hop.back.towardsLabel = message.label
     this.hops.add(hop)
-    this.wakeAt = earlier(this.wakeAt, turn.now + CIRCUIT_OPEN_TIMEOUT_MS)
+    this.wakeAt = earlier(this.wakeAt, hop.answerBy)
     this.tryNext(turn, hop)
   }
 
@@ -272,10 +274,20 @@ export class Circuits {
       }
     }
     for (const hop of [...this.hops]) {
-      const ends = hop.heardAt + (hop.pending === null ? CIRCUIT_IDLE_MS : CIRCUIT_OPEN_TIMEOUT_MS)
-      if (ends <= turn.now) this.dropHop(turn, hop, null)
-      else this.wakeAt = earlier(this.wakeAt, ends)
+      const ends = hop.pending === null ? hop.heardAt + CIRCUIT_IDLE_MS : hop.answerBy
+      if (ends > turn.now) this.wakeAt = earlier(this.wakeAt, ends)
+      else if (hop.pending === null || hop.waited) this.dropHop(turn, hop, null)
+      else this.goRound(turn, hop)
     }
+  }
+
+  /** The next hop keeps silent: another one has a little time left to answer. */
+  private goRound(turn: Turn, hop: Hop): void {
+    hop.waited = true
+    hop.refusals += 1
+    hop.answerBy = turn.now + CIRCUIT_HOP_TIMEOUT_MIN_MS
+    this.wakeAt = earlier(this.wakeAt, hop.answerBy)
+    this.tryNext(turn, hop)
   }
 
   /** A frame at a hop: out under the next label, or into the hop's bounded queue while the wire is full. */
@@ -533,6 +545,10 @@ class Hop {
   readonly tried: PeerId[] = []
   /** How many of them refused. */
   refusals = 0
+  /** When the one asked now has kept silent for too long: the sooner the further on, so that the hop before it notices. */
+  answerBy: Instant
+  /** One has. */
+  waited = false
   heardAt: Instant
   /** Frames from `from`, onwards. */
   readonly ahead: HopSide
@@ -543,6 +559,8 @@ class Hop {
     this.from = from
     this.backLabelOfFrom = message.label
     this.pending = message
+    const waitMs = CIRCUIT_OPEN_TIMEOUT_MS - message.via.length * CIRCUIT_HOP_TIMEOUT_STEP_MS
+    this.answerBy = now + Math.max(CIRCUIT_HOP_TIMEOUT_MIN_MS, waitMs)
     this.heardAt = now
     this.ahead = new HopSide(circuits, this, null)
     this.back = new HopSide(circuits, this, from)

@@ -156,7 +156,7 @@ export class Overlay {
   /** The link towards a peer for a circuit: the peer itself, or the one that leads closest to it. */
   nextHopToPeer(target: PeerId, position: Position, avoid: readonly PeerId[], from: PeerId | null): PeerId | null {
     const { around, links } = this
-    if (links.has(target) && !avoid.includes(target)) return target
+    if ((links.has(target) || around.isDirect(target)) && !avoid.includes(target)) return target
     const self = around.needs.position
     // Every second hop at least is closer than all before it, as with routed requests: what neighbours say may be old.
     const fromPosition = from === null ? undefined : this.refOf(from)?.position
