@@ -110,7 +110,7 @@ class MeshPeer implements Peer {
         send: (turn, to, message) => this.connector.send(turn, to, message),
         reach: (turn, target, onReached) => this.reach(turn, target, false, onReached),
         contact: peer => this.connector.contact(peer),
-        need: (turn, contact) => this.connector.need(turn, contact, Need.link),
+        need: (turn, contact) => this.connector.need(turn.now, contact, Need.link),
         release: contact => this.connector.release(contact, Need.link),
         suspectSilent: (turn, silentMs) => this.connector.suspectSilent(turn, silentMs),
         closeIfUnneeded: (turn, contact) => {
@@ -142,7 +142,7 @@ class MeshPeer implements Peer {
       send: (turn, channel, to, message) => this.connector.sendMessage(turn, to, channel, message),
       keep: (turn, ref, onOpen) =>
         this.connector.reach(turn, ref.peer, ref, true, (later, outcome) => {
-          if (outcome.ok) this.connector.need(later, outcome.value, Need.service)
+          if (outcome.ok) this.connector.need(later.now, outcome.value, Need.service)
           onOpen(later, outcome.ok ? { ok: true, value: outcome.value.peer } : outcome)
         }),
       release: (_turn, peer) => {
@@ -450,7 +450,7 @@ class MeshPeer implements Peer {
         return
       }
       const { session, peer } = outcome.value
-      this.connector.need(later, outcome.value, Need.user)
+      this.connector.need(later.now, outcome.value, Need.user)
       const path = session.path?.view() ?? { kind: 'none' }
       later.emit({ kind: 'connected', request, session: session.id, peer, path })
     })

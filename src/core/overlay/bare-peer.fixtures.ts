@@ -113,7 +113,7 @@ export class BarePeer implements Peer {
             return
           }
           const { session: opened, peer } = outcome.value
-          connector.need(later, outcome.value, Need.user)
+          connector.need(later.now, outcome.value, Need.user)
           const path = opened.path?.view() ?? { kind: 'none' }
           later.emit({ kind: 'connected', request, session: opened.id, peer, path })
         }

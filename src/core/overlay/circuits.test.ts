@@ -6,6 +6,7 @@ import { CIRCUIT_QUEUE_BYTES_MAX, CIRCUITS_PER_NEIGHBOUR_MAX } from '../limits.t
 import { pattern } from '../session/session.fixtures.ts'
 import { Turn } from '../turn.ts'
 import { type Bare, type BareNet, bareNet, link } from './bare-peer.fixtures.ts'
+import { Need } from './contact.ts'
 
 /** A chain: each linked to the next, the ends hidden, everybody knowing the way. */
 function chain(net: BareNet, count: number): Bare[] {
@@ -167,6 +168,27 @@ describe('a circuit', () => {
     }
     expect(opensWhere(true)).toBe(1)
     expect(opensWhere(false)).toBe(4)
+  })
+
+  it('keeps the sessions that it runs over, though nobody needs those for themselves', () => {
+    const net = bareNet(5)
+    const relay = net.add()
+    const [a, b] = [net.add({ public: false }), net.add({ public: false })]
+    for (const end of [a, b]) {
+      link(end, relay)
+      const contact = end.peer.connector.contact(relay.id)
+      if (contact !== null) end.peer.connector.release(contact, Need.user)
+    }
+    a.routeTo(b, relay)
+    const session = reachOver(net, a, b)
+    const carrying = a.sessionWith(relay)
+    net.world.run(180_000)
+    expect([a.sessionWith(b), a.sessionWith(relay)]).toEqual([session, carrying])
+    expect(a.peer.lost).toEqual([])
+    const contact = a.peer.connector.contact(b.id)
+    if (contact !== null) a.peer.connector.release(contact, Need.user)
+    net.world.run(180_000)
+    expect([a.sessionWith(b), a.sessionWith(relay), relay.counts.hops]).toEqual([null, null, 0])
   })
 
   it('that would run in circles is refused, and leaves no hop', () => {

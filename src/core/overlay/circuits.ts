@@ -41,6 +41,8 @@ export interface CircuitsPort {
   standsClosest(target: PeerId): boolean
   /** What the session with a neighbour travels over now. */
   carrierTo(neighbour: PeerId): Carrier | null
+  /** The first circuit of this peer's own runs over the session with a neighbour, or the last one has ended. */
+  onCarrying(neighbour: PeerId, carries: boolean, now: Instant): void
   /** A circuit of our own was accepted. */
   onCircuitOpen(turn: Turn, circuit: CircuitEnd): void
   /** A full wire below it has room again. */
@@ -60,6 +62,8 @@ export class Circuits {
   private readonly board: Switchboard
   private readonly port: CircuitsPort
   private readonly ends = new Set<CircuitEnd>()
+  /** How many of them run over each neighbour. */
+  private readonly endsOver = new Map<PeerId, number>()
   private readonly hops = new Set<Hop>()
   /** By the label that this peer gave to its next neighbour. */
   private readonly byLabel = new Map<number, CircuitEnd | HopSide>()
@@ -94,14 +98,14 @@ export class Circuits {
    */
   begin(turn: Turn, target: PeerId, neighbour: PeerId, bare: boolean): CircuitEnd {
     const end = new CircuitEnd(this.board, this.port, neighbour, target, turn.now)
-    this.addEnd(end, turn.now + CIRCUIT_OPEN_TIMEOUT_MS)
+    this.addEnd(end, turn.now, CIRCUIT_OPEN_TIMEOUT_MS)
     if (bare) end.request(turn, NO_BYTES)
     return end
   }
 
   /** Ends a circuit of this peer's own and tells the chain. */
   close(turn: Turn, end: CircuitEnd): void {
-    if (!this.dropEnd(end)) return
+    if (!this.dropEnd(end, turn.now)) return
     if (end.remoteLabel !== null) this.port.send(turn, end.neighbour, { kind: 'circuit-close', label: end.remoteLabel })
   }
 
@@ -116,8 +120,7 @@ export class Circuits {
     end.remoteLabel = path.remoteLabel
     end.via = path.via
     end.peer = peer
-    this.ends.add(end)
-    this.byLabel.set(end.localLabel, end)
+    this.keepEnd(end, heardAt)
     return end
   }
 
@@ -195,7 +198,7 @@ export class Circuits {
   onRefuse(turn: Turn, from: PeerId, forLabel: number, reason: RefusalReason): void {
     const found = this.byLabel.get(forLabel)
     if (found instanceof CircuitEnd) {
-      if (found.neighbour !== from || found.remoteLabel !== null || !this.dropEnd(found)) return
+      if (found.neighbour !== from || found.remoteLabel !== null || !this.dropEnd(found, turn.now)) return
       this.port.onCircuitLost(turn, found, reason)
     } else if (found !== undefined && found === found.hop.back && this.isAwaited(found.hop, from)) {
       // Where it should be, nobody knows it: other ways lead there too.
@@ -212,7 +215,7 @@ export class Circuits {
   onClose(turn: Turn, from: PeerId, label: number): void {
     const found = this.byLabel.get(label)
     if (found instanceof CircuitEnd) {
-      if (found.neighbour === from && this.dropEnd(found)) this.port.onCircuitLost(turn, found, 'closed')
+      if (found.neighbour === from && this.dropEnd(found, turn.now)) this.port.onCircuitLost(turn, found, 'closed')
     } else if (found !== undefined) {
       const expected = found === found.hop.ahead ? found.hop.from : found.hop.ahead.towards
       if (expected === from) this.dropHop(turn, found.hop, from)
@@ -223,7 +226,7 @@ export class Circuits {
   onNeighbourLost(turn: Turn, peer: PeerId): void {
     // Copies: those who are told may begin other circuits.
     for (const end of [...this.ends]) {
-      if (end.neighbour === peer && this.dropEnd(end)) this.port.onCircuitLost(turn, end, 'closed')
+      if (end.neighbour === peer && this.dropEnd(end, turn.now)) this.port.onCircuitLost(turn, end, 'closed')
     }
     for (const hop of [...this.hops]) {
       if (!this.hops.has(hop)) continue
@@ -347,7 +350,7 @@ export class Circuits {
   private acceptHere(turn: Turn, from: PeerId, message: OpenMessage): void {
     const end = new CircuitEnd(this.board, this.port, from, null, turn.now)
     // Whoever opened it has as long to prove who it is as on a wire.
-    this.addEnd(end, turn.now + WIRE_UNPROVEN_MS)
+    this.addEnd(end, turn.now, WIRE_UNPROVEN_MS)
     end.remoteLabel = message.label
     end.via = message.via.slice(1).reverse()
     this.port.send(turn, from, { kind: 'circuit-accept', forLabel: message.label, label: end.localLabel, via: [] })
@@ -396,16 +399,28 @@ export class Circuits {
     this.port.send(turn, hop.from, { kind: 'circuit-refuse', forLabel: hop.backLabelOfFrom, reason })
   }
 
-  private addEnd(end: CircuitEnd, deadline: Instant): void {
-    end.deadline = deadline
-    this.ends.add(end)
-    this.byLabel.set(end.localLabel, end)
-    this.wakeAt = earlier(this.wakeAt, deadline)
+  private addEnd(end: CircuitEnd, now: Instant, timeoutMs: number): void {
+    end.deadline = now + timeoutMs
+    this.keepEnd(end, now)
+    this.wakeAt = earlier(this.wakeAt, end.deadline)
   }
 
-  private dropEnd(end: CircuitEnd): boolean {
+  private keepEnd(end: CircuitEnd, now: Instant): void {
+    this.ends.add(end)
+    this.byLabel.set(end.localLabel, end)
+    const { neighbour } = end
+    const others = this.endsOver.get(neighbour) ?? 0
+    this.endsOver.set(neighbour, others + 1)
+    if (others === 0) this.port.onCarrying(neighbour, true, now)
+  }
+
+  private dropEnd(end: CircuitEnd, now: Instant): boolean {
     if (!this.ends.delete(end)) return false
     end.open = false
+    const { neighbour } = end
+    const others = (this.endsOver.get(neighbour) ?? 1) - 1
+    if (others > 0) this.endsOver.set(neighbour, others)
+    else if (this.endsOver.delete(neighbour)) this.port.onCarrying(neighbour, false, now)
     this.byLabel.delete(end.localLabel)
     this.board.removeLabel(end.localLabel)
     return true

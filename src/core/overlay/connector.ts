@@ -172,7 +172,7 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
       const session = this.board.settleSession({ peer, initiator, ...keys, ...labels }, carrier, link.since)
       this.sessions.set(session.id, session)
       const contact = new Contact(peer, session, ref, link.since)
-      if (link.role !== null) contact.needs = Need.link
+      if (link.role !== null) contact.needs |= Need.link
       if (path.kind === 'circuit') {
         this.offers.settle(session, path.betterAt)
         this.wakeAt = earlier(this.wakeAt, path.betterAt)
@@ -183,9 +183,9 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
     for (const hop of hops) this.circuits.settleHop(hop)
   }
 
-  need(turn: Turn, contact: Contact, need: (typeof Need)[keyof typeof Need]): void {
+  need(now: Instant, contact: Contact, need: (typeof Need)[keyof typeof Need]): void {
     contact.needs |= need
-    this.wakeAt = earlier(this.wakeAt, turn.now + LINK_SILENT_MS)
+    this.wakeAt = earlier(this.wakeAt, now + LINK_SILENT_MS)
   }
 
   release(contact: Contact, need: (typeof Need)[keyof typeof Need]): void {
@@ -280,6 +280,13 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
       this.circuits.close(turn, carrier)
       this.onCarrierLost(turn, carrier, fault)
     }
+  }
+
+  onCarrying(neighbour: PeerId, carries: boolean, now: Instant): void {
+    const contact = this.contacts.get(neighbour)
+    if (contact === undefined) return
+    if (carries) this.need(now, contact, Need.circuits)
+    else this.release(contact, Need.circuits)
   }
 
   onCircuitOpen(turn: Turn, circuit: CircuitEnd): void {
@@ -548,9 +555,11 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
     this.circuits.onNeighbourLost(turn, contact.peer)
     // A path that had not proven anything yet was one of an attempt that goes on.
     if (!wasReached) return
+    // Who did not answer is most likely gone: for a link alone it is not looked for.
+    const mayLive = contact.wanted && fault.code !== 'timeout'
     this.port.onPathLost(turn, contact, fault)
     // Both sides look for another path where both need the session, since perhaps only one can dial.
-    if (contact.wanted) this.revive(turn, session)
+    if (contact.wanted || mayLive) this.revive(turn, session)
   }
 
   /** When to look at the contact again. */

@@ -5,8 +5,8 @@ import type { PeerRef } from '../crypto/peer-ref.ts'
 import { UPGRADE_BACKOFF_MS } from '../limits.ts'
 import type { Session } from '../session/session.ts'
 
-/** Reasons to keep a session: bits of `Contact.needs`. */
-export const Need = { link: 1, service: 2, user: 4 } as const
+/** Reasons to keep a session: bits of `Contact.needs`; `circuits`: this peer's own run over it. */
+export const Need = { link: 1, service: 2, user: 4, circuits: 8 } as const
 
 export class Contact {
   readonly peer: PeerId

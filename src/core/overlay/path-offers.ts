@@ -303,7 +303,7 @@ export class PathOffers {
   private freeFrom(turn: Turn, contact: Contact, negotiable: Negotiable): Instant {
     const { now } = turn
     if (this.underWay.size >= NEGOTIATIONS_MAX) return now + FULL_PAUSE_MS
-    const urgent = (contact.needs & ~Need.link) !== 0 || contact.session.openStreams > 0
+    const urgent = (contact.needs & (Need.service | Need.user)) !== 0 || contact.session.openStreams > 0
     return negotiable.scarce ? this.budget.from(now, urgent) : now
   }
 

@@ -21,7 +21,10 @@ export const regionLoss: Scenario = {
     const counts = new Map<number, number>()
     for (const { profile } of run.live()) counts.set(profile.region, (counts.get(profile.region) ?? 0) + 1)
     const [largest] = [...counts].sort((a, b) => b[1] - a[1] || a[0] - b[0])[0] ?? [0]
-    const gone = run.live().filter(({ profile }) => profile.region === largest)
+    const inIt = run.live().filter(({ profile }) => profile.region === largest)
+    // Where all that accept dials live there, one stays: behind NATs alone the rest would have nobody to meet at.
+    const meeting = run.live().some(node => node.public && !inIt.includes(node)) ? null : inIt.find(node => node.public)
+    const gone = inIt.filter(node => node !== meeting)
     vanish(gone)
     const healed = recovery(run, { limitMs: ROUTING_MS, phase: 'heal' })
     checkComponent(run, healed, COMPONENT_MS)
