@@ -114,8 +114,9 @@ export class NetworkModel {
     const isSlow = rng.unit() < SLOW_SHARE
     const lateMs = between(SLOW_MS, rng.unit())
     const clockSkewMs = Math.round(CLOCK_SKEW_MS_MAX * bell(rng))
-    // Who is settled to be behind a NAT is no server.
-    const device = settled.device ?? (settled.public === false && drawnDevice === 'server' ? 'desktop' : drawnDevice)
+    // Who is settled to be behind a NAT is no server, and nobody can dial a tab.
+    const impossible = settled.public === false ? 'server' : settled.public === true ? 'tab' : null
+    const device = settled.device ?? (drawnDevice === impossible ? 'desktop' : drawnDevice)
     const cubedUnit = accessUnit * accessUnit * accessUnit
     return {
       x: atX,

@@ -85,11 +85,13 @@ export class LinkSeeking {
     const room = (reserved = 0): boolean => this.countLinking(turn, null) + reserved < linkingMax
     // A peer that cannot be dialled needs public links before it can be reached at all.
     const publicMissing = hidden ? PUBLIC_LINKS_MIN - this.around.publicLinks().length : 0
-    for (let i = this.countLinking(turn, 'public'); i < publicMissing && room(); i += 1) {
-      if (!this.linkTo(turn, this.randomCandidate(turn, true), 'public')) break
+    // Who has no link at all takes any of them for its way in: places are kept for those.
+    const purpose = links.size === 0 ? 'way-in' : 'public'
+    for (let i = this.countLinking(turn, purpose); i < publicMissing && room(); i += 1) {
+      if (!this.linkTo(turn, this.randomCandidate(turn, true), purpose)) break
     }
     // Near ones that cannot be reached must not take their places.
-    const reserved = Math.max(0, publicMissing - this.countLinking(turn, 'public'))
+    const reserved = Math.max(0, publicMissing - this.countLinking(turn, purpose))
     for (const candidate of this.nearCandidates(turn)) if (room(reserved)) this.linkTo(turn, candidate, 'near')
     if (this.roamAt > turn.now || links.size + this.linking.size >= links.capacity - LINKS_RESERVED) return
     const quota = linkQuota(links.capacity)
