@@ -16,8 +16,6 @@ const ESTIMATE_TOLERANCE_SMALL = 0.5
 const ESTIMATE_SHARE_SMALL = 0.75
 /** Below it a figure that is a mean over many has too few. */
 export const SMALL_PEERS = 100
-/** A link that fell silent is found after 25 s; where few are lost at once, none that is found earlier makes it suspect. */
-const COMPONENT_MS_SMALL = 30_000
 
 /** Milliseconds from the start until it held and did not break again within the time; null where it never did. */
 export interface Recovery {
@@ -64,8 +62,7 @@ export function recovery(run: ScenarioRun, wish: RecoveryWish): Recovery {
   return { componentMs, ringMs, routingMs }
 }
 
-export function checkComponent(run: ScenarioRun, { componentMs }: Recovery, largeMs: number, share = 1): void {
-  const limitMs = run.setting.peers < SMALL_PEERS ? Math.max(largeMs, COMPONENT_MS_SMALL) : largeMs
+export function checkComponent(run: ScenarioRun, { componentMs }: Recovery, limitMs: number, share = 1): void {
   const target = `${percent(share)} of the survivors within ${seconds(limitMs)}`
   const measured = componentMs === null ? `${percent(run.look().componentShare())} at the end` : seconds(componentMs)
   run.check('one component', componentMs !== null && componentMs <= limitMs, target, measured)

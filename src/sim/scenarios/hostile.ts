@@ -7,7 +7,7 @@ import { createPeer } from '../../core/peer.ts'
 import { ALL_HOSTILE_WAYS, Conspiracy, createHostilePeer, type HostileWays } from '../hostile-peer.ts'
 import type { Look } from '../judge.ts'
 import type { Scenario } from '../scenario.ts'
-import { checkBounds, percent, quantileText, SMALL_PEERS, sortedTimes } from '../scenario-measures.ts'
+import { checkBounds, percent, quantileText, sortedTimes } from '../scenario-measures.ts'
 import { ScenarioRun } from '../scenario-run.ts'
 import { type Call, firstFailure, succeeded } from '../watch.ts'
 import type { Node } from '../world.ts'
@@ -20,8 +20,6 @@ const KEEPERS = 5
 /** As many of the hostile as are needed to take both near places on either side of one peer. */
 const BESIEGERS_MAX = 4
 const GOOD_SHARE = 0.99
-/** Of services in small worlds: a key that is besieged is one of a few. */
-const SERVICES_SHARE_SMALL = 0.85
 
 export const hostile = hostileScenario(ALL_HOSTILE_WAYS)
 
@@ -109,13 +107,7 @@ export function hostileScenario(ways: HostileWays): Scenario {
         const keeper = keepers[services.indexOf(call) % keepers.length]
         return call.answer?.kind === 'service-found' && call.answer.members.some(ref => ref.peer === keeper?.id)
       }
-      checkShare(
-        run,
-        'services found',
-        services,
-        isKeeper,
-        run.setting.peers < SMALL_PEERS ? SERVICES_SHARE_SMALL : GOOD_SHARE,
-      )
+      checkShare(run, 'services found', services, isKeeper)
       run.check('not encircled', encircled === 0, 'no honest peer has hostile links only', `${encircled} at most`)
       const whole = apart === 0 ? 'always one' : `${percent(apart)} apart at worst`
       run.check('honest component', apart === 0, 'one, without the hostile', whole)
@@ -135,11 +127,10 @@ function checkShare(
   name: string,
   calls: readonly Call[],
   isGood: (call: Call) => boolean = succeeded,
-  least = GOOD_SHARE,
 ): void {
   const share = calls.length === 0 ? 0 : calls.filter(isGood).length / calls.length
   const first = firstFailure(calls, isGood)
   const slow = quantileText(sortedTimes(calls), 0.95)
   const measured = `${percent(share)} of ${calls.length}, p95 ${slow}${first === null ? '' : `, first ${first}`}`
-  run.check(name, share >= least, `at least ${percent(least)}`, measured)
+  run.check(name, share >= GOOD_SHARE, `at least ${percent(GOOD_SHARE)}`, measured)
 }
