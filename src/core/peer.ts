@@ -115,7 +115,7 @@ class MeshPeer implements Peer {
         suspectSilent: (turn, silentMs) => this.connector.suspectSilent(turn, silentMs),
         closeIfUnneeded: (turn, contact) => {
           const openedForThis = contact.session.initiator && turn.now - contact.since < 3 * GLARE_MS
-          if (!contact.wanted && openedForThis) this.connector.closeSession(turn, contact.session, 'closed')
+          if (!contact.wanted && openedForThis) this.connector.closeUnneeded(turn, contact, 'closed')
         },
         admit: (turn, bytes) => {
           const read = this.registry.refs.read(bytes, turn.wallTime)
@@ -372,7 +372,7 @@ class MeshPeer implements Peer {
         )
         return
       case 'session-close':
-        this.closeForUser(turn, command.session, command.code)
+        this.connector.closeForUser(turn, command.session, command.code)
         return
       case 'stream-open':
         this.withSession(turn, command.session, command.request, session => {
@@ -485,18 +485,6 @@ class MeshPeer implements Peer {
     }
     use(session)
     this.connector.revive(turn, session)
-  }
-
-  /** A session that links or services use as well stays open: only the user's hold on it ends. */
-  private closeForUser(turn: Turn, id: SessionId, code: Fault['code']): void {
-    const session = this.connector.session(id)
-    if (session === null) return
-    const contact = this.connector.contact(session.peer)
-    if (contact?.session === session) {
-      this.connector.release(contact, Need.user)
-      if (contact.needs !== 0) return
-    }
-    this.connector.closeSession(turn, session, code)
   }
 
   private positionOf(peer: PeerId): number {

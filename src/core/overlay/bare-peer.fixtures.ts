@@ -126,7 +126,7 @@ export class BarePeer implements Peer {
         if (session !== null) connector.ping(turn, session, command.request)
         return
       case 'session-close':
-        if (session !== null) connector.closeSession(turn, session, command.code)
+        connector.closeForUser(turn, command.session, command.code)
         return
       case 'stream-open': {
         const stream = session?.openStream(turn, command.subject)

@@ -81,6 +81,12 @@ export class Circuits {
     return this.hops.size
   }
 
+  /** Whether circuits of others run over this neighbour: what it has for a session here serves them. */
+  relaysOver(peer: PeerId): boolean {
+    for (const hop of this.hops) if (hop.from === peer || hop.ahead.towards === peer) return true
+    return false
+  }
+
   /** What the tables hold, for tests of leaks. */
   get counts(): {
     readonly circuitEnds: number

@@ -423,6 +423,25 @@ describe('a session over a circuit', () => {
     expectQuiet([a, b, r])
   })
 
+  it('stays while circuits of others run over it, though its user closes it', () => {
+    const net = bareNet(6)
+    const { world } = net
+    const [r, a, b] = [net.add(), net.add({ public: false }), net.add({ public: false })]
+    link(a, r)
+    link(b, r)
+    a.routeTo(b, r)
+    b.routeTo(a, r)
+    link(a, b)
+    expect(a.pathTo(b)).toBe('circuit')
+    const session = a.sessionWith(b)
+    const user = r.sessionWith(a)
+    if (user === null) throw new Error('linked')
+    r.node.command({ kind: 'session-close', session: user, code: 'closed' })
+    world.run(2_000)
+    expect([a.pathTo(b), b.pathTo(a), a.sessionWith(b)]).toEqual(['circuit', 'circuit', session])
+    expect(r.sessionWith(a)).toBe(user)
+  })
+
   it('is brought back by the side that lost its path, though the other does not know of it yet', () => {
     const net = bareNet(7)
     const { world } = net

@@ -213,6 +213,24 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
     }
   }
 
+  /** The user's hold on a session ends; with it the session, if nothing else needs it. */
+  closeForUser(turn: Turn, id: SessionId, code: FaultCode): void {
+    const session = this.session(id)
+    if (session === null) return
+    const contact = this.contacts.get(session.peer)
+    if (contact?.session !== session) {
+      this.closeSession(turn, session, code)
+      return
+    }
+    this.release(contact, Need.user)
+    if (contact.needs === 0) this.closeUnneeded(turn, contact, code)
+  }
+
+  /** Ends a session that this peer has no need of; but circuits of others that run over it go on. */
+  closeUnneeded(turn: Turn, contact: Contact, code: FaultCode): void {
+    if (!this.circuits.relaysOver(contact.peer)) this.closeSession(turn, contact.session, code)
+  }
+
   closeSession(turn: Turn, session: Session, code: FaultCode): void {
     session.close(turn, code)
     this.endSession(turn, session, { code })
