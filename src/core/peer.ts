@@ -519,7 +519,7 @@ class MeshPeer implements Peer {
       return
     }
     // What can't be read any more is deleted with the next save.
-    for (const entry of entries) this.overlay.memory.dropped.push(entry.key.slice(REF_KEYS.length) as PeerId)
+    for (const entry of entries) this.overlay.memory.onLoaded(entry.key.slice(REF_KEYS.length) as PeerId)
     this.savedVersion = -1
     this.overlay.restore(turn, entries)
   }
@@ -530,13 +530,9 @@ class MeshPeer implements Peer {
     const { memory } = this.overlay
     if (memory.version === this.savedVersion) return
     this.savedVersion = memory.version
-    for (const entry of memory.all()) {
-      if (entry.saved === entry.ref) continue
-      entry.saved = entry.ref
-      turn.effects.push({ kind: 'save', key: REF_KEYS + entry.peer, value: entry.ref.bytes })
+    for (const { peer, bytes } of memory.takeUnsaved()) {
+      turn.effects.push({ kind: 'save', key: REF_KEYS + peer, value: bytes })
     }
-    for (const peer of memory.dropped.splice(0)) {
-      if (memory.get(peer) === undefined) turn.effects.push({ kind: 'save', key: REF_KEYS + peer, value: null })
-    }
+    for (const peer of memory.takeDropped()) turn.effects.push({ kind: 'save', key: REF_KEYS + peer, value: null })
   }
 }

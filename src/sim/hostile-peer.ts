@@ -247,7 +247,7 @@ class Mask {
   /** Linked to everyone it has ever heard of. */
   private claims(): OverlayMessage {
     const { links, memory } = this.inside.overlay
-    const places = new Set([...links.all(), ...memory.all()].map(({ position }) => position))
+    const places = new Set([...links.all(), ...memory.refs()].map(({ position }) => position))
     const positions = Float64Array.from([...places].slice(0, NEIGHBOURS_MAX))
     return { kind: 'neighbours', direct: positions.length, positions }
   }

@@ -111,7 +111,7 @@ export class Gossip {
 
   /** The refs closest to another on each side of it: in full for a newcomer, who holds none, else by name. */
   refsAround(turn: Turn, other: PeerRef, full: boolean): RefEntry[] {
-    return entriesAround(turn, other.position, this.freshRefs(turn, other.peer), full)
+    return this.entriesAround(turn, other.position, this.freshRefs(turn, other.peer), full)
   }
 
   /**
@@ -122,8 +122,8 @@ export class Gossip {
     const request = decodeClosestRequest(payload)
     if (request === null) return null
     const self = this.around.needs.self()
-    const fresh = this.freshRefs(turn, null).filter(item => item.position !== key)
-    const open = fresh.filter(item => isPublic(item.ref))
+    const fresh = this.freshRefs(turn, null).filter(ref => ref.position !== key)
+    const open = fresh.filter(isPublic)
     const pool = request.onlyPublic ? open : fresh
     const perSide = request.onlyPublic ? 1 : NEAR_PER_SIDE + 1
     const chosen = new Set([
@@ -132,12 +132,12 @@ export class Gossip {
       ...closestTo(key, pool, NEAR_PER_SIDE),
       ...this.around.rng.sample(open, request.publics),
     ])
-    const told: FreshRef[] = [...chosen]
-    if (!request.onlyPublic || isPublic(self)) told.unshift({ position: self.position, ref: self, heardAt: turn.now })
+    const told: PeerRef[] = [...chosen]
+    if (!request.onlyPublic || isPublic(self)) told.unshift(self)
     const entries: RefEntry[] = []
     let bytes = 1
-    for (const item of told.slice(0, REFS_PER_MESSAGE_MAX)) {
-      const entry = entryOf(item, turn.now, !request.marks.has(markOf(item.ref)))
+    for (const ref of told.slice(0, REFS_PER_MESSAGE_MAX)) {
+      const entry = this.entryOf(turn, ref, !request.marks.has(markOf(ref)))
       bytes += entry.bytes.length + 4
       if (bytes > ROUTED_PAYLOAD_BYTES_MAX) break
       entries.push(entry)
@@ -173,10 +173,8 @@ export class Gossip {
     const { needs, links, memory } = this.around
     const refs: RefEntry[] = []
     for (const position of positions) {
-      const link = links.at(position)
-      const entry = memory.at(position)
-      if (link !== undefined) refs.push(entryOf({ position, ref: link.ref, heardAt: turn.now }, turn.now, true))
-      else if (entry !== undefined) refs.push(entryOf(entry, turn.now, true))
+      const ref = links.at(position)?.ref ?? memory.refAt(position)
+      if (ref !== undefined) refs.push(this.entryOf(turn, ref, true))
     }
     if (refs.length === 0) return
     needs.send(turn, from, { kind: 'gossip', wantsAnswer: false, estimate: this.estimate(), refs })
@@ -185,11 +183,12 @@ export class Gossip {
   /** Looks for those around a position, or for the public ones of them, starting through a given link where one is named. */
   search(turn: Turn, key: Position, via: PeerId | null, onlyPublic = false): void {
     const { memory, links, hidden, hungry } = this.around
-    const others = links.all().filter(link => memory.at(link.position) === undefined)
-    const held = [...memory.all(), ...others].filter(item => !onlyPublic || isPublic(item.ref))
+    const others = links.all().map(link => link.ref)
+    const known = [...memory.refs(), ...others.filter(ref => memory.indexAt(ref.position) < 0)]
+    const held = onlyPublic ? known.filter(isPublic) : known
     const marks = new Set<number>()
-    for (const item of closestAfter(key, held, NEAR_PER_SIDE + 2)) marks.add(markOf(item.ref))
-    for (const item of closestBefore(key, held, NEAR_PER_SIDE + 2)) marks.add(markOf(item.ref))
+    for (const ref of closestAfter(key, held, NEAR_PER_SIDE + 2)) marks.add(markOf(ref))
+    for (const ref of closestBefore(key, held, NEAR_PER_SIDE + 2)) marks.add(markOf(ref))
     const publicMissing = hidden && this.around.publicLinks().length < PUBLIC_LINKS_MIN
     const publics = publicMissing || hungry ? SEARCH_PUBLIC_REFS : onlyPublic ? 0 : 1
     const payload = encodeClosestRequest({ onlyPublic, publics, marks })
@@ -232,10 +231,10 @@ export class Gossip {
     const refs =
       partner.ref === null
         ? this.refsAround(turn, needs.self(), false)
-        : entriesAround(turn, partner.ref.position, pool, false)
-    const open = pool.filter(item => isPublic(item.ref))
+        : this.entriesAround(turn, partner.ref.position, pool, false)
+    const open = pool.filter(isPublic)
     const others = new Set([...rng.sample(pool, GOSSIP_RANDOM_REFS), ...rng.sample(open, GOSSIP_PUBLIC_REFS)])
-    for (const item of others) refs.push(entryOf(item, turn.now, false))
+    for (const ref of others) refs.push(this.entryOf(turn, ref, false))
     return refs
   }
 
@@ -246,7 +245,7 @@ export class Gossip {
 
   private held(position: Position): PeerRef | null {
     const { links, memory } = this.around
-    return memory.at(position)?.ref ?? links.at(position)?.ref ?? null
+    return memory.refAt(position) ?? links.at(position)?.ref ?? null
   }
 
   /** A named ref is asked for where it matters, or there is room; else now and then, so that the memory stays fresh. */
@@ -257,35 +256,32 @@ export class Gossip {
   }
 
   /** Links and what is remembered of which somebody had contact lately (rule 7). */
-  private freshRefs(turn: Turn, except: PeerId | null): FreshRef[] {
+  private freshRefs(turn: Turn, except: PeerId | null): PeerRef[] {
     const { links, memory } = this.around
-    const fresh: FreshRef[] = []
-    for (const { peer, position, ref } of links.all()) {
-      if (peer !== except) fresh.push({ position, ref, heardAt: turn.now })
-    }
-    for (const entry of memory.all()) {
-      if (entry.failures > 0 || !entry.isFresh(turn.now) || entry.peer === except) continue
-      if (!links.has(entry.peer)) fresh.push(entry)
+    const fresh: PeerRef[] = []
+    for (const { peer, ref } of links.all()) if (peer !== except) fresh.push(ref)
+    const remembered = memory.refs()
+    for (let i = 0; i < remembered.length; i += 1) {
+      if (!memory.isFresh(i, turn.now) || memory.failures(i) > 0) continue
+      const ref = remembered[i]!
+      if (ref.peer !== except && !links.has(ref.peer)) fresh.push(ref)
     }
     return fresh
   }
-}
 
-interface FreshRef {
-  readonly position: Position
-  readonly ref: PeerRef
-  readonly heardAt: Instant
-}
+  private entriesAround(turn: Turn, position: Position, pool: readonly PeerRef[], full: boolean): RefEntry[] {
+    const chosen = new Set([
+      ...closestAfter(position, pool, NEAR_PER_SIDE + 1),
+      ...closestBefore(position, pool, NEAR_PER_SIDE + 1),
+    ])
+    return Array.from(chosen, ref => this.entryOf(turn, ref, full))
+  }
 
-function entriesAround(turn: Turn, position: Position, pool: readonly FreshRef[], full: boolean): RefEntry[] {
-  const chosen = new Set([
-    ...closestAfter(position, pool, NEAR_PER_SIDE + 1),
-    ...closestBefore(position, pool, NEAR_PER_SIDE + 1),
-  ])
-  return Array.from(chosen, item => entryOf(item, turn.now, full))
-}
-
-function entryOf(item: FreshRef, now: Instant, full: boolean): RefEntry {
-  const ageSeconds = Math.max(0, Math.round((now - item.heardAt) / 1_000))
-  return { ageSeconds, bytes: full ? item.ref.bytes : nameOfRef(item.ref) }
+  /** A ref as it is told, with the age of the last contact: none for a link and for this peer itself. */
+  private entryOf(turn: Turn, ref: PeerRef, full: boolean): RefEntry {
+    const { links, memory } = this.around
+    const index = links.has(ref.peer) ? -1 : memory.indexOf(ref.peer)
+    const ageMs = index < 0 ? 0 : turn.now - memory.heardAt(index)
+    return { ageSeconds: Math.max(0, Math.round(ageMs / 1_000)), bytes: full ? ref.bytes : nameOfRef(ref) }
+  }
 }

@@ -6,7 +6,7 @@ import type { Instant } from '../base/instant.ts'
 import type { PeerId } from '../base/peer-id.ts'
 import type { Position } from '../base/position.ts'
 import type { Rng } from '../base/rng.ts'
-import { isPublic } from '../crypto/peer-ref.ts'
+import { isPublic, type PeerRef } from '../crypto/peer-ref.ts'
 import {
   CANDIDATE_BACKOFF_ALARM_MS,
   FAR_SEARCH_MS,
@@ -31,12 +31,11 @@ import { drawFarTarget, farMismatch } from './far-link-choice.ts'
 import { linkQuota } from './link-table.ts'
 import type { LinkPurpose } from './overlay-messages.ts'
 import type { Surrounds } from './overlay-needs.ts'
-import type { Remembered } from './remembered-peers.ts'
 import { closestAfter, closestBefore, type NearBounds } from './ring-order.ts'
 
 /** Further off its place than this no known peer is taken for a far link: one is searched for. */
 export const FAR_MISMATCH_MAX = 10
-const NOBODY: readonly Remembered[] = []
+const NOBODY: readonly number[] = []
 
 interface Linking {
   readonly purpose: LinkPurpose
@@ -60,7 +59,8 @@ export class LinkSeeking {
   /** When far and random links may be asked for again: refusals slow that down, for everybody may be full (rule 3). */
   private roamAt: Instant = 0
   private roamDelayMs = ROAM_MIN_MS
-  private nearKnown: readonly Remembered[] = NOBODY
+  /** Their numbers in the memory of this version. */
+  private nearKnown: readonly number[] = NOBODY
   private nearWithin: NearBounds | null = null
   private nearVersion = -1
 
@@ -103,14 +103,15 @@ export class LinkSeeking {
 
   /** When to seek again if nothing happens before. */
   nextAt(turn: Turn): Instant {
-    const { hidden, links } = this.around
+    const { hidden, links, memory } = this.around
     if (this.linking.size > 0 || (hidden && this.around.publicLinks().length < PUBLIC_LINKS_MIN)) return turn.now
     const quota = linkQuota(links.capacity)
     const mayRoam = links.size < links.capacity - LINKS_RESERVED
     const roams = mayRoam && (links.count('random') < quota.random || links.count('far') < quota.far)
     let at = roams ? this.roamAt : Number.POSITIVE_INFINITY
-    for (const { peer, restsUntil } of this.knownNear()) {
-      if (!links.has(peer)) at = Math.min(at, Math.max(restsUntil, this.refused.get(peer)?.until ?? 0))
+    for (const index of this.knownNear()) {
+      const { peer } = memory.refs()[index]!
+      if (!links.has(peer)) at = Math.min(at, Math.max(memory.restsUntil(index), this.refused.get(peer)?.until ?? 0))
     }
     return at
   }
@@ -171,23 +172,27 @@ export class LinkSeeking {
   }
 
   /** A known peer with which a random link would be as good as with any other. */
-  randomCandidate(turn: Turn, publicOnly: boolean): Remembered | null {
-    const candidates: Remembered[] = []
-    for (const entry of this.around.memory.all()) {
-      if (this.isCandidate(turn, entry) && (!publicOnly || isPublic(entry.ref))) candidates.push(entry)
+  randomCandidate(turn: Turn, publicOnly: boolean): PeerRef | null {
+    const refs = this.around.memory.refs()
+    const candidates: number[] = []
+    for (let i = 0; i < refs.length; i += 1) {
+      if (this.isCandidate(turn, i) && (!publicOnly || isPublic(refs[i]!))) candidates.push(i)
     }
-    const [best] = byPromise(candidates, this.around.alarm.since(turn.now))
-    return this.around.rng.pick(best ?? NOBODY) ?? null
+    const [best] = this.byPromise(turn, candidates)
+    const index = this.around.rng.pick(best ?? NOBODY)
+    return index === undefined ? null : refs[index]!
   }
 
   /** Those remembered that belong next to this peer: found anew only when links or memory have changed. */
-  private knownNear(): readonly Remembered[] {
+  private knownNear(): readonly number[] {
     const { links, memory } = this.around
     const bounds = links.nearBounds()
     if (bounds !== this.nearWithin || memory.version !== this.nearVersion) {
       this.nearWithin = bounds
       this.nearVersion = memory.version
-      this.nearKnown = memory.all().filter(entry => links.belongsNear(entry.position))
+      const near: number[] = []
+      for (const [index, { position }] of memory.refs().entries()) if (links.belongsNear(position)) near.push(index)
+      this.nearKnown = near
     }
     return this.nearKnown
   }
@@ -196,15 +201,19 @@ export class LinkSeeking {
    * Known peers that belong next to this one and are not linked: the nearest of those that promise most, then those of
    * the others. After a mass failure the dead are the nearest for long: they must not hide who is there.
    */
-  private nearCandidates(turn: Turn): readonly Remembered[] {
-    const { position } = this.around.needs
+  private nearCandidates(turn: Turn): readonly PeerRef[] {
+    const { needs, memory } = this.around
+    const { position } = needs
     const early = this.isNewcomer(turn)
+    const nearest: PeerRef[] = []
     const candidates = this.knownNear().filter(
-      entry => this.isCandidate(turn, entry) && !((early || isNewcomer(turn, entry)) && this.needsRelay(turn, entry)),
+      index =>
+        this.isCandidate(turn, index) && !((early || this.cameLately(turn, index)) && this.needsRelay(turn, index)),
     )
-    if (candidates.length === 0) return NOBODY
-    const nearest: Remembered[] = []
-    for (const alike of byPromise(candidates, this.around.alarm.since(turn.now))) {
+    if (candidates.length === 0) return nearest
+    const refs = memory.refs()
+    for (const indices of this.byPromise(turn, candidates)) {
+      const alike = indices.map(index => refs[index]!)
       nearest.push(
         ...new Set([...closestAfter(position, alike, NEAR_PER_SIDE), ...closestBefore(position, alike, NEAR_PER_SIDE)]),
       )
@@ -216,13 +225,13 @@ export class LinkSeeking {
   private linkFar(turn: Turn): void {
     const { rng, memory, needs, links } = this.around
     const target = drawFarTarget(needs.position, this.estimatedPeers(), rng)
-    let best: Remembered | null = null
+    let best: PeerRef | null = null
     let bestMismatch = FAR_MISMATCH_MAX
-    for (const entry of memory.all()) {
-      if (!this.isCandidate(turn, entry) || !isPublic(entry.ref)) continue
-      const mismatch = farMismatch(needs.position, target, entry.position, entry.ref.capacity) + entry.failures
+    for (const [index, ref] of memory.refs().entries()) {
+      if (!this.isCandidate(turn, index) || !isPublic(ref)) continue
+      const mismatch = farMismatch(needs.position, target, ref.position, ref.capacity) + memory.failures(index)
       if (mismatch < bestMismatch) {
-        best = entry
+        best = ref
         bestMismatch = mismatch
       }
     }
@@ -235,20 +244,20 @@ export class LinkSeeking {
     }
   }
 
-  private linkTo(turn: Turn, entry: Remembered | null, purpose: LinkPurpose): boolean {
-    if (entry === null) return false
+  private linkTo(turn: Turn, ref: PeerRef | null, purpose: LinkPurpose): boolean {
+    if (ref === null) return false
     const { needs, memory, alarm } = this.around
     const until = turn.now + REACH_TIMEOUT_MS + LINK_ASK_TIMEOUT_MS
     const slotUntil = alarm.isOn(turn.now) ? turn.now + LINKING_ALARM_SLOT_MS : until
-    this.linking.set(entry.peer, { purpose, until, asked: false, slotUntil })
-    needs.reach(turn, { kind: 'ref', ref: entry.ref }, (later, outcome) => {
+    this.linking.set(ref.peer, { purpose, until, asked: false, slotUntil })
+    needs.reach(turn, { kind: 'ref', ref }, (later, outcome) => {
       if (outcome.ok) {
         this.ask(later, outcome.value, purpose)
         return
       }
-      this.linking.delete(entry.peer)
+      this.linking.delete(ref.peer)
       const nearInAlarm = purpose === 'near' && alarm.isOn(later.now)
-      memory.failed(entry.peer, later.now, nearInAlarm ? CANDIDATE_BACKOFF_ALARM_MS : undefined)
+      memory.failed(ref.peer, later.now, nearInAlarm ? CANDIDATE_BACKOFF_ALARM_MS : undefined)
     })
     return true
   }
@@ -259,9 +268,15 @@ export class LinkSeeking {
   }
 
   /** Neither can dial the other. In an alarm nobody waits. */
-  private needsRelay(turn: Turn, entry: Remembered): boolean {
-    const { hidden, alarm } = this.around
-    return hidden && !isPublic(entry.ref) && !alarm.isOn(turn.now)
+  private needsRelay(turn: Turn, index: number): boolean {
+    const { hidden, alarm, memory } = this.around
+    return hidden && !isPublic(memory.refs()[index]!) && !alarm.isOn(turn.now)
+  }
+
+  /** Another that has only its way in as yet: it will ask by itself. */
+  private cameLately(turn: Turn, index: number): boolean {
+    const { memory } = this.around
+    return memory.refs()[index]!.rendezvous.length < 2 && turn.now - memory.heardAt(index) < NEWCOMER_MS
   }
 
   private roamLater(turn: Turn): void {
@@ -270,10 +285,27 @@ export class LinkSeeking {
     this.roamAt = turn.now + rng.around(this.roamDelayMs, 0.3)
   }
 
-  private isCandidate(turn: Turn, entry: Remembered): boolean {
-    if (entry.restsUntil > turn.now || this.around.links.has(entry.peer) || this.linking.has(entry.peer)) return false
-    const refusal = this.refused.get(entry.peer)
+  private isCandidate(turn: Turn, index: number): boolean {
+    const { links, memory } = this.around
+    const { peer } = memory.refs()[index]!
+    if (memory.restsUntil(index) > turn.now || links.has(peer) || this.linking.has(peer)) return false
+    const refusal = this.refused.get(peer)
     return refusal === undefined || refusal.until <= turn.now
+  }
+
+  /** Whom it makes most sense to try first: who was heard of since the alarm began, who was not tried, the others. */
+  private byPromise(turn: Turn, candidates: readonly number[]): number[][] {
+    const { alarm, memory } = this.around
+    const alarmSince = alarm.since(turn.now)
+    const heard: number[] = []
+    const untried: number[] = []
+    const failed: number[] = []
+    for (const index of candidates) {
+      if (memory.failures(index) > 0) failed.push(index)
+      else if (alarmSince !== null && memory.heardAt(index) >= alarmSince) heard.push(index)
+      else untried.push(index)
+    }
+    return [heard, untried, failed].filter(indices => indices.length > 0)
   }
 
   /** For one purpose, or for all. */
@@ -284,22 +316,4 @@ export class LinkSeeking {
     }
     return count
   }
-}
-
-/** Another that has only its way in as yet: it will ask by itself. */
-function isNewcomer(turn: Turn, entry: Remembered): boolean {
-  return entry.ref.rendezvous.length < 2 && turn.now - entry.heardAt < NEWCOMER_MS
-}
-
-/** Whom it makes most sense to try first: who was heard of since the alarm began, who was not tried, the others. */
-function byPromise(candidates: readonly Remembered[], alarmSince: Instant | null): Remembered[][] {
-  const heard: Remembered[] = []
-  const untried: Remembered[] = []
-  const failed: Remembered[] = []
-  for (const entry of candidates) {
-    if (entry.failures > 0) failed.push(entry)
-    else if (alarmSince !== null && entry.heardAt >= alarmSince) heard.push(entry)
-    else untried.push(entry)
-  }
-  return [heard, untried, failed].filter(entries => entries.length > 0)
 }

@@ -127,7 +127,7 @@ export class NetPeer {
     const { links, memory } = this.overlay
     invariant(links.size <= this.capacity, `${this.index} carries ${links.size} of ${this.capacity} links`)
     invariant(memory.size <= REMEMBERED_MAX, `${this.index} remembers ${memory.size}`)
-    invariant(!links.has(this.peer) && memory.get(this.peer) === undefined, `${this.index} knows itself as another`)
+    invariant(!links.has(this.peer) && memory.refOf(this.peer) === undefined, `${this.index} knows itself as another`)
     for (const effect of turn.finish()) {
       if (effect.kind !== 'event' || effect.event.kind !== 'link-down') continue
       const { peer, fault } = effect.event

@@ -41,7 +41,7 @@ import { type OverlayNeeds, Surrounds } from './overlay-needs.ts'
 import { RoutedMethod } from './overlay-port.ts'
 import { PeerSearch } from './peer-search.ts'
 import { readRefName } from './ref-names.ts'
-import type { Remembered, RememberedPeers } from './remembered-peers.ts'
+import type { RememberedPeers } from './remembered-peers.ts'
 import { RoutedRequests } from './routed-requests.ts'
 import type { SettledState } from './settled-state.ts'
 import { estimatePeers, middleEstimate } from './size-estimate.ts'
@@ -146,7 +146,7 @@ export class Overlay {
   }
 
   refOf(peer: PeerId): PeerRef | null {
-    return this.links.get(peer)?.ref ?? this.memory.get(peer)?.ref ?? null
+    return this.links.get(peer)?.ref ?? this.memory.refOf(peer) ?? null
   }
 
   learn(turn: Turn, ref: PeerRef): void {
@@ -200,10 +200,7 @@ export class Overlay {
    */
   onReturn(turn: Turn): void {
     for (const link of this.links.all()) this.dropLink(turn, link.peer, { code: 'session-lost' }, true)
-    for (const entry of this.memory.all()) {
-      entry.failures = 0
-      entry.restsUntil = 0
-    }
+    this.memory.forgiveAll()
     this.seeking.onReturn()
     this.waysIn.onReturn(turn)
     if (this.around.needs.self().rendezvous.length > 0) this.around.needs.onRendezvous(turn, [])
@@ -330,13 +327,12 @@ export class Overlay {
   private probeLost(turn: Turn): void {
     const { rng, needs } = this.around
     this.probeAt = turn.now + rng.around(LOST_PROBE_MS)
-    const lost: Remembered[] = []
-    for (const entry of this.memory.all()) if (entry.reason === 'lost' && !this.links.has(entry.peer)) lost.push(entry)
-    const entry = rng.pick(lost)
-    if (entry === undefined || this.seeking.purposeOf(entry.peer) !== null) return
-    needs.reach(turn, { kind: 'ref', ref: entry.ref }, (later, outcome) => {
-      if (!outcome.ok) this.memory.failed(entry.peer, later.now)
-      else this.gossip.search(later, needs.position, entry.peer)
+    const lost = this.memory.refs().filter((item, i) => this.memory.reason(i) === 'lost' && !this.links.has(item.peer))
+    const ref = rng.pick(lost)
+    if (ref === undefined || this.seeking.purposeOf(ref.peer) !== null) return
+    needs.reach(turn, { kind: 'ref', ref }, (later, outcome) => {
+      if (!outcome.ok) this.memory.failed(ref.peer, later.now)
+      else this.gossip.search(later, needs.position, ref.peer)
     })
   }
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { PeerId } from '../base/peer-id.ts'
 import { Rng } from '../base/rng.ts'
-import type { PeerRef } from '../crypto/peer-ref.ts'
+import { isPublic, type PeerRef } from '../crypto/peer-ref.ts'
 import { CANDIDATE_BACKOFF_MS, FRESH_MS, REMEMBERED_LOST_MAX, REMEMBERED_MAX, REMEMBERED_NEAR_MAX } from '../limits.ts'
 import { type MemoryReason, RememberedPeers } from './remembered-peers.ts'
 
@@ -26,7 +26,7 @@ function ref(host: string | null, fields: Partial<PeerRef> = {}): PeerRef {
 }
 
 function count(memory: RememberedPeers, reason: MemoryReason): number {
-  return [...memory.all()].filter(entry => entry.reason === reason).length
+  return memory.refs().filter((_, index) => memory.reason(index) === reason).length
 }
 
 describe('the memory of peers', () => {
@@ -46,14 +46,14 @@ describe('the memory of peers', () => {
     for (const one of honest) memory.learn(one, 'random', 0)
     for (let i = 0; i < 5_000; i += 1) memory.learn(ref(`66.6.${i % 256}.${i >> 8}`), 'random', i)
     expect(memory.size).toBe(REMEMBERED_MAX)
-    expect(honest.filter(one => memory.get(one.peer) !== undefined)).toHaveLength(200)
+    expect(honest.filter(one => memory.refOf(one.peer) !== undefined)).toHaveLength(200)
   })
 
   it('gives up peers behind NATs beyond a quarter first: through the others a way in is sure', () => {
     const memory = new RememberedPeers(new Rng(3))
     for (let i = 0; i < 220; i += 1) memory.learn(ref(`10.${i}.0.1`), 'random', 0)
     for (let i = 0; i < 1_000; i += 1) memory.learn(ref(null), 'random', i)
-    const open = [...memory.all()].filter(entry => entry.ref.addresses.length > 0)
+    const open = memory.refs().filter(isPublic)
     expect(open.length).toBeGreaterThan(REMEMBERED_MAX * 0.7)
   })
 
@@ -62,46 +62,97 @@ describe('the memory of peers', () => {
     const first = ref('10.0.0.1', { sequence: 5 })
     memory.learn(first, 'random', 0)
     memory.learn({ ...first, sequence: 4 }, 'random', 1)
-    expect(memory.get(first.peer)?.ref.sequence).toBe(5)
+    expect(memory.refOf(first.peer)?.sequence).toBe(5)
     memory.learn({ ...first, sequence: 6 }, 'random', 2)
-    expect(memory.get(first.peer)?.ref.sequence).toBe(6)
+    expect(memory.refOf(first.peer)?.sequence).toBe(6)
     expect(memory.size).toBe(1)
   })
 
   it('lets one that failed rest longer each time, until someone has had contact since', () => {
     const memory = new RememberedPeers(new Rng(5))
     const one = ref('10.0.0.1')
-    const entry = memory.learn(one, 'random', 0)
+    memory.learn(one, 'random', 0)
     memory.failed(one.peer, 1_000)
-    expect(entry.restsUntil).toBe(1_000 + CANDIDATE_BACKOFF_MS)
+    expect(memory.restsUntil(0)).toBe(1_000 + CANDIDATE_BACKOFF_MS)
     memory.failed(one.peer, 50_000)
-    expect(entry.restsUntil).toBe(50_000 + 2 * CANDIDATE_BACKOFF_MS)
+    expect(memory.restsUntil(0)).toBe(50_000 + 2 * CANDIDATE_BACKOFF_MS)
     // Word from before the failure says nothing; word from after it does.
     memory.learn(one, 'random', 49_000)
-    expect(entry.failures).toBe(2)
+    expect(memory.failures(0)).toBe(2)
     memory.learn(one, 'random', 51_000)
-    expect([entry.failures, entry.restsUntil]).toEqual([0, 0])
+    expect([memory.failures(0), memory.restsUntil(0)]).toEqual([0, 0])
     memory.failed(one.peer, 60_000, 3_000)
     memory.learn(one, 'random', 59_000)
-    expect([entry.failures, entry.restsUntil]).toEqual([1, 63_000])
+    expect([memory.failures(0), memory.restsUntil(0)]).toEqual([1, 63_000])
     memory.succeeded(one.peer, 61_000)
-    expect([entry.failures, entry.heardAt]).toEqual([0, 61_000])
+    expect([memory.failures(0), memory.heardAt(0)]).toEqual([0, 61_000])
   })
 
   it('knows fresh from old, also of before the start of time', () => {
     const memory = new RememberedPeers(new Rng(6))
-    const entry = memory.learn(ref('10.0.0.1'), 'random', -FRESH_MS / 2)
-    expect(entry.isFresh(0)).toBe(true)
-    expect(entry.isFresh(FRESH_MS)).toBe(false)
+    memory.learn(ref('10.0.0.1'), 'random', -FRESH_MS / 2)
+    expect(memory.isFresh(0, 0)).toBe(true)
+    expect(memory.isFresh(0, FRESH_MS)).toBe(false)
   })
 
   it('no longer counts one as lost with which there is contact', () => {
     const memory = new RememberedPeers(new Rng(7))
     const one = ref('10.0.0.1')
-    const entry = memory.learn(one, 'lost', 0)
+    memory.learn(one, 'lost', 0)
     memory.learn(one, 'random', 1)
-    expect(entry.reason).toBe('lost')
+    expect(memory.reason(0)).toBe('lost')
     memory.succeeded(one.peer, 2)
-    expect(entry.reason).toBe('random')
+    expect(memory.reason(0)).toBe('random')
+  })
+
+  it('finds each by its id and by its position while others come and go', () => {
+    const memory = new RememberedPeers(new Rng(8))
+    const known = new Map<PeerId, PeerRef>()
+    for (let i = 0; i < 1_000; i += 1) {
+      const one = ref(`10.${i % 200}.0.1`, { position: i * 65_536 + (i % 7) })
+      memory.learn(one, 'random', i)
+      memory.failed(one.peer, i, 1_000 + i)
+      known.set(one.peer, one)
+    }
+    expect(memory.size).toBe(REMEMBERED_MAX)
+    for (const [index, one] of memory.refs().entries()) {
+      expect(memory.refOf(one.peer)).toBe(known.get(one.peer))
+      expect(memory.indexOf(one.peer)).toBe(index)
+      expect(memory.indexAt(one.position)).toBe(index)
+      const came = Math.floor(one.position / 65_536)
+      expect([memory.heardAt(index), memory.restsUntil(index)]).toEqual([came, 1_000 + 2 * came])
+    }
+    const gone = [...known.values()].filter(one => memory.refOf(one.peer) === undefined)
+    expect(gone).toHaveLength(1_000 - REMEMBERED_MAX)
+    expect(gone.filter(one => memory.refAt(one.position) !== undefined)).toEqual([])
+  })
+
+  it('tells the store of each ref once, of newer ones again, and of those that gave way', () => {
+    const memory = new RememberedPeers(new Rng(9))
+    const refs = Array.from({ length: REMEMBERED_MAX }, (_, i) => ref(`10.${i}.0.1`))
+    for (const one of refs) memory.learn(one, 'random', 0)
+    expect(memory.takeUnsaved()).toEqual(refs)
+    expect(memory.takeUnsaved()).toEqual([])
+    const newer = { ...refs[7]!, sequence: 2 }
+    memory.learn(newer, 'random', 0)
+    expect(memory.takeUnsaved()).toEqual([newer])
+    expect(memory.takeDropped()).toEqual([])
+    const comer = ref('11.0.0.1')
+    memory.learn(comer, 'random', 0)
+    const [victim] = refs.filter(one => memory.refOf(one.peer) === undefined)
+    expect(memory.takeUnsaved()).toEqual([comer])
+    expect(memory.takeDropped()).toEqual([victim?.peer])
+    expect(memory.takeDropped()).toEqual([])
+  })
+
+  it('does not have the store forget one that is remembered again', () => {
+    const memory = new RememberedPeers(new Rng(10))
+    const one = ref('10.0.0.1')
+    const other = ref('10.0.0.2')
+    memory.onLoaded(one.peer)
+    memory.onLoaded(other.peer)
+    memory.learn(one, 'random', 0)
+    expect(memory.takeUnsaved()).toEqual([one])
+    expect(memory.takeDropped()).toEqual([other.peer])
   })
 })

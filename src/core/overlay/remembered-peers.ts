@@ -1,10 +1,14 @@
 /**
  * The peers that this one remembers beside its links (spec 5.2): what carries it through mass failure and over a
  * restart. Bounded, by quota for each reason, with random eviction, so that no flood of refs pushes the others out.
+ *
+ * They are numbered in the order of coming, until the next one comes or goes. What is known of them stands in columns
+ * under that number: as objects they would be half of what a simulated peer takes.
  */
 import type { Instant } from '../base/instant.ts'
 import type { PeerId } from '../base/peer-id.ts'
 import type { Position } from '../base/position.ts'
+import { RareMap } from '../base/rare-map.ts'
 import type { Rng } from '../base/rng.ts'
 import { isPublic, type PeerRef } from '../crypto/peer-ref.ts'
 import {
@@ -19,46 +23,42 @@ import {
 /** Why a peer is remembered: it was a link and is gone, it stands near on the ring, or by chance. */
 export type MemoryReason = 'lost' | 'near' | 'random'
 
-export class Remembered {
-  readonly peer: PeerId
-  readonly position: Position
-  /** Which part of the address space it is in; peers that cannot be dialled are in none. */
-  readonly range: string
-  ref: PeerRef
-  /** What the store holds of it, or is to hold. */
-  saved: PeerRef | null = null
-  reason: MemoryReason
-  /** When somebody, as far as this peer heard, last had contact with it; may lie before the start of time. */
-  heardAt: Instant
-  /** Attempts since the last contact, and when the last of them failed. */
-  failures = 0
-  failedAt: Instant = 0
-  /** Not to be tried before. */
-  restsUntil: Instant = 0
+/** Bytes of one in all columns. */
+const ENTRY_BYTES = 13
+const DOT = 46
+const COLON = 58
+/** No address is of other characters. */
+const NAME = /[^\d.:a-f]|[g-z]/
+const REASONS: readonly MemoryReason[] = ['random', 'near', 'lost']
+const RANDOM = 0
+// Of the flags; the lowest two bits are the reason.
+const REASON = 3
+/** It could not be reached since the last contact. */
+const FAILED = 4
+/** The store holds a ref of it. */
+const STORED = 8
+/** The store holds this ref of it. */
+const SAVED = 16
 
-  constructor(ref: PeerRef, reason: MemoryReason, heardAt: Instant) {
-    this.peer = ref.peer
-    this.position = ref.position
-    this.range = rangeOf(ref)
-    this.ref = ref
-    this.reason = reason
-    this.heardAt = heardAt
-  }
-
-  isFresh(now: Instant): boolean {
-    return now - this.heardAt < FRESH_MS
-  }
+interface Failures {
+  readonly count: number
+  readonly lastAt: Instant
+  readonly restsUntil: Instant
 }
 
 export class RememberedPeers {
   private readonly rng: Rng
-  private readonly entries = new Map<PeerId, Remembered>()
-  /** The same in the order of coming: walked far more often than changed. */
-  private readonly list: Remembered[] = []
-  /** Theirs, in the same order: to be searched without a table. */
-  private positions = new Float64Array(16)
+  private readonly list: PeerRef[] = []
+  /** When somebody, as far as this peer heard, last had contact with it; may lie before the start of time. */
+  private heard = new Float64Array(0)
+  /** Parts of their ids and positions, by which they are found. */
+  private peerTags = new Uint16Array(0)
+  private positionTags = new Uint16Array(0)
+  private flags = new Uint8Array(0)
+  /** Of those flagged as failed. */
+  private readonly failing = new RareMap<PeerId, Failures>()
   /** Those in the store that gave way since it was last written. */
-  readonly dropped: PeerId[] = []
+  private dropped: PeerId[] = []
   /** Grows with each peer that comes or goes and with each newer ref: who keeps something worked out from them looks. */
   version = 0
 
@@ -67,130 +67,266 @@ export class RememberedPeers {
   }
 
   get size(): number {
-    return this.entries.size
+    return this.list.length
   }
 
-  get(peer: PeerId): Remembered | undefined {
-    return this.entries.get(peer)
-  }
-
-  at(position: Position): Remembered | undefined {
-    const { list, positions } = this
-    for (let i = list.length - 1; i >= 0; i -= 1) if (positions[i] === position) return list[i]
-    return undefined
-  }
-
-  /** In the order of coming; it changes with the next that is learnt. */
-  all(): readonly Remembered[] {
+  /** By number; they change with the next that is learnt. */
+  refs(): readonly PeerRef[] {
     return this.list
   }
 
-  /** Takes in a verified ref. The newest of a peer counts; contact later than a failure clears it (rule 7). */
-  learn(ref: PeerRef, reason: MemoryReason, heardAt: Instant): Remembered {
-    const present = this.entries.get(ref.peer)
-    if (present !== undefined) {
-      if (ref.sequence > present.ref.sequence) {
-        present.ref = ref
-        this.version += 1
-      }
-      if (heardAt > present.heardAt) {
-        // Word of contact after the last try gives another one.
-        if (present.failures > 0 && heardAt > present.failedAt) this.clear(present)
-        present.heardAt = heardAt
-      }
-      if (reason !== 'random') present.reason = reason
-      return present
+  /** Its number; -1 where it is not remembered. */
+  indexOf(peer: PeerId): number {
+    const { list, peerTags } = this
+    const tag = tagOfPeer(peer)
+    for (let i = list.length - 1; i >= 0; i -= 1) if (peerTags[i] === tag && list[i]!.peer === peer) return i
+    return -1
+  }
+
+  refOf(peer: PeerId): PeerRef | undefined {
+    return this.list[this.indexOf(peer)]
+  }
+
+  /** Whose position that is. */
+  indexAt(position: Position): number {
+    const { list, positionTags } = this
+    const tag = tagOfPosition(position)
+    for (let i = list.length - 1; i >= 0; i -= 1) {
+      if (positionTags[i] === tag && list[i]!.position === position) return i
     }
-    const entry = new Remembered(ref, reason, heardAt)
-    this.entries.set(ref.peer, entry)
-    this.place(entry)
-    this.version += 1
-    if (this.entries.size > REMEMBERED_MAX) this.evict(entry)
-    return entry
+    return -1
+  }
+
+  refAt(position: Position): PeerRef | undefined {
+    return this.list[this.indexAt(position)]
+  }
+
+  heardAt(index: number): Instant {
+    return this.heard[index]!
+  }
+
+  isFresh(index: number, now: Instant): boolean {
+    return now - this.heard[index]! < FRESH_MS
+  }
+
+  reason(index: number): MemoryReason {
+    return REASONS[this.flags[index]! & REASON]!
+  }
+
+  /** Attempts since the last contact. */
+  failures(index: number): number {
+    return this.failuresOf(index)?.count ?? 0
+  }
+
+  /** Not to be tried before. */
+  restsUntil(index: number): Instant {
+    return this.failuresOf(index)?.restsUntil ?? 0
+  }
+
+  /** Takes in a verified ref. The newest of a peer counts; contact later than a failure clears it (rule 7). */
+  learn(ref: PeerRef, reason: MemoryReason, heardAt: Instant): void {
+    const index = this.indexOf(ref.peer)
+    if (index < 0) {
+      this.place(ref, reason, heardAt)
+      return
+    }
+    const present = this.list[index]!
+    if (ref.sequence > present.sequence) {
+      this.list[index] = ref
+      this.flags[index]! &= ~SAVED
+      this.version += 1
+    }
+    if (heardAt > this.heard[index]!) {
+      // Word of contact after the last try gives another one.
+      const failures = this.failuresOf(index)
+      if (failures !== undefined && heardAt > failures.lastAt) this.forgive(index)
+      this.heard[index] = heardAt
+    }
+    if (reason !== 'random') this.setReason(index, reason)
   }
 
   succeeded(peer: PeerId, now: Instant): void {
-    const entry = this.entries.get(peer)
-    if (entry === undefined) return
-    this.clear(entry)
-    entry.heardAt = now
-    if (entry.reason === 'lost') entry.reason = 'random'
+    const index = this.indexOf(peer)
+    if (index < 0) return
+    this.forgive(index)
+    this.heard[index] = now
+    if (this.reason(index) === 'lost') this.setReason(index, 'random')
   }
 
   /** A failed try: it rests, longer each time. Nobody is forgotten for a time-out. */
   failed(peer: PeerId, now: Instant, restMs = CANDIDATE_BACKOFF_MS): void {
-    const entry = this.entries.get(peer)
-    if (entry === undefined) return
-    entry.failures += 1
-    entry.failedAt = now
-    entry.restsUntil = now + Math.min(restMs * 2 ** Math.min(entry.failures - 1, 10), CANDIDATE_BACKOFF_MAX_MS)
+    const index = this.indexOf(peer)
+    if (index < 0) return
+    const before = this.failures(index)
+    const restsUntil = now + Math.min(restMs * 2 ** Math.min(before, 10), CANDIDATE_BACKOFF_MAX_MS)
+    this.failing.set(peer, { count: before + 1, lastAt: now, restsUntil })
+    this.flags[index]! |= FAILED
   }
 
-  private clear(entry: Remembered): void {
-    entry.failures = 0
-    entry.restsUntil = 0
+  /** Failures of before say nothing any more. */
+  forgiveAll(): void {
+    for (let i = 0; i < this.list.length; i += 1) this.forgive(i)
+  }
+
+  // ---- what the store holds ----
+
+  /** Those whose ref the store does not hold; from now on it does. */
+  takeUnsaved(): PeerRef[] {
+    const unsaved = this.list.filter((_, index) => (this.flags[index]! & SAVED) === 0)
+    for (let i = 0; i < this.list.length; i += 1) this.flags[i]! |= STORED | SAVED
+    return unsaved
+  }
+
+  /** Those that the store is to forget. */
+  takeDropped(): PeerId[] {
+    const dropped = this.dropped.filter(peer => this.indexOf(peer) < 0)
+    this.dropped = []
+    return dropped
+  }
+
+  /** The store holds something under this name. */
+  onLoaded(peer: PeerId): void {
+    this.dropped.push(peer)
+  }
+
+  // ---- coming and going ----
+
+  private place(ref: PeerRef, reason: MemoryReason, heardAt: Instant): void {
+    const { list } = this
+    const index = list.length
+    if (index === this.flags.length) this.grow()
+    list.push(ref)
+    this.heard[index] = heardAt
+    this.peerTags[index] = tagOfPeer(ref.peer)
+    this.positionTags[index] = tagOfPosition(ref.position)
+    this.flags[index] = 0
+    this.setReason(index, reason)
+    this.version += 1
+    if (list.length > REMEMBERED_MAX) this.evict(index)
   }
 
   /**
    * Makes room: a random entry of the reason that is over its quota. Among the random ones those behind NATs give way
    * first, then those of the address range of which most are known: a flood of refs from one place pushes out its own.
    */
-  private evict(newest: Remembered): void {
-    const over = this.overQuota()
-    const entries = this.list.filter(entry => entry.reason === over)
-    let pool: readonly Remembered[] = entries
-    if (over === 'random') {
-      const hidden = entries.filter(entry => !isPublic(entry.ref))
-      pool = hidden.length > entries.length / 4 ? hidden : mostCrowded(entries)
+  private evict(newest: number): void {
+    const { list, flags } = this
+    const over = REASONS.indexOf(this.overQuota())
+    const entries: number[] = []
+    const hidden: number[] = []
+    for (let i = 0; i < list.length; i += 1) {
+      if ((flags[i]! & REASON) !== over) continue
+      entries.push(i)
+      if (over === RANDOM && !isPublic(list[i]!)) hidden.push(i)
     }
-    const others = pool.filter(entry => entry !== newest)
+    const pool = over !== RANDOM ? entries : hidden.length > entries.length / 4 ? hidden : mostCrowded(entries, list)
+    const others = pool.filter(index => index !== newest)
     const victim = this.rng.pick(others.length > 0 ? others : pool)
-    if (victim === undefined) return
-    this.entries.delete(victim.peer)
-    if (victim.saved !== null) this.dropped.push(victim.peer)
-    const at = this.list.indexOf(victim)
-    this.list.splice(at, 1)
-    this.positions.copyWithin(at, at + 1)
+    if (victim !== undefined) this.remove(victim)
   }
 
-  private place(entry: Remembered): void {
-    const { list } = this
-    if (list.length === this.positions.length) {
-      const grown = new Float64Array(Math.min(2 * list.length, REMEMBERED_MAX + 1))
-      grown.set(this.positions)
-      this.positions = grown
-    }
-    this.positions[list.length] = entry.position
-    list.push(entry)
+  private remove(index: number): void {
+    const { peer } = this.list[index]!
+    this.forgive(index)
+    if ((this.flags[index]! & STORED) !== 0) this.dropped.push(peer)
+    this.list.splice(index, 1)
+    for (const column of [this.heard, this.peerTags, this.positionTags, this.flags]) column.copyWithin(index, index + 1)
   }
 
   private overQuota(): MemoryReason {
     let lost = 0
     let near = 0
-    for (const { reason } of this.list) {
+    for (let i = 0; i < this.list.length; i += 1) {
+      const reason = this.reason(i)
       if (reason === 'lost') lost += 1
       else if (reason === 'near') near += 1
     }
     return lost > REMEMBERED_LOST_MAX ? 'lost' : near > REMEMBERED_NEAR_MAX ? 'near' : 'random'
   }
+
+  private grow(): void {
+    const room = Math.min(Math.max(16, 2 * this.flags.length), REMEMBERED_MAX + 1)
+    // One buffer for all: each takes as much again as dozens of entries.
+    const buffer = new ArrayBuffer(ENTRY_BYTES * room)
+    const heard = new Float64Array(buffer, 0, room)
+    const peerTags = new Uint16Array(buffer, 8 * room, room)
+    const positionTags = new Uint16Array(buffer, 10 * room, room)
+    const flags = new Uint8Array(buffer, 12 * room, room)
+    heard.set(this.heard)
+    peerTags.set(this.peerTags)
+    positionTags.set(this.positionTags)
+    flags.set(this.flags)
+    this.heard = heard
+    this.peerTags = peerTags
+    this.positionTags = positionTags
+    this.flags = flags
+  }
+
+  // ---- what is known of one ----
+
+  private setReason(index: number, reason: MemoryReason): void {
+    this.flags[index] = (this.flags[index]! & ~REASON) | REASONS.indexOf(reason)
+  }
+
+  private failuresOf(index: number): Failures | undefined {
+    return (this.flags[index]! & FAILED) === 0 ? undefined : this.failing.get(this.list[index]!.peer)
+  }
+
+  private forgive(index: number): void {
+    if ((this.flags[index]! & FAILED) === 0) return
+    this.failing.delete(this.list[index]!.peer)
+    this.flags[index]! &= ~FAILED
+  }
+}
+
+/** The first 16 bits of an id: enough to tell a few hundred apart nearly always. */
+function tagOfPeer(peer: PeerId): number {
+  return (digit(peer, 0) << 12) | (digit(peer, 1) << 8) | (digit(peer, 2) << 4) | digit(peer, 3)
+}
+
+function digit(peer: PeerId, at: number): number {
+  const code = peer.charCodeAt(at)
+  return (code + 9 * (code >> 6)) & 15
+}
+
+/** The last 16 bits: neighbours share the first ones. */
+function tagOfPosition(position: Position): number {
+  return position % 65_536
 }
 
 /** Those of the range that has the most; all, where no range has more than one. */
-function mostCrowded(entries: readonly Remembered[]): readonly Remembered[] {
-  const counts = new Map<string, number>()
+function mostCrowded(entries: readonly number[], refs: readonly PeerRef[]): readonly number[] {
+  const ranges = new Int32Array(entries.length)
+  for (let i = 0; i < entries.length; i += 1) ranges[i] = rangeOf(refs[entries[i]!]!)
+  const sorted = ranges.slice().sort()
   let most = 1
-  for (const { range } of entries) {
-    const count = (counts.get(range) ?? 0) + 1
-    counts.set(range, count)
-    if (count > most) most = count
+  let crowded: number[] = []
+  for (let i = 0, first = 0; i < sorted.length; i += 1) {
+    if (sorted[i] !== sorted[first]) first = i
+    const count = i - first + 1
+    if (count > most) crowded = []
+    if (count >= most) crowded.push(sorted[i]!)
+    most = Math.max(most, count)
   }
-  return most === 1 ? entries : entries.filter(({ range }) => counts.get(range) === most)
+  return most === 1 ? entries : entries.filter((_, i) => crowded.includes(ranges[i]!))
 }
 
-/** An IPv4 /16, an IPv6 /32, or the last two labels of a name. */
-function rangeOf(ref: PeerRef): string {
+/**
+ * A hash of the IPv4 /16, the IPv6 /32, or the last two labels of a name: asked for all at once, so without making texts.
+ * Peers that cannot be dialled are in one of their own.
+ */
+function rangeOf(ref: PeerRef): number {
   const host = ref.addresses[0]?.host ?? ''
-  if (host.includes(':')) return host.split(':', 2).join(':')
-  const parts = host.split('.')
-  return /^[\d.]+$/.test(host) ? parts.slice(0, 2).join('.') : parts.slice(-2).join('.')
+  const isName = NAME.test(host)
+  const from = isName ? host.lastIndexOf('.', host.lastIndexOf('.') - 1) + 1 : 0
+  let separators = 0
+  let hash = 0x811c9dc5
+  for (let i = from; i < host.length; i += 1) {
+    const code = host.charCodeAt(i)
+    if (!isName && (code === DOT || code === COLON)) separators += 1
+    if (separators === 2) break
+    // FNV-1a.
+    hash = Math.imul(hash ^ code, 0x01000193)
+  }
+  return hash
 }
