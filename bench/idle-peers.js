@@ -103,7 +103,7 @@ class IdlePeer {
     if (this.#session === null) {
       const next = continueHandshake({ suite, identity: this.#identity, state: this.#state, packet })
       if (!next.ok) throw new Error(next.fault.code)
-      this.#session = this.#newSession(next.value.established, now)
+      this.#session = this.#newSession(next.value.established)
       this.#session.usePath(turn, this.#path)
       this.#session.sendMessage(turn, Channel.overlay, encodeOverlayMessage({ kind: 'hello', ref: this.#ref() }))
       this.#session.ping(turn, 1)
@@ -113,9 +113,8 @@ class IdlePeer {
 
   /**
    * @param {import('../dist/core/session/handshake.js').Established} established
-   * @param {number} now
    */
-  #newSession({ cipher, sendKey, receiveKey, peer, remoteLabel }, now) {
+  #newSession({ cipher, sendKey, receiveKey, peer, remoteLabel }) {
     // What a session tells its owner goes unheard, but that the ping came back: the server has proven the session.
     const owner = new Proxy(
       { onPong: () => this.#socket.emit('webmesh-open') },
@@ -126,13 +125,11 @@ class IdlePeer {
       peer,
       initiator: true,
       remoteLabel,
-      send: new PacketCipher(suite, cipher, sendKey),
-      receive: new PacketCipher(suite, cipher, receiveKey),
+      protection: new PacketCipher(suite, cipher, sendKey, receiveKey),
       // reason: see above; a proxy answers to every method.
       owner: /** @type {import('../dist/core/session/session-owner.js').SessionOwner} */ (
         /** @type {unknown} */ (owner)
       ),
-      now,
     })
   }
 

@@ -32,10 +32,8 @@ class Side implements SessionOwner, Path {
       peer: peerIdOfBytes(new Uint8Array(32)),
       initiator,
       remoteLabel: 1,
-      send: new PacketCipher(nativeSuite, 'aes-256-gcm', sendKey),
-      receive: new PacketCipher(nativeSuite, 'aes-256-gcm', receiveKey),
+      protection: new PacketCipher(nativeSuite, 'aes-256-gcm', sendKey, receiveKey),
       owner: this,
-      now: 0,
     })
   }
 
@@ -141,18 +139,18 @@ function measure(name: string, chunkBytes: number, chunksAWrite: number, totalBy
 
 function idleBytes(): void {
   const key = new Uint8Array(32)
-  const cipher = new PacketCipher(nativeSuite, 'aes-256-gcm', key)
+  const protection = new PacketCipher(nativeSuite, 'aes-256-gcm', key, key)
   const owner = new Side(true, key, key)
   const count = 20_000
   const kept: Session[] = []
   globalThis.gc?.()
   const before = process.memoryUsage().heapUsed
   for (let i = 0; i < count; i += 1) {
-    const options = { id: i, peer: owner.session.peer, initiator: true, remoteLabel: i, owner, now: 0.5 }
-    kept.push(new Session({ ...options, send: cipher, receive: cipher }))
+    const options = { id: i, peer: owner.session.peer, initiator: true, remoteLabel: i, owner, protection }
+    kept.push(new Session(options))
   }
   globalThis.gc?.()
-  console.log(`idle session without its ciphers: ${((process.memoryUsage().heapUsed - before) / count).toFixed(0)} B`)
+  console.log(`idle session without its cipher: ${((process.memoryUsage().heapUsed - before) / count).toFixed(0)} B`)
   if (kept.length !== count) throw new Error('kept')
 }
 

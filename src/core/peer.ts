@@ -227,7 +227,7 @@ class MeshPeer implements Peer {
       case 'clock':
         return
       case 'wire-open':
-        board.onWireOpen(turn, input.wire, input.role, input.about)
+        board.onWireOpen(turn, input.wire, input.about)
         return
       case 'wire-described':
         this.connector.onWireDescribed(turn, input.wire, input.description)

@@ -161,23 +161,31 @@ class NativeAeadKey implements AeadKey {
     this.key = createSecretKey(key)
   }
 
-  seal(nonce: Uint8Array, associated: Uint8Array, parts: readonly Uint8Array[]): Uint8Array[] {
+  seal(nonce: Uint8Array, associated: Uint8Array, parts: readonly Uint8Array[], spareBytes = 0): Uint8Array[] {
     let length = 0
     for (const part of parts) length += part.length
     hastenYoungCollection(length)
     const cipher = createCipheriv(nodeName(this.cipher), this.key, nonce, TAG_OPTIONS)
     cipher.setAAD(associated)
-    return length <= ONE_BUFFER_BYTES_MAX ? [sealInOne(cipher, parts, length)] : sealInParts(cipher, parts)
+    return length <= ONE_BUFFER_BYTES_MAX
+      ? [sealInOne(cipher, parts, length, spareBytes)]
+      : sealInParts(cipher, parts, spareBytes)
   }
 
-  open(nonce: Uint8Array, associated: Uint8Array, sealed: Uint8Array): Uint8Array | null {
-    const length = sealed.length - AEAD_TAG_BYTES
+  open(
+    nonce: Uint8Array,
+    associated: Uint8Array,
+    sealed: Uint8Array,
+    start = 0,
+    end = sealed.length,
+  ): Uint8Array | null {
+    const length = end - start - AEAD_TAG_BYTES
     if (length < 0) return null
     hastenYoungCollection(length)
     const decipher = createDecipheriv(nodeName(this.cipher), this.key, nonce, TAG_OPTIONS)
     decipher.setAAD(associated)
-    decipher.setAuthTag(sealed.subarray(length))
-    const opened = plain(decipher.update(sealed.subarray(0, length)))
+    decipher.setAuthTag(sealed.subarray(start + length, end))
+    const opened = plain(decipher.update(sealed.subarray(start, start + length)))
     return tagFits(decipher) ? opened : null
   }
 }
@@ -203,21 +211,22 @@ function nodeName(cipher: CipherName): 'aes-256-gcm' {
   return cipher as 'aes-256-gcm'
 }
 
-function sealInOne(cipher: CipherGCM, parts: readonly Uint8Array[], length: number): Uint8Array {
-  const sealed = new Uint8Array(length + AEAD_TAG_BYTES)
-  let at = 0
+function sealInOne(cipher: CipherGCM, parts: readonly Uint8Array[], length: number, spareBytes: number): Uint8Array {
+  const end = spareBytes + length
+  const sealed = new Uint8Array(end + AEAD_TAG_BYTES)
+  let at = spareBytes
   for (const part of parts) {
     sealed.set(part, at)
     at += part.length
   }
-  sealed.set(cipher.update(sealed.subarray(0, length)))
+  sealed.set(cipher.update(sealed.subarray(spareBytes, end)), spareBytes)
   cipher.final()
-  sealed.set(cipher.getAuthTag(), length)
+  sealed.set(cipher.getAuthTag(), end)
   return sealed
 }
 
-function sealInParts(cipher: CipherGCM, parts: readonly Uint8Array[]): Uint8Array[] {
-  const sealed: Uint8Array[] = []
+function sealInParts(cipher: CipherGCM, parts: readonly Uint8Array[], spareBytes: number): Uint8Array[] {
+  const sealed: Uint8Array[] = spareBytes > 0 ? [new Uint8Array(spareBytes)] : []
   for (const part of parts) if (part.length > 0) sealed.push(plain(cipher.update(part)))
   cipher.final()
   sealed.push(plain(cipher.getAuthTag()))

@@ -64,18 +64,20 @@ function fakeSignature(publicKey: Uint8Array, message: Uint8Array): Uint8Array {
 }
 
 class FakeAeadKey implements AeadKey {
+  /** As a signed number: V8 keeps those within the object. */
   private readonly mark: number
 
   constructor(key: Uint8Array) {
-    this.mark = readU32(key, 0)
+    this.mark = readU32(key, 0) | 0
   }
 
-  seal(nonce: Uint8Array, _associated: Uint8Array, parts: readonly Uint8Array[]): Uint8Array[] {
-    let length = AEAD_TAG_BYTES
-    for (const part of parts) length += part.length
+  seal(nonce: Uint8Array, _associated: Uint8Array, parts: readonly Uint8Array[], spareBytes = 0): Uint8Array[] {
+    let length = spareBytes + AEAD_TAG_BYTES
+    for (let i = 0; i < parts.length; i += 1) length += parts[i]!.length
     const sealed = new Uint8Array(length)
-    let at = 0
-    for (const part of parts) {
+    let at = spareBytes
+    for (let i = 0; i < parts.length; i += 1) {
+      const part = parts[i]!
       sealed.set(part, at)
       at += part.length
     }
@@ -83,10 +85,16 @@ class FakeAeadKey implements AeadKey {
     return [sealed]
   }
 
-  open(nonce: Uint8Array, _associated: Uint8Array, sealed: Uint8Array): Uint8Array | null {
-    const length = sealed.length - AEAD_TAG_BYTES
-    if (length < 0 || readU32(sealed, length) !== this.tag(nonce)) return null
-    return sealed.slice(0, length)
+  open(
+    nonce: Uint8Array,
+    _associated: Uint8Array,
+    sealed: Uint8Array,
+    start = 0,
+    end = sealed.length,
+  ): Uint8Array | null {
+    const tagAt = end - AEAD_TAG_BYTES
+    if (tagAt < start || readU32(sealed, tagAt) !== this.tag(nonce)) return null
+    return sealed.slice(start, tagAt)
   }
 
   private tag(nonce: Uint8Array): number {

@@ -44,12 +44,12 @@ export class PayloadCount {
 
   private watched(key: AeadKey, peer: PeerId, keyName: string): AeadKey {
     return {
-      seal: (nonce, associated, parts) => {
+      seal: (nonce, associated, parts, spareBytes) => {
         if (this.mark !== null) this.onSealed(peer, keyName + hexOf(nonce), joined(parts))
-        return key.seal(nonce, associated, parts)
+        return key.seal(nonce, associated, parts, spareBytes)
       },
-      open: (nonce, associated, sealed) => {
-        const plaintext = key.open(nonce, associated, sealed)
+      open: (nonce, associated, sealed, start, end) => {
+        const plaintext = key.open(nonce, associated, sealed, start, end)
         if (plaintext !== null && this.mark !== null) this.onOpened(peer, keyName + hexOf(nonce), plaintext)
         return plaintext
       },

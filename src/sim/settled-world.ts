@@ -240,9 +240,8 @@ class SettledPlan {
     const transport = this.paths.transport(link)
     if (transport !== null) {
       const dialler = this.diallerOf(link)
-      const role = dialler === index ? 'dialler' : 'acceptor'
       const wire = dialler === index ? this.dialled[link]! : this.accepted[link]!
-      return { kind: 'wire', wire, role, about: this.factsOf(this.links.other(link, index), transport) }
+      return { kind: 'wire', wire, about: this.factsOf(this.links.other(link, index), transport) }
     }
     const relays = this.paths.relaysOf(link)
     const via = (initiator ? relays : [...relays].reverse()).map(relay => this.peers.all[relay]!.peer)

@@ -104,15 +104,22 @@ class NobleAeadKey implements AeadKey {
     this.key = key.slice()
   }
 
-  seal(nonce: Uint8Array, associated: Uint8Array, parts: readonly Uint8Array[]): Uint8Array[] {
+  seal(nonce: Uint8Array, associated: Uint8Array, parts: readonly Uint8Array[], spareBytes = 0): Uint8Array[] {
     const plain = parts.length === 1 ? parts[0]! : concatBytes(...parts)
-    return [this.cipher(this.key, nonce, associated).encrypt(plain)]
+    const sealed = this.cipher(this.key, nonce, associated).encrypt(plain)
+    return spareBytes === 0 ? [sealed] : [new Uint8Array(spareBytes), sealed]
   }
 
-  open(nonce: Uint8Array, associated: Uint8Array, sealed: Uint8Array): Uint8Array | null {
-    if (sealed.length < AEAD_TAG_BYTES) return null
+  open(
+    nonce: Uint8Array,
+    associated: Uint8Array,
+    sealed: Uint8Array,
+    start = 0,
+    end = sealed.length,
+  ): Uint8Array | null {
+    if (end - start < AEAD_TAG_BYTES) return null
     try {
-      return this.cipher(this.key, nonce, associated).decrypt(sealed)
+      return this.cipher(this.key, nonce, associated).decrypt(sealed.subarray(start, end))
     } catch {
       return null
     }

@@ -18,9 +18,17 @@ const nonce = new Uint8Array(NONCE_BYTES)
  */
 export function nonceOf(cipher: CipherName, number: number): Uint8Array {
   nonce.fill(0)
-  writeU48(nonce, 6, number)
-  if (cipher === 'chacha20-poly1305') nonce.subarray(4).reverse()
+  if (cipher === 'aes-256-gcm') writeU48(nonce, 6, number)
+  else writeU48LittleEndian(nonce, 4, number)
   return nonce
+}
+
+function writeU48LittleEndian(bytes: Uint8Array, at: number, value: number): void {
+  let rest = value
+  for (let i = 0; i < 6; i += 1) {
+    bytes[at + i] = rest
+    rest = Math.floor(rest / 256)
+  }
 }
 
 /** REKEY: the first 32 bytes of 32 zeros sealed with the nonce 2^64 − 1, which no packet has; both ciphers write it alike. */

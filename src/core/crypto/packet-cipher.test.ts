@@ -16,7 +16,7 @@ const CASES = SUITES.flatMap(([name, suite]) =>
 describe.each(CASES)('packet cipher, %s suite, %s', (_, cipher, suite) => {
   it('numbers packets as Noise does', () => {
     const noise = new CipherState(suite, cipher, KEY)
-    const packets = new PacketCipher(suite, cipher, KEY)
+    const packets = new PacketCipher(suite, cipher, KEY, KEY)
     for (let number = 0; number < 4; number += 1) {
       const expected = noise.encryptWithAd(HEADER, Uint8Array.of(number))
       expect(concatBytes(...packets.seal(number, HEADER, [Uint8Array.of(number)]))).toEqual(expected)
@@ -57,7 +57,7 @@ describe.each(CASES)('packet cipher, %s suite, %s', (_, cipher, suite) => {
 
   it('takes hostile numbers and bytes without a throw, at the cost of one derived key', () => {
     const counted = countingKeys(suite)
-    const receiver = new PacketCipher(counted.suite, cipher, KEY)
+    const receiver = new PacketCipher(counted.suite, cipher, KEY, KEY)
     fc.assert(
       fc.property(fc.integer({ min: 0, max: 2 ** 48 - 1 }), fc.uint8Array({ maxLength: 60 }), (number, bytes) => {
         expect(receiver.open(number, HEADER, bytes)).toBeNull()
@@ -68,7 +68,7 @@ describe.each(CASES)('packet cipher, %s suite, %s', (_, cipher, suite) => {
   })
 
   it('never seals one number twice', () => {
-    const sender = new PacketCipher(suite, cipher, KEY)
+    const sender = new PacketCipher(suite, cipher, KEY, KEY)
     seal(sender, 5)
     expect(() => seal(sender, 5)).toThrow('number of its own')
     expect(() => seal(sender, 4)).toThrow('number of its own')
@@ -76,7 +76,7 @@ describe.each(CASES)('packet cipher, %s suite, %s', (_, cipher, suite) => {
 
   it('imports no key before it is used', () => {
     const counted = countingKeys(suite)
-    const sender = new PacketCipher(counted.suite, cipher, KEY)
+    const sender = new PacketCipher(counted.suite, cipher, KEY, KEY)
     expect(counted.made()).toBe(0)
     seal(sender, 0)
     expect(counted.made()).toBe(1)
@@ -85,7 +85,10 @@ describe.each(CASES)('packet cipher, %s suite, %s', (_, cipher, suite) => {
 
 describe('packet cipher', () => {
   it.each(['aes-256-gcm', 'chacha20-poly1305'] as const)('gives the same bytes from either suite with %s', cipher => {
-    const [native, noble] = [new PacketCipher(nativeSuite, cipher, KEY), new PacketCipher(nobleSuite, cipher, KEY)]
+    const [native, noble] = [
+      new PacketCipher(nativeSuite, cipher, KEY, KEY),
+      new PacketCipher(nobleSuite, cipher, KEY, KEY),
+    ]
     for (const number of [0, 1, 258, PACKETS_PER_KEY, 3 * PACKETS_PER_KEY + 9]) {
       expect(hexOf(seal(native, number))).toBe(hexOf(seal(noble, number)))
     }
@@ -93,7 +96,7 @@ describe('packet cipher', () => {
 })
 
 function pair(suite: CryptoSuite, cipher: CipherName): [PacketCipher, PacketCipher] {
-  return [new PacketCipher(suite, cipher, KEY), new PacketCipher(suite, cipher, KEY)]
+  return [new PacketCipher(suite, cipher, KEY, KEY), new PacketCipher(suite, cipher, KEY, KEY)]
 }
 
 function plainOf(number: number): Uint8Array {

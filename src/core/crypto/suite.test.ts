@@ -149,6 +149,13 @@ describe('native and noble', () => {
           expect(concatBytes(...noble.seal(nonce, associated, parts))).toEqual(sealed)
           expect(native.open(nonce, associated, sealed)).toEqual(concatBytes(...parts))
           expect(noble.open(nonce, associated, sealed)).toEqual(concatBytes(...parts))
+          for (const key of [native, noble]) {
+            const spared = concatBytes(...key.seal(nonce, associated, parts, 15))
+            expect(spared).toEqual(concatBytes(new Uint8Array(15), sealed))
+            expect(key.open(nonce, associated, concatBytes(spared, sealed), 15, spared.length)).toEqual(
+              concatBytes(...parts),
+            )
+          }
         },
       ),
       { numRuns: 60 },

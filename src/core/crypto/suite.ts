@@ -50,8 +50,11 @@ export interface DhKey {
 }
 
 export interface AeadKey {
-  /** Ciphertext of the concatenated parts in fresh memory, as one or more buffers, of which the last ends with the tag. */
-  seal(nonce: Uint8Array, associated: Uint8Array, parts: readonly Uint8Array[]): Uint8Array[]
-  /** The plaintext in fresh memory, or null where the tag does not fit. */
-  open(nonce: Uint8Array, associated: Uint8Array, sealed: Uint8Array): Uint8Array | null
+  /**
+   * Ciphertext of the concatenated parts in fresh memory, as one or more buffers, of which the last ends with the tag. The
+   * first begins with `spareBytes` zeros for whoever asked.
+   */
+  seal(nonce: Uint8Array, associated: Uint8Array, parts: readonly Uint8Array[], spareBytes?: number): Uint8Array[]
+  /** The plaintext of `sealed[start, end)`, all of it by default, in fresh memory; null where the tag does not fit. */
+  open(nonce: Uint8Array, associated: Uint8Array, sealed: Uint8Array, start?: number, end?: number): Uint8Array | null
 }

@@ -90,7 +90,7 @@ export class BarePeer implements Peer {
   private take(turn: Turn, input: Input): void {
     const { connector } = this
     const { board } = connector
-    if (input.kind === 'wire-open') board.onWireOpen(turn, input.wire, input.role, input.about)
+    if (input.kind === 'wire-open') board.onWireOpen(turn, input.wire, input.about)
     else if (input.kind === 'wire-described') connector.onWireDescribed(turn, input.wire, input.description)
     else if (input.kind === 'wire-bytes') board.onWireBytes(turn, input.wire, input.bytes)
     else if (input.kind === 'wire-writable') board.onWireWritable(turn, input.wire, input.bytes)

@@ -3,7 +3,7 @@
  * carrier like a wire: a pipe of frames, here without their length. In between, a hop rewrites the label and passes the
  * body on. Hops see ciphertext only, may drop, and never store more than a bound.
  */
-import { NO_BYTES, writeU32 } from '../base/bytes.ts'
+import { NO_BYTES, partOf, writeU32 } from '../base/bytes.ts'
 import type { Instant } from '../base/instant.ts'
 import { earlier } from '../base/instant.ts'
 import type { PeerId } from '../base/peer-id.ts'
@@ -471,8 +471,6 @@ export class CircuitEnd implements Carrier, LabelTarget {
   peer: PeerId | null = null
   heardAt: Instant
   open = true
-  readonly reliable = false
-  readonly flightBytesMax = CIRCUIT_FLIGHT_BYTES_MAX
   private readonly board: Switchboard
   private readonly port: CircuitsPort
   private requested = false
@@ -493,6 +491,14 @@ export class CircuitEnd implements Carrier, LabelTarget {
     this.heardAt = now
     this.localLabel = label ?? board.addLabel(this)
     if (label !== null) board.settleLabel(label, this)
+  }
+
+  get reliable(): boolean {
+    return false
+  }
+
+  get flightBytesMax(): number {
+    return CIRCUIT_FLIGHT_BYTES_MAX
   }
 
   /** Asks the neighbour for the circuit, with the first frame in the request. */
@@ -527,7 +533,7 @@ export class CircuitEnd implements Carrier, LabelTarget {
     }
     const outer = new Uint8Array(FRAME_HEADER_BYTES + 4)
     writeU32(outer, FRAME_HEADER_BYTES, label)
-    const inner = header.subarray(FRAME_HEADER_BYTES)
+    const inner = partOf(header, FRAME_HEADER_BYTES)
     this.port.carrierTo(this.neighbour)?.send(turn, this.remoteLabel, outer, [inner, ...rest])
   }
 

@@ -73,9 +73,7 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
   private readonly offers: PathOffers
   private readonly asks = new PathAsks()
   private readonly contacts = new Map<PeerId, Contact>()
-  /** All sessions, those that gave way to another one with the same peer included. */
-  private readonly sessions = new Map<SessionId, Session>()
-  /** Sessions that gave way, and when to look at them again. */
+  /** Sessions that gave way to another one with the same peer, and when to look at them again. */
   private readonly retired = new Map<Session, Instant>()
   /** Carriers that no session travels over, and when they are let go. */
   private readonly unused = new Map<Carrier, Instant>()
@@ -106,11 +104,11 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
   }
 
   session(id: SessionId): Session | null {
-    return this.sessions.get(id) ?? null
+    return this.board.session(id)
   }
 
   get sessionCount(): number {
-    return this.sessions.size
+    return this.contacts.size + this.retired.size
   }
 
   isReaching(peer: PeerId): boolean {
@@ -119,13 +117,13 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
 
   /** What the tables hold, for tests of leaks. */
   get counts() {
-    const { sessions, retired, unused, userPings, asks, reaching } = this
+    const { retired, unused, userPings, asks, reaching } = this
     return {
       ...this.board.counts,
       ...this.circuits.counts,
       ...this.offers.counts,
       contacts: this.contacts.size,
-      sessions: sessions.size,
+      sessions: this.sessionCount,
       retired: retired.size,
       unused: unused.size,
       userPings: userPings.size,
@@ -164,14 +162,13 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
       const { peer } = ref
       const carrier =
         path.kind === 'wire'
-          ? this.board.settleWire(path.wire, path.role, path.about, peer, heardAt)
+          ? this.board.settleWire(path.wire, path.about, peer, heardAt)
           : this.circuits.settleEnd(initiator ? peer : null, path, peer, heardAt)
       const { cipher, sendKey, receiveKey, remoteLabel } = link
       const keys = { cipher, sendKey, receiveKey, handshakeHash: NO_BYTES }
       const labels = { localLabel: label, remoteLabel }
-      const session = this.board.settleSession({ peer, initiator, ...keys, ...labels }, carrier, link.since)
-      this.sessions.set(session.id, session)
-      const contact = new Contact(peer, session, ref, link.since)
+      const session = this.board.settleSession({ peer, initiator, ...keys, ...labels }, carrier)
+      const contact = new Contact(session, ref, link.since)
       if (link.role !== null) contact.needs |= Need.link
       if (path.kind === 'circuit') {
         this.offers.settle(session, path.betterAt)
@@ -249,7 +246,7 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
 
   closeAll(turn: Turn): void {
     this.reaching.endAll(turn, { code: 'closed' })
-    for (const session of [...this.sessions.values()]) this.closeSession(turn, session, 'closed')
+    for (const session of this.allSessions()) this.closeSession(turn, session, 'closed')
     // Whoever was told may have asked for more.
     this.reaching.endAll(turn, { code: 'closed' })
   }
@@ -422,7 +419,6 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
   }
 
   onSessionReady(turn: Turn, session: Session, opening: Opening | null): void {
-    this.sessions.set(session.id, session)
     const { peer } = session
     const ref = this.port.refOf(peer)
     const present = this.contacts.get(peer)
@@ -476,7 +472,7 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
   // ---- sessions and their paths ----
 
   private newContact(turn: Turn, session: Session, ref: PeerRef | null): Contact {
-    const contact = new Contact(session.peer, session, ref, turn.now)
+    const contact = new Contact(session, ref, turn.now)
     this.contacts.set(contact.peer, contact)
     return contact
   }
@@ -553,7 +549,7 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
   private onCarrierLost(turn: Turn, carrier: Carrier, fault: Fault): void {
     this.asks.forget(carrier)
     this.unused.delete(carrier)
-    for (const session of [...this.sessions.values()]) {
+    for (const session of this.allSessions()) {
       if (session.path === carrier) this.onPathLost(turn, session, fault)
     }
   }
@@ -637,18 +633,18 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
 
   private upgradeByDial(turn: Turn, contact: Contact, ref: PeerRef): Instant {
     const { now } = turn
-    if (contact.upgradeSequence !== ref.sequence) {
-      contact.upgradeSequence = ref.sequence
-      contact.upgradeDelayMs = UPGRADE_BACKOFF_MS
+    if (contact.upgrade?.sequence !== ref.sequence) {
       // The other side most often can dial as well.
-      contact.upgradeAt = now + (contact.session.initiator ? 0 : UPGRADE_TURN_MS)
+      const at = now + (contact.session.initiator ? 0 : UPGRADE_TURN_MS)
+      contact.upgrade = { at, delayMs: UPGRADE_BACKOFF_MS, sequence: ref.sequence }
     }
-    if (now >= contact.upgradeAt) {
-      contact.upgradeAt = now + contact.upgradeDelayMs
-      contact.upgradeDelayMs = Math.min(2 * contact.upgradeDelayMs, UPGRADE_BACKOFF_MAX_MS)
+    const { upgrade } = contact
+    if (now >= upgrade.at) {
+      upgrade.at = now + upgrade.delayMs
+      upgrade.delayMs = Math.min(2 * upgrade.delayMs, UPGRADE_BACKOFF_MAX_MS)
       if (!this.isReaching(contact.peer)) this.reaching.upgrade(turn, contact, ref)
     }
-    return contact.upgradeAt
+    return upgrade.at
   }
 
   /** A session that gave way ends when no stream is open on it, or when nobody is heard over it. */
@@ -670,13 +666,20 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
 
   private isUsed(carrier: Carrier): boolean {
     if (this.reaching.uses(carrier) || this.asks.has(carrier)) return true
-    for (const session of this.sessions.values()) if (session.path === carrier) return true
+    for (const { session } of this.contacts.values()) if (session.path === carrier) return true
+    for (const session of this.retired.keys()) if (session.path === carrier) return true
     return false
   }
 
+  /** As they are now: each may end while they are gone through. */
+  private allSessions(): Session[] {
+    const sessions: Session[] = [...this.retired.keys()]
+    for (const { session } of this.contacts.values()) sessions.push(session)
+    return sessions
+  }
+
   private endSession(turn: Turn, session: Session, fault: Fault): void {
-    this.board.forget(session)
-    if (!this.sessions.delete(session.id)) return
+    if (!this.board.forget(session)) return
     this.retired.delete(session)
     session.abandon(turn, fault)
     this.offers.onSessionEnded(turn, session)

@@ -2,14 +2,19 @@
 import type { Instant } from '../base/instant.ts'
 import type { PeerId } from '../base/peer-id.ts'
 import type { PeerRef } from '../crypto/peer-ref.ts'
-import { UPGRADE_BACKOFF_MS } from '../limits.ts'
 import type { Session } from '../session/session.ts'
 
 /** Reasons to keep a session: bits of `Contact.needs`; `circuits`: this peer's own run over it. */
 export const Need = { link: 1, service: 2, user: 4, circuits: 8 } as const
 
+/** When a wire is tried next in place of a circuit, how long after that again, and for which ref that was settled. */
+interface Upgrade {
+  at: Instant
+  delayMs: number
+  readonly sequence: number
+}
+
 export class Contact {
-  readonly peer: PeerId
   session: Session
   /** The other side's newest ref, once it said hello or was dialled by ref. */
   ref: PeerRef | null
@@ -20,16 +25,17 @@ export class Contact {
   pingedAt: Instant | null = null
   /** Since when the session has no path, or none yet over which the other side was heard; null while it has one. */
   pathlessSince: Instant | null = null
-  /** When a wire is tried next in place of a circuit, how long after that again, and for which ref that was settled. */
-  upgradeAt: Instant = 0
-  upgradeDelayMs = UPGRADE_BACKOFF_MS
-  upgradeSequence = -1
+  /** Null unless a wire was looked for in place of a circuit. */
+  upgrade: Upgrade | null = null
 
-  constructor(peer: PeerId, session: Session, ref: PeerRef | null, now: Instant) {
-    this.peer = peer
+  constructor(session: Session, ref: PeerRef | null, now: Instant) {
     this.session = session
     this.ref = ref
     this.since = now
+  }
+
+  get peer(): PeerId {
+    return this.session.peer
   }
 
   /** Whether this side pings to keep the session. */

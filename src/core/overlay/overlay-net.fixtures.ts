@@ -51,7 +51,7 @@ interface End {
   readonly contact: Contact
   readonly session: NetSession
   /** Stands in for the session of the core: of it the overlay looks at `path` and `initiator` alone. */
-  readonly shown: { path: ShownPath | null; readonly initiator: boolean }
+  readonly shown: { readonly peer: PeerId; path: ShownPath | null; readonly initiator: boolean }
   linked: boolean
 }
 
@@ -353,14 +353,9 @@ export class OverlayNet {
   private open(peer: NetPeer, other: NetPeer, session: NetSession): End {
     const present = peer.ends.get(other.peer)
     if (present !== undefined) this.lose(peer, present, { code: 'session-replaced' })
-    const shown = { path: pathBetween(session), initiator: session.ends[0] === peer }
+    const shown = { peer: other.peer, path: pathBetween(session), initiator: session.ends[0] === peer }
     // reason: see `End.shown`.
-    const contact = new Contact(
-      other.peer,
-      shown as unknown as Contact['session'],
-      peer.overlay.refOf(other.peer),
-      this.now,
-    )
+    const contact = new Contact(shown as unknown as Contact['session'], peer.overlay.refOf(other.peer), this.now)
     const end: End = { contact, session, shown, linked: false }
     peer.ends.set(other.peer, end)
     peer.step(turn => peer.overlay.onContact(turn, contact))

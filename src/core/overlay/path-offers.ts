@@ -287,7 +287,7 @@ export class PathOffers {
     remote: Uint8Array | null,
   ): Negotiation {
     const { now } = turn
-    const wire = this.board.newWire(now, role === 'offerer' ? 'dialler' : 'acceptor')
+    const wire = this.board.newWire(now)
     const giveUpAt = now + NEGOTIATION_TIMEOUT_MS
     const { transport } = negotiable
     const negotiation: Negotiation = { session, wire, transport, role, id, giveUpAt, stage: 'preparing' }

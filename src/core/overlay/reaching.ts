@@ -301,7 +301,7 @@ export class Reaching {
 
   /** The handshake is made when the wire is open: many who are dialled are gone, and it costs more than the dial. */
   private dial(turn: Turn, attempt: Attempt, address: Address): void {
-    const wire = this.board.newDialledWire(turn.now)
+    const wire = this.board.newWire(turn.now)
     turn.effects.push({ kind: 'dial', wire: wire.id, address })
     attempt.tries.set(wire, { opening: null, openBy: turn.now + DIAL_TIMEOUT_MS })
     this.attemptOf.set(wire, attempt)

@@ -44,7 +44,7 @@ export interface SettledLink {
 }
 
 export type SettledPath =
-  | { readonly kind: 'wire'; readonly wire: WireId; readonly role: 'dialler' | 'acceptor'; readonly about: WireFacts }
+  | { readonly kind: 'wire'; readonly wire: WireId; readonly about: WireFacts }
   | {
       readonly kind: 'circuit'
       readonly neighbour: PeerId

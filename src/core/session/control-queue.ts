@@ -1,6 +1,6 @@
 /**
  * What goes before any stream's data: messages, and whole encoded frames (pings, resets). A message becomes a frame only
- * within its packet, so that it is copied once. Holds nothing while empty.
+ * within its packet, so that it is copied once. A list by links, since most hold one item for the length of a step.
  */
 import { CONTROL_QUEUE_BYTES_MAX } from '../limits.ts'
 import type { PacketContent } from './packet-content.ts'
@@ -8,19 +8,22 @@ import { addMessageFrame, messageFrameBytes } from './session-frames.ts'
 
 /** What a short frame costs beside its bytes. */
 const OVERHEAD_BYTES = 64
+/** In place of a message's channel: the bytes are a whole frame. */
+const FRAME = -1
 
-interface QueuedMessage {
+interface Queued {
   readonly channel: number
   readonly bytes: Uint8Array
+  next: Queued | null
 }
 
 export class ControlQueue {
-  private frames: (Uint8Array | QueuedMessage)[] | null = null
-  private at = 0
+  private first: Queued | null = null
+  private last: Queued | null = null
   bytes = 0
 
   get empty(): boolean {
-    return this.frames === null
+    return this.first === null
   }
 
   get full(): boolean {
@@ -28,39 +31,43 @@ export class ControlQueue {
   }
 
   push(frame: Uint8Array): void {
-    this.add(frame, frame.length)
+    this.add(FRAME, frame)
   }
 
   /** The bytes are the queue's from now on. */
   pushMessage(channel: number, bytes: Uint8Array): void {
-    this.add({ channel, bytes }, messageFrameBytes(bytes))
+    this.add(channel, bytes)
   }
 
   fill(content: PacketContent): void {
-    const { frames } = this
-    if (frames === null) return
-    while (this.at < frames.length) {
-      const item = frames[this.at]!
-      const isFrame = item instanceof Uint8Array
-      const length = isFrame ? item.length : messageFrameBytes(item.bytes)
+    let item = this.first
+    while (item !== null) {
+      const length = lengthOf(item)
       if (length > content.room) break
-      if (isFrame) content.add(item)
+      if (item.channel === FRAME) content.add(item.bytes)
       else addMessageFrame(content, item.channel, item.bytes)
       this.bytes -= length + OVERHEAD_BYTES
-      this.at += 1
+      item = item.next
     }
-    if (this.at === frames.length) this.clear()
+    this.first = item
+    if (item === null) this.last = null
   }
 
   clear(): void {
-    this.frames = null
-    this.at = 0
+    this.first = null
+    this.last = null
     this.bytes = 0
   }
 
-  private add(item: Uint8Array | QueuedMessage, length: number): void {
-    this.frames ??= []
-    this.frames.push(item)
-    this.bytes += length + OVERHEAD_BYTES
+  private add(channel: number, bytes: Uint8Array): void {
+    const item: Queued = { channel, bytes, next: null }
+    if (this.last === null) this.first = item
+    else this.last.next = item
+    this.last = item
+    this.bytes += lengthOf(item) + OVERHEAD_BYTES
   }
+}
+
+function lengthOf(item: Queued): number {
+  return item.channel === FRAME ? item.bytes.length : messageFrameBytes(item.bytes)
 }

@@ -53,8 +53,14 @@ describe.each(PAIRS)('handshake between %s', (_, suiteA, suiteB) => {
     expect(ofA.cipher).toBe(ofB.cipher)
     const native = suiteA === nativeSuite && suiteB === nativeSuite
     expect(ofA.cipher).toBe(native ? 'aes-256-gcm' : 'chacha20-poly1305')
-    const sealed = new PacketCipher(a.suite, ofA.cipher, ofA.sendKey).seal(0, bytesOfHex('10'), [bytesOfHex('abcd')])
-    const opened = new PacketCipher(b.suite, ofB.cipher, ofB.receiveKey).open(0, bytesOfHex('10'), sealed[0]!)
+    const sealed = new PacketCipher(a.suite, ofA.cipher, ofA.sendKey, ofA.receiveKey).seal(0, bytesOfHex('10'), [
+      bytesOfHex('abcd'),
+    ])
+    const opened = new PacketCipher(b.suite, ofB.cipher, ofB.sendKey, ofB.receiveKey).open(
+      0,
+      bytesOfHex('10'),
+      sealed[0]!,
+    )
     expect(opened).toEqual(bytesOfHex('abcd'))
   })
 })
@@ -225,7 +231,7 @@ function makeVector(suite: CryptoSuite, given: HandshakeVector): HandshakeVector
   const { ofA, messages } = run(a, b, given.pattern === 'IK' ? b.identity.peer : null, given)
   const header = bytesOfHex(given.first_packet.header)
   const plaintext = bytesOfHex(given.first_packet.plaintext)
-  const sealed = new PacketCipher(suite, ofA.cipher, ofA.sendKey).seal(0, header, [plaintext])
+  const sealed = new PacketCipher(suite, ofA.cipher, ofA.sendKey, ofA.receiveKey).seal(0, header, [plaintext])
   return {
     ...given,
     messages: messages.map(hexOf),

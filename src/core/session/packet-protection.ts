@@ -9,10 +9,15 @@ export const PACKET_KIND = 0x10
 export const PACKET_HEADER_BYTES = 7
 export const PACKET_TAG_BYTES = 16
 
-/** The header is lent for the call only. */
+/** Of both directions. The header is lent for the call only. */
 export interface PacketProtection {
-  /** Seals the concatenated parts. The result shares no memory with the parts, which are used again at once. */
-  seal(number: number, header: Uint8Array, parts: readonly Uint8Array[]): Uint8Array[]
-  /** The plaintext in fresh memory, or null where the packet is not the other side's. Never throws. */
-  open(number: number, header: Uint8Array, sealed: Uint8Array): Uint8Array | null
+  /** What the next packet is sealed under at least. */
+  readonly unusedNumber: number
+  /**
+   * Seals the concatenated parts. The result shares no memory with the parts, which are used again at once; its first
+   * buffer begins with `spareBytes` zeros.
+   */
+  seal(number: number, header: Uint8Array, parts: readonly Uint8Array[], spareBytes: number): Uint8Array[]
+  /** The plaintext of `sealed[start, end)` in fresh memory, or null where it is not the other side's. Never throws. */
+  open(number: number, header: Uint8Array, sealed: Uint8Array, start: number, end: number): Uint8Array | null
 }

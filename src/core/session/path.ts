@@ -6,7 +6,7 @@ import type { Instant } from '../base/instant.ts'
 import type { PathView } from '../effect.ts'
 import type { Turn } from '../turn.ts'
 
-/** Free bytes that a packet's header buffer holds at its front: the path writes the frame's length and label there. */
+/** Free bytes that a packet's first buffer holds at its front: the path writes the frame's length and label there. */
 export const FRAME_HEADER_BYTES = 8
 
 export interface Path {
@@ -22,7 +22,7 @@ export interface Path {
   room(): number
   /**
    * Sends one packet to the session that the other side knows by `label`. `header` starts with FRAME_HEADER_BYTES free
-   * bytes which the path fills; then the packet's own header. The buffers are not changed afterwards and may be kept.
+   * bytes which the path fills; then the packet begins. The buffers are not changed afterwards and may be kept.
    */
   send(turn: Turn, label: number, header: Uint8Array, rest: readonly Uint8Array[]): void
   view(): PathView

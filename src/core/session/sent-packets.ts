@@ -3,7 +3,8 @@
  * round trip, losses, when to try again (spec 4.4). Decides what is sent again; the session sends it.
  *
  * Each packet is flying (sent over the present path), waiting (to be sent again) or held (the other side has it, but not
- * yet its turn: its bytes are released). A linked list, so that an idle session holds nothing.
+ * yet its turn: its bytes are released). A linked list without gaps. A session whose packets are all acknowledged needs
+ * none of this but the round trip, and that only where its path may drop.
  */
 import { NO_BYTES } from '../base/bytes.ts'
 import type { Instant } from '../base/instant.ts'
@@ -18,17 +19,18 @@ import {
   UNACKNOWLEDGED_RESERVE_PACKETS,
 } from '../limits.ts'
 import type { Turn } from '../turn.ts'
+import { FRAME_HEADER_BYTES } from './path.ts'
 
 /** The memory of small packets is not worth a word. */
 const SPENT_BYTES_MIN = 16_384
-const NO_BUFFERS: readonly Uint8Array[] = []
+export const NO_BUFFERS: readonly Uint8Array[] = []
 const DOUBLINGS_MAX = 6
 
 export class SentPacket {
   readonly sequence: number
+  /** What the path fills, the packet's header, and all that is sealed of a small one; of a large one the rest is apart. */
   header: Uint8Array
   rest: readonly Uint8Array[]
-  readonly bytes: number
   state: 'flying' | 'waiting' | 'held' = 'flying'
   sentAt: Instant
   /** Place among all transmissions of the session, this packet's last. */
@@ -36,20 +38,19 @@ export class SentPacket {
   sentAgain = false
   next: SentPacket | null = null
 
-  constructor(
-    sequence: number,
-    header: Uint8Array,
-    rest: readonly Uint8Array[],
-    bytes: number,
-    sentAt: Instant,
-    order: number,
-  ) {
+  constructor(sequence: number, header: Uint8Array, rest: readonly Uint8Array[], sentAt: Instant, order: number) {
     this.sequence = sequence
     this.header = header
     this.rest = rest
-    this.bytes = bytes
     this.sentAt = sentAt
     this.order = order
+  }
+
+  /** Of the packet alone: what the path fills does not count. */
+  get bytes(): number {
+    let bytes = this.header.length - FRAME_HEADER_BYTES
+    for (let i = 0; i < this.rest.length; i += 1) bytes += this.rest[i]!.length
+    return bytes
   }
 }
 
@@ -58,7 +59,6 @@ export class SentPackets {
   private newest: SentPacket | null = null
   /** The lowest packet that waits to be sent again. */
   nextWaiting: SentPacket | null = null
-  private packets = 0
   private bytes = 0
   flightBytes = 0
   private order = 0
@@ -66,20 +66,21 @@ export class SentPackets {
   /** One past the highest sequence number that the other side was said to hold. */
   private heldEnd = 0
   private doublings = 0
+  /** Smoothed; null where nothing was acknowledged over this path, or it drops nothing: then nobody asks. */
   roundTripMs: number | null = null
   private roundTripVarianceMs = 0
 
   get size(): number {
-    return this.packets
+    return this.oldest === null || this.newest === null ? 0 : this.newest.sequence - this.oldest.sequence + 1
   }
 
   get hasPlace(): boolean {
-    return this.packets < UNACKNOWLEDGED_PACKETS_MAX && this.bytes < UNACKNOWLEDGED_BYTES_MAX
+    return this.size < UNACKNOWLEDGED_PACKETS_MAX && this.bytes < UNACKNOWLEDGED_BYTES_MAX
   }
 
   /** Place for a packet that must go even when all is full: the announcement of a new path. */
   get hasReserve(): boolean {
-    return this.packets < UNACKNOWLEDGED_PACKETS_MAX + UNACKNOWLEDGED_RESERVE_PACKETS
+    return this.size < UNACKNOWLEDGED_PACKETS_MAX + UNACKNOWLEDGED_RESERVE_PACKETS
   }
 
   /** After a timeout one packet at a time probes the path, until something is acknowledged. */
@@ -107,13 +108,13 @@ export class SentPackets {
     return oldest !== null && oldest.sequence < this.heldEnd ? this.timedFrom + GAP_PATIENCE_MS : null
   }
 
-  add(sequence: number, header: Uint8Array, rest: readonly Uint8Array[], bytes: number, now: Instant): SentPacket {
+  add(sequence: number, header: Uint8Array, rest: readonly Uint8Array[], now: Instant): SentPacket {
     this.order += 1
-    const packet = new SentPacket(sequence, header, rest, bytes, now, this.order)
+    const packet = new SentPacket(sequence, header, rest, now, this.order)
+    const { bytes } = packet
     if (this.newest === null) this.oldest = packet
     else this.newest.next = packet
     this.newest = packet
-    this.packets += 1
     this.bytes += bytes
     this.fly(bytes, now)
     return packet
@@ -169,7 +170,6 @@ export class SentPackets {
     let packet = this.oldest
     while (packet !== null && packet.sequence < next) {
       news = true
-      this.packets -= 1
       if (packet.state === 'flying') {
         if (!packet.sentAgain) sampleMs = now - packet.sentAt
         if (this.isTelling(packet, now)) heardOrder = Math.max(heardOrder, packet.order)
@@ -195,7 +195,7 @@ export class SentPackets {
       }
     }
     if (!news) return false
-    if (sampleMs >= 0) this.learnRoundTrip(sampleMs - delayMs >= 0 ? sampleMs - delayMs : sampleMs)
+    if (mayDrop && sampleMs >= 0) this.learnRoundTrip(sampleMs - delayMs >= 0 ? sampleMs - delayMs : sampleMs)
     this.doublings = 0
     this.timedFrom = now
     if (mayDrop && heardOrder > REORDER_TOLERANCE_PACKETS) this.findLost(heardOrder - REORDER_TOLERANCE_PACKETS)
@@ -208,7 +208,6 @@ export class SentPackets {
     this.oldest = null
     this.newest = null
     this.nextWaiting = null
-    this.packets = 0
     this.bytes = 0
     this.flightBytes = 0
   }
@@ -220,9 +219,10 @@ export class SentPackets {
 
   private release(turn: Turn, packet: SentPacket): void {
     if (packet.state === 'held') return
-    for (const buffer of packet.rest) if (buffer.length >= SPENT_BYTES_MIN) turn.spent(buffer)
-    if (packet.state === 'flying') this.flightBytes -= packet.bytes
-    this.bytes -= packet.bytes
+    const { bytes, rest } = packet
+    for (let i = 0; i < rest.length; i += 1) if (rest[i]!.length >= SPENT_BYTES_MIN) turn.spent(rest[i]!)
+    if (packet.state === 'flying') this.flightBytes -= bytes
+    this.bytes -= bytes
   }
 
   /** Whether its arrival tells about losses: not where an earlier transmission may be the one that arrived. */

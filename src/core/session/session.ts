@@ -7,7 +7,7 @@
  * that must arrive. Loose packets carry what may be lost: acknowledgements, datagrams, the goodbye. They are neither kept
  * nor acknowledged, so two idle sides fall silent.
  */
-import { ByteReader, partOf, readU48, writeU48 } from '../base/bytes.ts'
+import { ByteReader, readU48, writeU48 } from '../base/bytes.ts'
 import type { Fault, FaultCode } from '../base/fault.ts'
 import { earlier, type Instant } from '../base/instant.ts'
 import { invariant } from '../base/invariant.ts'
@@ -35,7 +35,7 @@ import { packetContent } from './packet-content.ts'
 import { PACKET_HEADER_BYTES, PACKET_KIND, PACKET_TAG_BYTES, type PacketProtection } from './packet-protection.ts'
 import { FRAME_HEADER_BYTES, type Path } from './path.ts'
 import { ReorderBuffer } from './reorder-buffer.ts'
-import { type SentPacket, SentPackets } from './sent-packets.ts'
+import { NO_BUFFERS, type SentPacket, SentPackets } from './sent-packets.ts'
 import {
   closeCode,
   closeFrame,
@@ -69,6 +69,20 @@ const LOOSE = 0
 
 const NO_RANGES: readonly number[] = []
 
+/** What is true of a session, as bits of one number: a peer holds dozens, a simulation millions, most of them at rest. */
+const Bit = {
+  initiator: 1,
+  confirmed: 2,
+  ended: 4,
+  timed: 8,
+  /** The owner has been told that there is something to flush. */
+  dirty: 16,
+  /** The other side is to be told by a new packet that this path is now the one. */
+  hereDue: 32,
+  acknowledgeNow: 64,
+  opened: 128,
+} as const
+
 export interface SessionOptions {
   readonly id: SessionId
   readonly peer: PeerId
@@ -76,10 +90,8 @@ export interface SessionOptions {
   readonly initiator: boolean
   /** Under which label the other side knows the session. */
   readonly remoteLabel: number
-  readonly send: PacketProtection
-  readonly receive: PacketProtection
+  readonly protection: PacketProtection
   readonly owner: SessionOwner
-  readonly now: Instant
 }
 
 interface OpenPing {
@@ -90,32 +102,16 @@ interface OpenPing {
 export class Session {
   readonly id: SessionId
   readonly peer: PeerId
-  readonly initiator: boolean
   readonly remoteLabel: number
-  readonly openedAt: Instant
-  private readonly sealer: PacketProtection
-  private readonly opener: PacketProtection
+  private readonly protection: PacketProtection
   private readonly owner: SessionOwner
 
   path: Path | null = null
-  /** A packet of the other side has been opened: it holds the keys. */
-  confirmed = false
-  /** Nothing is sent or taken any more. */
-  ended = false
-  /** On the owner's list of those with deadlines. */
-  timed = false
-  /** Packets that did not open, were out of bounds, or came too late to be of use. */
-  packetsDropped = 0
-  /** Packets that opened: the other side made them. */
-  packetsOpened = 0
-
-  private dirty = false
-  /** The other side is to be told by a new packet that this path is now the one. */
-  private hereDue = false
-  private nextNumber = 0
+  private bits: number
   private nextSequence = 0
-  private readonly sent = new SentPackets()
-  private readonly control = new ControlQueue()
+  // Null while there is nothing in them.
+  private sent: SentPackets | null = null
+  private control: ControlQueue | null = null
   private streams: Streams | null = null
   private pings: OpenPing[] | null = null
 
@@ -125,7 +121,6 @@ export class Session {
   /** Of an ordered packet that was processed: what has no higher number brings nothing new. */
   private processedNumber = -1
   private reorder: ReorderBuffer | null = null
-  private acknowledgeNow = false
   private acknowledgeAt: Instant | null = null
   private unacknowledgedBytes = 0
   private unacknowledgedPackets = 0
@@ -134,17 +129,49 @@ export class Session {
   constructor(options: SessionOptions) {
     this.id = options.id
     this.peer = options.peer
-    this.initiator = options.initiator
     this.remoteLabel = options.remoteLabel
-    this.openedAt = options.now
-    this.sealer = options.send
-    this.opener = options.receive
+    this.protection = options.protection
     this.owner = options.owner
+    this.bits = options.initiator ? Bit.initiator : 0
   }
 
-  /** Smoothed over the present path; null until something was acknowledged over it. */
+  /** Whether this side opened the session. */
+  get initiator(): boolean {
+    return this.is(Bit.initiator)
+  }
+
+  /** A packet of the other side has been opened: it holds the keys. */
+  get confirmed(): boolean {
+    return this.is(Bit.confirmed)
+  }
+
+  /** Nothing is sent or taken any more. */
+  get ended(): boolean {
+    return this.is(Bit.ended)
+  }
+
+  /** On the owner's list of those with deadlines. */
+  get timed(): boolean {
+    return this.is(Bit.timed)
+  }
+
+  set timed(timed: boolean) {
+    if (timed) this.bits |= Bit.timed
+    else this.bits &= ~Bit.timed
+  }
+
+  /** The packet that was received last opened: the other side made it. */
+  get opened(): boolean {
+    return this.is(Bit.opened)
+  }
+
+  private is(bit: number): boolean {
+    return (this.bits & bit) !== 0
+  }
+
+  /** Smoothed over the present path, where that may drop; null until something was acknowledged over it. */
   get roundTripMs(): number | null {
-    return this.sent.roundTripMs
+    return this.sent?.roundTripMs ?? null
   }
 
   get openStreams(): number {
@@ -155,12 +182,11 @@ export class Session {
   get idle(): boolean {
     return (
       this.openStreams === 0 &&
-      this.control.empty &&
-      this.sent.size <= ACKNOWLEDGE_UNASKED_PACKETS &&
-      (this.sent.oldest === null || this.path?.reliable === true) &&
+      (this.control?.empty ?? true) &&
+      (this.sent === null || this.sent.size <= ACKNOWLEDGE_UNASKED_PACKETS) &&
+      ((this.sent?.oldest ?? null) === null || this.path?.reliable === true) &&
       this.streams?.hasWork !== true &&
-      !this.hereDue &&
-      !this.acknowledgeNow &&
+      !this.is(Bit.hereDue | Bit.acknowledgeNow) &&
       this.acknowledgeAt === null
     )
   }
@@ -171,16 +197,16 @@ export class Session {
   usePath(_turn: Turn, path: Path | null): void {
     if (path === this.path || this.ended) return
     this.path = path
-    this.sent.onPathChange()
+    this.sent?.onPathChange()
     if (path === null) return
-    this.hereDue = this.initiator
+    if (this.initiator) this.bits |= Bit.hereDue
     this.markDirty()
   }
 
   /** For a peer that begins settled: the other side is there, and nothing is under way. */
   settle(path: Path): void {
     this.path = path
-    this.confirmed = true
+    this.bits |= Bit.confirmed
   }
 
   /** The side that did not open the session goes where the newest packets come from; so does the other without a path. */
@@ -195,23 +221,23 @@ export class Session {
   // ---- receiving ----
 
   /**
-   * One whole packet, borrowed. What does not open is dropped and counted. A fault means that the authenticated other
-   * side broke the protocol: the caller closes the session.
+   * One whole packet, `bytes[start, end)`, borrowed. What does not open, is out of bounds, or comes too late to be of use is
+   * dropped. A fault means that the authenticated other side broke the protocol: the caller closes the session.
    */
-  receive(turn: Turn, packet: Uint8Array, path: Path): Fault | null {
-    if (this.ended || packet.length <= PACKET_HEADER_BYTES + PACKET_TAG_BYTES || packet[0] !== PACKET_KIND)
-      return this.dropPacket()
-    const number = readU48(packet, 1)
+  receive(turn: Turn, bytes: Uint8Array, path: Path, start = 0, end = bytes.length): Fault | null {
+    this.bits &= ~Bit.opened
+    if (this.ended || end - start <= PACKET_HEADER_BYTES + PACKET_TAG_BYTES || bytes[start] !== PACKET_KIND) return null
+    const number = readU48(bytes, start + 1)
     if (number <= this.processedNumber) {
       // Not opened again: it only tells that an acknowledgement was lost or is late.
       this.askAcknowledgement(true, turn.now)
-      return this.dropPacket()
+      return null
     }
-    const plaintext = this.open(number, packet)
-    if (plaintext === null) return this.dropPacket()
+    const header = headerCopy(bytes, start)
+    const plaintext = this.protection.open(number, header, bytes, start + PACKET_HEADER_BYTES, end)
+    if (plaintext === null) return null
     path.heardAt = turn.now
-    this.confirmed = true
-    this.packetsOpened += 1
+    this.bits |= Bit.confirmed | Bit.opened
     if (plaintext[0] === LOOSE && (plaintext[1] === FRAME_PATH_ASK || plaintext[1] === FRAME_PATH_ANSWER))
       return this.processPathFrame(turn, plaintext, path)
     this.follow(turn, number, path)
@@ -220,7 +246,7 @@ export class Session {
     if (reader.failed) return malformed(first)
     if (first === LOOSE) {
       // Also against replay: a loose packet that a later one overtook is dropped.
-      if (number <= this.highestLooseNumber) return this.dropPacket()
+      if (number <= this.highestLooseNumber) return null
       this.highestLooseNumber = number
       return this.process(turn, reader, true)
     }
@@ -262,9 +288,10 @@ export class Session {
     const ahead = sequence - this.expectedSequence
     if (ahead !== 0) {
       this.askAcknowledgement(true, turn.now)
-      if (ahead < 0 || ahead >= UNACKNOWLEDGED_PACKETS_MAX + UNACKNOWLEDGED_RESERVE_PACKETS) return this.dropPacket()
+      if (ahead < 0 || ahead >= UNACKNOWLEDGED_PACKETS_MAX + UNACKNOWLEDGED_RESERVE_PACKETS) return null
       this.reorder ??= new ReorderBuffer()
-      return this.reorder.add(sequence, plaintext) ? null : this.dropPacket()
+      this.reorder.add(sequence, plaintext)
+      return null
     }
     this.processedNumber = number
     this.expectedSequence += 1
@@ -299,15 +326,6 @@ export class Session {
       const fault = this.process(turn, reader, false)
       if (fault !== null) return fault
     }
-    return null
-  }
-
-  private open(number: number, packet: Uint8Array): Uint8Array | null {
-    return this.opener.open(number, headerCopy(packet, 0), partOf(packet, PACKET_HEADER_BYTES))
-  }
-
-  private dropPacket(): null {
-    this.packetsDropped += 1
     return null
   }
 
@@ -382,8 +400,9 @@ export class Session {
       case FRAME_PING: {
         const token = reader.u32()
         if (reader.failed) return malformed(kind)
-        if (this.control.bytes >= ANSWER_QUEUE_BYTES_MAX) return { code: 'overloaded', detail: 'pings' }
-        this.control.push(tokenFrame(FRAME_PONG, token))
+        const control = this.controlQueue()
+        if (control.bytes >= ANSWER_QUEUE_BYTES_MAX) return { code: 'overloaded', detail: 'pings' }
+        control.push(tokenFrame(FRAME_PONG, token))
         this.markDirty()
         return null
       }
@@ -425,8 +444,11 @@ export class Session {
       }
       ranges = read
     }
+    const { sent } = this
+    if (sent === null) return null
     const mayDrop = this.path !== null && !this.path.reliable
-    if (this.sent.onAcknowledge(turn, next, ranges, delayMs, mayDrop)) this.markDirty()
+    if (sent.onAcknowledge(turn, next, ranges, delayMs, mayDrop)) this.markDirty()
+    if (sent.size === 0 && sent.roundTripMs === null) this.sent = null
     return null
   }
 
@@ -441,9 +463,9 @@ export class Session {
   }
 
   private askAcknowledgement(atOnce: boolean, now: Instant): void {
-    if (this.acknowledgeNow) return
+    if (this.is(Bit.acknowledgeNow)) return
     if (atOnce) {
-      this.acknowledgeNow = true
+      this.bits |= Bit.acknowledgeNow
       this.markDirty()
     } else if (this.acknowledgeAt === null) {
       this.acknowledgeAt = now + ACKNOWLEDGE_DELAY_MS
@@ -456,8 +478,8 @@ export class Session {
   /** Queues a whole message, delivered in order; false when too much waits already. The bytes are not changed after. */
   sendMessage(_turn: Turn, channel: number, bytes: Uint8Array): boolean {
     invariant(bytes.length <= MESSAGE_BYTES_MAX, 'a message is over its bound')
-    if (this.ended || this.control.full) return false
-    this.control.pushMessage(channel, bytes)
+    if (this.ended || this.control?.full === true) return false
+    this.controlQueue().pushMessage(channel, bytes)
     this.markDirty()
     return true
   }
@@ -510,10 +532,11 @@ export class Session {
 
   /** Answered by `owner.onPong`, timed from now; false, and nothing sent, where too much waits already. */
   ping(turn: Turn, token: number): boolean {
-    if (this.ended || this.control.full || (this.pings?.length ?? 0) >= PINGS_OPEN_MAX) return false
-    this.pings ??= []
-    this.pings.push({ token: token >>> 0, sentAt: turn.now })
-    this.control.push(tokenFrame(FRAME_PING, token))
+    if (this.ended || this.control?.full === true || (this.pings?.length ?? 0) >= PINGS_OPEN_MAX) return false
+    const ping = { token: token >>> 0, sentAt: turn.now }
+    if (this.pings === null) this.pings = [ping]
+    else this.pings.push(ping)
+    this.controlQueue().push(tokenFrame(FRAME_PING, token))
     this.markDirty()
     return true
   }
@@ -544,15 +567,14 @@ export class Session {
   }
 
   private finish(turn: Turn, fault: Fault): void {
-    this.ended = true
+    this.bits |= Bit.ended
+    this.bits &= ~(Bit.hereDue | Bit.acknowledgeNow)
     this.streams?.failAll(turn, fault)
     this.streams = null
-    this.sent.clear()
-    this.control.clear()
+    this.sent = null
+    this.control = null
     this.reorder = null
     this.pings = null
-    this.hereDue = false
-    this.acknowledgeNow = false
     this.acknowledgeAt = null
   }
 
@@ -560,15 +582,18 @@ export class Session {
 
   /** Cuts, seals and sends what the path has room for. The owner calls it at the end of a step in which it was dirty. */
   flush(turn: Turn): void {
-    this.dirty = false
-    const { path, sent } = this
+    this.bits &= ~Bit.dirty
+    const { path } = this
     if (this.ended || path === null || !path.open) return
-    if (this.hereDue && path.room() > 0 && sent.hasReserve) this.sendHere(turn, path)
-    while (sent.nextWaiting !== null && this.mayFly(path)) this.sendAgain(turn, path)
-    if (sent.nextWaiting === null) {
-      while (sent.hasPlace && this.mayFly(path) && this.sealNext(turn, path)) {}
+    if (this.is(Bit.hereDue) && path.room() > 0 && this.sent?.hasReserve !== false) this.sendHere(turn, path)
+    const { sent } = this
+    while (sent !== null && sent.nextWaiting !== null && this.mayFly(path)) this.sendAgain(turn, path, sent)
+    if (sent === null || sent.nextWaiting === null) {
+      while (this.sent?.hasPlace !== false && this.mayFly(path) && this.sealNext(turn, path)) {}
     }
-    if (this.acknowledgeNow && path.room() > 0) {
+    // Streams hold on to the queue.
+    if (this.control?.empty === true && this.streams === null) this.control = null
+    if (this.is(Bit.acknowledgeNow) && path.room() > 0) {
       packetContent.u8(LOOSE)
       this.addAcknowledgement(turn)
       this.sealLoose(turn, path)
@@ -580,68 +605,72 @@ export class Session {
   nextWake(): Instant | null {
     const { path } = this
     if (this.ended || path === null || !path.open) return null
-    const acknowledgeAt = this.acknowledgeNow ? null : this.acknowledgeAt
-    return earlier(acknowledgeAt, path.reliable ? this.sent.gapAt : this.sent.timeoutAt)
+    const acknowledgeAt = this.is(Bit.acknowledgeNow) ? null : this.acknowledgeAt
+    const { sent } = this
+    if (sent === null) return acknowledgeAt
+    return earlier(acknowledgeAt, path.reliable ? sent.gapAt : sent.timeoutAt)
   }
 
   onWake(turn: Turn): void {
     const { path } = this
     if (this.ended || path === null || !path.open) return
     if (this.acknowledgeAt !== null && turn.now >= this.acknowledgeAt) this.askAcknowledgement(true, turn.now)
-    const { gapAt, timeoutAt } = this.sent
+    const { sent } = this
+    if (sent === null) return
+    const { gapAt, timeoutAt } = sent
     if (path.reliable) {
       if (gapAt === null || turn.now < gapAt) return
-      this.sent.onGap(turn.now)
+      sent.onGap(turn.now)
       this.markDirty()
       return
     }
     if (timeoutAt !== null && turn.now >= timeoutAt) {
-      this.sent.onTimeout()
+      sent.onTimeout()
       // A new number, or the other side may go on answering over a dead path: what is sent again has old ones.
-      this.acknowledgeNow = true
+      this.bits |= Bit.acknowledgeNow
       this.markDirty()
     }
   }
 
   private mayFly(path: Path): boolean {
-    return path.room() > 0 && this.sent.mayFly(path.flightBytesMax)
+    return path.room() > 0 && (this.sent === null || this.sent.mayFly(path.flightBytesMax))
   }
 
   /** A new number over the new path, before all that is sent again: the other side follows at once. */
   private sendHere(turn: Turn, path: Path): void {
-    this.hereDue = false
-    const early = this.sent.nextWaiting !== null
+    this.bits &= ~Bit.hereDue
+    const early = (this.sent?.nextWaiting ?? null) !== null
     packetContent.varint(this.nextSequence + 1)
     if (this.acknowledgementDue) {
       this.addAcknowledgement(turn)
       this.acknowledged()
     }
     packetContent.add(hereFrame())
-    if (!early && this.sent.hasPlace) {
-      this.control.fill(packetContent)
+    if (!early && this.sent?.hasPlace !== false) {
+      this.control?.fill(packetContent)
       this.streams?.fill(turn, packetContent)
     }
     const packet = this.sealOrdered(turn, path)
     // The other side may have no place for it yet; so it is sent once more in its turn.
-    if (early) this.sent.wait(packet)
+    if (early) this.sent?.wait(packet)
   }
 
-  private sendAgain(turn: Turn, path: Path): void {
-    const packet = this.sent.nextWaiting!
+  private sendAgain(turn: Turn, path: Path, sent: SentPackets): void {
+    const packet = sent.nextWaiting!
     // The old header may still lie in a socket's queue with the label of the old path.
     packet.header = packet.header.slice()
-    this.sent.onSentAgain(packet, turn.now)
+    sent.onSentAgain(packet, turn.now)
     path.send(turn, this.remoteLabel, packet.header, packet.rest)
   }
 
   /** False when there was nothing to send. An acknowledgement rides along, but does not make a packet. */
   private sealNext(turn: Turn, path: Path): boolean {
-    if (this.control.empty && this.streams?.hasWork !== true) return false
+    if (this.control?.empty !== false && this.streams?.hasWork !== true) return false
     packetContent.varint(this.nextSequence + 1)
     const acknowledges = this.acknowledgementDue
     if (acknowledges) this.addAcknowledgement(turn)
     const before = packetContent.length
-    this.control.fill(packetContent)
+    this.control?.fill(packetContent)
     this.streams?.fill(turn, packetContent)
     if (packetContent.length === before) {
       packetContent.take()
@@ -655,30 +684,39 @@ export class Session {
   private sealOrdered(turn: Turn, path: Path): SentPacket {
     const sequence = this.nextSequence
     this.nextSequence += 1
-    const bytes = packetContent.length + PACKET_HEADER_BYTES + PACKET_TAG_BYTES
-    const header = this.nextHeader()
-    const rest = this.sealer.seal(this.nextNumber++, headerCopy(header, FRAME_HEADER_BYTES), packetContent.take())
-    const packet = this.sent.add(sequence, header, rest, bytes, turn.now)
+    const sealed = this.sealNumbered()
+    const header = sealed[0]!
+    const rest = sealed.length === 1 ? NO_BUFFERS : sealed.slice(1)
+    this.sent ??= new SentPackets()
+    const packet = this.sent.add(sequence, header, rest, turn.now)
     path.send(turn, this.remoteLabel, header, rest)
     return packet
   }
 
   /** Seals and sends a loose packet. */
   private sealLoose(turn: Turn, path: Path): void {
-    const header = this.nextHeader()
-    const rest = this.sealer.seal(this.nextNumber++, headerCopy(header, FRAME_HEADER_BYTES), packetContent.take())
-    path.send(turn, this.remoteLabel, header, rest)
+    const sealed = this.sealNumbered()
+    path.send(turn, this.remoteLabel, sealed[0]!, sealed.length === 1 ? NO_BUFFERS : sealed.slice(1))
   }
 
-  private nextHeader(): Uint8Array {
-    const header = new Uint8Array(FRAME_HEADER_BYTES + PACKET_HEADER_BYTES)
-    header[FRAME_HEADER_BYTES] = PACKET_KIND
-    writeU48(header, FRAME_HEADER_BYTES + 1, this.nextNumber)
-    return header
+  /** What was put together, under the next number, its first buffer beginning with what the path fills and the header. */
+  private sealNumbered(): Uint8Array[] {
+    const { protection } = this
+    const number = protection.unusedNumber
+    presentHeader[0] = PACKET_KIND
+    writeU48(presentHeader, 1, number)
+    const sealed = protection.seal(
+      number,
+      presentHeader,
+      packetContent.take(),
+      FRAME_HEADER_BYTES + PACKET_HEADER_BYTES,
+    )
+    sealed[0]!.set(presentHeader, FRAME_HEADER_BYTES)
+    return sealed
   }
 
   private get acknowledgementDue(): boolean {
-    return this.acknowledgeNow || this.unacknowledgedPackets > 0
+    return this.is(Bit.acknowledgeNow) || this.unacknowledgedPackets > 0
   }
 
   private addAcknowledgement(turn: Turn): void {
@@ -687,25 +725,30 @@ export class Session {
   }
 
   private acknowledged(): void {
-    this.acknowledgeNow = false
+    this.bits &= ~Bit.acknowledgeNow
     this.acknowledgeAt = null
     this.unacknowledgedBytes = 0
     this.unacknowledgedPackets = 0
   }
 
   private streamTable(): Streams {
-    this.streams ??= new Streams(this.id, this.peer, this.initiator, this.control)
+    this.streams ??= new Streams(this.id, this.peer, this.initiator, this.controlQueue())
     return this.streams
   }
 
+  private controlQueue(): ControlQueue {
+    this.control ??= new ControlQueue()
+    return this.control
+  }
+
   private afterStreamFrame(fault: Fault | null): Fault | null {
-    if (fault === null && (this.streams?.hasWork === true || !this.control.empty)) this.markDirty()
+    if (fault === null && (this.streams?.hasWork === true || this.control?.empty === false)) this.markDirty()
     return fault
   }
 
   private markDirty(): void {
-    if (this.dirty || this.ended) return
-    this.dirty = true
+    if (this.is(Bit.dirty | Bit.ended)) return
+    this.bits |= Bit.dirty
     this.owner.onDirty(this)
   }
 }

@@ -2,13 +2,13 @@
  * Where frames meet sessions: the table of wires, the table of labels, and the handshakes (spec 3.1, 4.1). It knows who
  * can be talked to over what; whom to talk to is the overlay's business.
  */
-import { partOf, readU32 } from '../base/bytes.ts'
+import { readU32 } from '../base/bytes.ts'
 import type { Fault, FaultCode } from '../base/fault.ts'
 import { earlier, type Instant } from '../base/instant.ts'
 import type { PeerId } from '../base/peer-id.ts'
 import { PacketCipher } from '../crypto/packet-cipher.ts'
 import type { CryptoSuite, Identity } from '../crypto/suite.ts'
-import type { WireFacts, WireId } from '../input.ts'
+import type { SessionId, WireFacts, WireId } from '../input.ts'
 import { HANDSHAKE_TIMEOUT_MS, HANDSHAKES_PER_CARRIER_MAX, SESSIONS_UNPROVEN_MAX, WIRE_UNPROVEN_MS } from '../limits.ts'
 import type { Turn } from '../turn.ts'
 import {
@@ -53,7 +53,7 @@ export class Switchboard {
   private readonly identity: Identity
   private readonly owner: SwitchboardOwner
   private readonly wires = new Map<WireId, Wire>()
-  private readonly labels = new Map<number, LabelTarget>()
+  private readonly labels = new Map<number, LabelTarget | Session>()
   /** Handshakes under way, oldest first, by the label that they have here: those of others, and our own. */
   private readonly unproven = new Map<number, Unproven>()
   private readonly openings = new Map<number, Opening>()
@@ -64,9 +64,6 @@ export class Switchboard {
   private readonly dirtyWires: Wire[] = []
   /** Open wires over which no one has proven who they are, oldest first, with the time they have for it. */
   private readonly unprovenWires = new Map<Wire, Instant>()
-  private readonly markWire = (wire: Wire): void => {
-    this.dirtyWires.push(wire)
-  }
   private nextWire = 1
   private wakeAt: Instant | null = null
 
@@ -79,23 +76,18 @@ export class Switchboard {
   // ---- wires ----
 
   /** A wire that the host is asked to dial; frames may be sent at once, they leave when it opens. */
-  newDialledWire(now: Instant): Wire {
-    return this.newWire(now, 'dialler')
-  }
-
-  /** The same, with the part that this side has in a wire that both ends prepare. */
-  newWire(now: Instant, role: Wire['role']): Wire {
-    const wire = new Wire(this.nextWire++, role, now, this.markWire)
+  newWire(now: Instant): Wire {
+    const wire = new Wire(this.nextWire++, now, this.dirtyWires)
     this.wires.set(wire.id, wire)
     return wire
   }
 
-  onWireOpen(turn: Turn, id: WireId, role: 'dialler' | 'acceptor', about: WireFacts): void {
+  onWireOpen(turn: Turn, id: WireId, about: WireFacts): void {
     let wire = this.wires.get(id)
     if (wire === undefined) {
       // One of ours that is not in the table was hung up in the meantime.
       if (id > 0) return
-      wire = new Wire(id, role, turn.now, this.markWire)
+      wire = new Wire(id, turn.now, this.dirtyWires)
       this.wires.set(id, wire)
     }
     wire.about = about
@@ -154,8 +146,8 @@ export class Switchboard {
 
   // ---- a peer that begins settled ----
 
-  settleWire(id: WireId, role: Wire['role'], about: WireFacts, peer: PeerId, heardAt: Instant): Wire {
-    const wire = new Wire(id, role, heardAt, this.markWire)
+  settleWire(id: WireId, about: WireFacts, peer: PeerId, heardAt: Instant): Wire {
+    const wire = new Wire(id, heardAt, this.dirtyWires)
     wire.about = about
     wire.peer = peer
     this.wires.set(id, wire)
@@ -163,10 +155,10 @@ export class Switchboard {
     return wire
   }
 
-  settleSession(established: Established, carrier: Carrier, now: Instant): Session {
-    const session = this.makeSession(established, now)
+  settleSession(established: Established, carrier: Carrier): Session {
+    const session = this.makeSession(established)
     session.settle(carrier)
-    this.labels.set(session.id, new SessionEnd(this, session))
+    this.labels.set(session.id, session)
     return session
   }
 
@@ -180,8 +172,13 @@ export class Switchboard {
   deliver(turn: Turn, bytes: Uint8Array, at: number, end: number, from: Carrier, spare: number): void {
     if (end - at < 5) return
     const label = readU32(bytes, at)
-    if (label === 0) this.onGreeting(turn, bytes.subarray(at + 4, end), from)
-    else this.labels.get(label)?.onFrame(turn, bytes, at + 4, end, from, spare + 4)
+    if (label === 0) {
+      this.onGreeting(turn, bytes.subarray(at + 4, end), from)
+      return
+    }
+    const target = this.labels.get(label)
+    if (target instanceof Session) this.onSessionPacket(turn, target, bytes, at + 4, end, from)
+    else target?.onFrame(turn, bytes, at + 4, end, from, spare + 4)
   }
 
   /** An unpredictable label that no one else here has. */
@@ -231,18 +228,27 @@ export class Switchboard {
       session.abandon(turn, { code: 'refused' })
       return
     }
-    this.labels.set(session.id, new SessionEnd(this, session))
+    this.labels.set(session.id, session)
     item.carrier.peer = session.peer
     this.owner.onSessionReady(turn, session, null)
   }
 
-  /** Takes a session off the table: frames for it are dropped from here on. */
-  forget(session: Session): void {
+  /** The session by its label, once it is proven. */
+  session(id: SessionId): Session | null {
+    const target = this.labels.get(id)
+    return target instanceof Session ? target : null
+  }
+
+  /** Takes a session off the table: frames for it are dropped from here on. Whether it stood there, proven. */
+  forget(session: Session): boolean {
+    const stood = this.labels.get(session.id) === session
     this.labels.delete(session.id)
     this.unproven.delete(session.id)
-    if (!session.timed) return
-    session.timed = false
-    this.timedSessions = this.timedSessions.filter(other => other !== session)
+    if (session.timed) {
+      session.timed = false
+      this.timedSessions = this.timedSessions.filter(other => other !== session)
+    }
+    return stood
   }
 
   markDirty(session: Session): void {
@@ -356,7 +362,7 @@ export class Switchboard {
     this.cancelOpening(opening)
     if (!this.owner.onAnswered(turn, opening, established.peer)) return
     const session = this.newSession(turn, established, from)
-    this.labels.set(session.id, new SessionEnd(this, session))
+    this.labels.set(session.id, session)
     from.peer = session.peer
     if (reply !== null) sendPacket(turn, from, established.remoteLabel, reply)
     this.owner.onSessionReady(turn, session, opening)
@@ -369,7 +375,7 @@ export class Switchboard {
     if (item.kind === 'session') {
       // Over any carrier: the opener may have moved on to a better one already, and what it sends there comes once.
       const { session } = item
-      this.onSessionPacket(turn, session, body, from)
+      this.onSessionPacket(turn, session, body, 0, body.length, from)
       if (session.ended) this.forget(session)
       else if (session.confirmed) this.prove(turn, session)
       if (session.confirmed && session.path === from) from.peer ??= session.peer
@@ -387,19 +393,25 @@ export class Switchboard {
     const { established } = next.value
     if (this.isForAnother(from, established.peer)) return
     const session = this.newSession(turn, established, from)
-    this.labels.set(label, new SessionEnd(this, session))
+    this.labels.set(label, session)
     from.peer = session.peer
     this.owner.onSessionReady(turn, session, null)
   }
 
-  onSessionPacket(turn: Turn, session: Session, body: Uint8Array, from: Carrier): void {
-    if (body[0] !== PacketKind.data) return
+  private onSessionPacket(
+    turn: Turn,
+    session: Session,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    from: Carrier,
+  ): void {
+    if (bytes[start] !== PacketKind.data) return
     // reason: every path in this program is a carrier; the session needs to know less of it.
     const before = session.path as Carrier | null
     if (from !== before && this.isForAnother(from, session.peer)) return
-    const opened = session.packetsOpened
-    const fault = session.receive(turn, body, from)
-    if (session.packetsOpened !== opened && from.peer === null && !this.unproven.has(session.id)) {
+    const fault = session.receive(turn, bytes, from, start, end)
+    if (session.opened && from.peer === null && !this.unproven.has(session.id)) {
       // A session may go on over another carrier than it was opened on: an authentic packet proves that one too.
       from.peer = session.peer
       if (session.path !== from) this.owner.onCarrierUnused(turn, from)
@@ -428,21 +440,20 @@ export class Switchboard {
   }
 
   private newSession(turn: Turn, established: Established, carrier: Carrier): Session {
-    const session = this.makeSession(established, turn.now)
+    const session = this.makeSession(established)
     session.usePath(turn, carrier)
     return session
   }
 
-  private makeSession(established: Established, now: Instant): Session {
+  private makeSession(established: Established): Session {
+    const { cipher, sendKey, receiveKey } = established
     return new Session({
       id: established.localLabel,
       peer: established.peer,
       initiator: established.initiator,
       remoteLabel: established.remoteLabel,
-      send: new PacketCipher(this.suite, established.cipher, established.sendKey),
-      receive: new PacketCipher(this.suite, established.cipher, established.receiveKey),
+      protection: new PacketCipher(this.suite, cipher, sendKey, receiveKey),
       owner: this.owner,
-      now,
     })
   }
 
@@ -515,20 +526,6 @@ export class Opening implements LabelTarget {
 
   onFrame(turn: Turn, bytes: Uint8Array, start: number, end: number, from: Carrier): void {
     this.board.onOpeningFrame(turn, this, bytes.subarray(start, end), from)
-  }
-}
-
-class SessionEnd implements LabelTarget {
-  private readonly board: Switchboard
-  private readonly session: Session
-
-  constructor(board: Switchboard, session: Session) {
-    this.board = board
-    this.session = session
-  }
-
-  onFrame(turn: Turn, bytes: Uint8Array, start: number, end: number, from: Carrier): void {
-    this.board.onSessionPacket(turn, this.session, partOf(bytes, start, end), from)
   }
 }
 

@@ -26,25 +26,38 @@ export interface Carrier extends Path {
   forward(turn: Turn, label: number, bytes: Uint8Array, start: number, end: number, spare: number): void
 }
 
+/** The effect while it is put together. */
+interface Outgoing {
+  readonly kind: 'send'
+  readonly wire: WireId
+  readonly buffers: Uint8Array[]
+  bytes: number
+}
+
 export class Wire implements Carrier {
   readonly id: WireId
-  readonly role: 'dialler' | 'acceptor'
   about: WireFacts | null = null
   peer: PeerId | null = null
   heardAt: Instant
   open = true
-  readonly reliable = true
-  readonly flightBytesMax = FLIGHT_BYTES_MAX
-  private readonly onDirty: (wire: Wire) => void
-  private outgoing: Uint8Array[] = []
-  private outgoingBytes = 0
+  /** Where a wire enters itself when it has something to flush. */
+  private readonly dirty: Wire[]
+  /** What this step has sent so far. */
+  private outgoing: Outgoing | null = null
   private queuedBytes = 0
 
-  constructor(id: WireId, role: 'dialler' | 'acceptor', now: Instant, onDirty: (wire: Wire) => void) {
+  constructor(id: WireId, now: Instant, dirty: Wire[]) {
     this.id = id
-    this.role = role
     this.heardAt = now
-    this.onDirty = onDirty
+    this.dirty = dirty
+  }
+
+  get reliable(): boolean {
+    return true
+  }
+
+  get flightBytesMax(): number {
+    return FLIGHT_BYTES_MAX
   }
 
   room(): number {
@@ -54,13 +67,11 @@ export class Wire implements Carrier {
   send(_turn: Turn, label: number, header: Uint8Array, rest: readonly Uint8Array[]): void {
     if (!this.open) return
     let bytes = header.length
-    for (const buffer of rest) bytes += buffer.length
+    for (let i = 0; i < rest.length; i += 1) bytes += rest[i]!.length
     writeU32(header, 0, bytes - 4)
     writeU32(header, 4, label)
-    if (this.outgoing.length === 0) this.onDirty(this)
-    this.outgoing.push(header, ...rest)
-    this.outgoingBytes += bytes
-    this.queuedBytes += bytes
+    const { buffers } = this.queue(header, bytes)
+    for (let i = 0; i < rest.length; i += 1) buffers.push(rest[i]!)
   }
 
   forward(turn: Turn, label: number, bytes: Uint8Array, start: number, end: number, spare: number): void {
@@ -72,20 +83,35 @@ export class Wire implements Carrier {
     const from = start - FRAME_HEADER_BYTES
     writeU32(bytes, from, end - start + 4)
     writeU32(bytes, from + 4, label)
-    if (this.outgoing.length === 0) this.onDirty(this)
-    const last = this.outgoing.at(-1)
+    const { outgoing } = this
+    const last = outgoing?.buffers.at(-1)
     // Frames that lie back to back go on as one slice.
     if (
+      outgoing !== null &&
       last !== undefined &&
       last.buffer === bytes.buffer &&
       last.byteOffset + last.length === bytes.byteOffset + from
     ) {
-      this.outgoing[this.outgoing.length - 1] = new Uint8Array(bytes.buffer, last.byteOffset, last.length + end - from)
+      outgoing.buffers.pop()
+      this.queue(new Uint8Array(bytes.buffer, last.byteOffset, last.length + end - from), end - from)
     } else {
-      this.outgoing.push(bytes.subarray(from, end))
+      this.queue(bytes.subarray(from, end), end - from)
     }
-    this.outgoingBytes += end - from
-    this.queuedBytes += end - from
+  }
+
+  /** `bytes`: so many more leave. */
+  private queue(buffer: Uint8Array, bytes: number): Outgoing {
+    this.queuedBytes += bytes
+    const { outgoing } = this
+    if (outgoing !== null) {
+      outgoing.buffers.push(buffer)
+      outgoing.bytes += bytes
+      return outgoing
+    }
+    this.dirty.push(this)
+    const begun: Outgoing = { kind: 'send', wire: this.id, buffers: [buffer], bytes }
+    this.outgoing = begun
+    return begun
   }
 
   /** The host wrote `bytes` out. True when the wire had no room and has some now. */
@@ -97,10 +123,10 @@ export class Wire implements Carrier {
 
   /** Hands what this step queued to the host. */
   flush(turn: Turn): void {
-    if (this.outgoing.length === 0) return
-    if (this.open) turn.effects.push({ kind: 'send', wire: this.id, buffers: this.outgoing, bytes: this.outgoingBytes })
-    this.outgoing = []
-    this.outgoingBytes = 0
+    const { outgoing } = this
+    if (outgoing === null) return
+    this.outgoing = null
+    if (this.open) turn.effects.push(outgoing)
   }
 
   bottom(): Wire | null {
