@@ -27,6 +27,7 @@ import { Overlay } from './overlay/overlay.ts'
 import { decodeOverlayMessage, type OverlayMessage } from './overlay/overlay-messages.ts'
 import type { OverlayPort } from './overlay/overlay-port.ts'
 import { RoutedMethod } from './overlay/overlay-port.ts'
+import { peerOfSavedRef, SAVED_REF_PREFIX, savedRefKey } from './overlay/saved-ref.ts'
 import type { SettledState } from './overlay/settled-state.ts'
 import type { Peer, PeerOptions, PeerSnapshot } from './peer-options.ts'
 import { Registry } from './registry/registry.ts'
@@ -37,7 +38,6 @@ import { Turn } from './turn.ts'
 
 const LOAD_REFS = 1
 const LOAD_RECORDS = 2
-const REF_KEYS = 'ref/'
 const RECORD_KEYS = 'record/'
 
 const NO_EFFECTS: readonly Effect[] = Object.freeze([])
@@ -209,14 +209,16 @@ class MeshPeer implements Peer {
     this.started = true
     this.ref = state.ref
     this.renewAt = Math.max(0, state.ref.sequence + REF_RENEW_MS - this.wallTimeAtZero)
-    this.saveAt = rng.unit() * REMEMBER_SAVE_MS
     this.connector.settle(state)
     this.overlay.settle(state, rng)
+    // Its store holds them.
+    this.overlay.memory.takeUnsaved()
+    this.savedVersion = this.overlay.memory.version
   }
 
   private start(turn: Turn): void {
     this.started = true
-    turn.effects.push({ kind: 'load', load: LOAD_REFS, prefix: REF_KEYS })
+    turn.effects.push({ kind: 'load', load: LOAD_REFS, prefix: SAVED_REF_PREFIX })
     turn.effects.push({ kind: 'load', load: LOAD_RECORDS, prefix: RECORD_KEYS })
   }
 
@@ -519,7 +521,7 @@ class MeshPeer implements Peer {
       return
     }
     // What can't be read any more is deleted with the next save.
-    for (const entry of entries) this.overlay.memory.onLoaded(entry.key.slice(REF_KEYS.length) as PeerId)
+    for (const entry of entries) this.overlay.memory.onLoaded(peerOfSavedRef(entry.key))
     this.savedVersion = -1
     this.overlay.restore(turn, entries)
   }
@@ -531,8 +533,8 @@ class MeshPeer implements Peer {
     if (memory.version === this.savedVersion) return
     this.savedVersion = memory.version
     for (const { peer, bytes } of memory.takeUnsaved()) {
-      turn.effects.push({ kind: 'save', key: REF_KEYS + peer, value: bytes })
+      turn.effects.push({ kind: 'save', key: savedRefKey(peer), value: bytes })
     }
-    for (const peer of memory.takeDropped()) turn.effects.push({ kind: 'save', key: REF_KEYS + peer, value: null })
+    for (const peer of memory.takeDropped()) turn.effects.push({ kind: 'save', key: savedRefKey(peer), value: null })
   }
 }

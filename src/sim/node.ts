@@ -9,11 +9,12 @@ import { unreachable } from '../core/base/invariant.ts'
 import type { PeerId } from '../core/base/peer-id.ts'
 import type { PeerRef } from '../core/crypto/peer-ref.ts'
 import type { Effect, PeerEvent } from '../core/effect.ts'
-import type { Command, Input, NegotiatedTransport, RequestId, StoreEntry, WireId } from '../core/input.ts'
+import type { Command, Input, NegotiatedTransport, RequestId, WireId } from '../core/input.ts'
 import type { SettledState } from '../core/overlay/settled-state.ts'
 import type { Peer, PeerSnapshot } from '../core/peer-options.ts'
 import { MAPPING_LIVES_MS, TCP_GIVES_UP_MS, WireEnd } from './network.ts'
 import { type PeerProfile, plainProfile } from './network-model.ts'
+import { PeerStore } from './peer-store.ts'
 import { negotiableOn } from './punching.ts'
 import type { PlacedPeer, World } from './world.ts'
 
@@ -51,7 +52,7 @@ export class Node {
   readonly id: PeerId
   readonly address: Address
   readonly public: boolean
-  store: Map<string, Uint8Array>
+  store: PeerStore
   readonly events: PeerEvent[] = []
   readonly placed: PlacedPeer
   readonly identitySeed: Uint8Array
@@ -82,7 +83,7 @@ export class Node {
     this.bornAt = world.now
     this.profile = placed.profile ?? world.model?.draw(placed) ?? plainProfile(placed.public ?? true)
     this.public = placed.public ?? this.profile.nat === 'public'
-    this.store = placed.store ?? new Map()
+    this.store = placed.store ?? new PeerStore(world.shelf)
     this.placed = placed
     this.identitySeed = placed.identitySeed ?? world.suite.randomBytes(32)
     const identity = world.suite.identity(this.identitySeed)
@@ -286,11 +287,10 @@ export class Node {
           break
         case 'save':
           if (effect.value === null) this.store.delete(effect.key)
-          else this.store.set(this.world.sharedText(effect.key), effect.value)
+          else this.store.set(effect.key, effect.value)
           break
         case 'load': {
-          const entries: StoreEntry[] = []
-          for (const [key, value] of this.store) if (key.startsWith(effect.prefix)) entries.push({ key, value })
+          const entries = this.store.load(effect.prefix)
           this.world.at(this.world.now, () => this.input({ kind: 'loaded', load: effect.load, entries }))
           break
         }

@@ -19,6 +19,7 @@ import {
   UPGRADE_BACKOFF_MAX_MS,
 } from '../core/limits.ts'
 import { inOrder } from '../core/overlay/neighbour-news.ts'
+import { savedRefKey } from '../core/overlay/saved-ref.ts'
 import type {
   SettledHop,
   SettledLink,
@@ -28,6 +29,7 @@ import type {
 } from '../core/overlay/settled-state.ts'
 import { estimatePeers } from '../core/overlay/size-estimate.ts'
 import { WireEnd } from './network.ts'
+import { PeerStore } from './peer-store.ts'
 import { drawLinks, type SettledLinks } from './settled-links.ts'
 import { SettledMemory } from './settled-memory.ts'
 import { SettledPaths } from './settled-paths.ts'
@@ -50,10 +52,19 @@ export function addSettled(world: World, count: number, waysIn = 1): Node[] {
   const nodes: Node[] = []
   for (let index = 0; index < count; index += 1) {
     const { identitySeed, profile, address, public: isPublic } = plan.peers.all[index]!
-    nodes.push(world.add({ identitySeed, profile, address, public: isPublic }, plan.state(index)))
+    const remembered = plan.remembered(index)
+    const store = new PeerStore(world.shelf, plan.stored(remembered))
+    nodes.push(world.add({ identitySeed, profile, address, public: isPublic, store }, plan.state(index, remembered)))
   }
   plan.connect(nodes)
+  plan.finish()
   return nodes
+}
+
+/** Peers that one remembers, by index; the first `near` of them for standing near. */
+interface Chosen {
+  readonly peers: readonly number[]
+  readonly near: number
 }
 
 class SettledPlan {
@@ -64,6 +75,8 @@ class SettledPlan {
   private readonly links: SettledLinks
   private readonly paths: SettledPaths
   private readonly refs: readonly PeerRef[]
+  /** By peer: where its ref stands on the shelf. */
+  private readonly shelved: readonly number[]
   private readonly facts: readonly Map<WireFacts['transport'], WireFacts>[]
   /** By peer, for all that it sends: sessions of their own keys would hold 5 KB more for each peer, and nobody forges here. */
   private readonly keys: readonly Uint8Array[]
@@ -96,6 +109,7 @@ class SettledPlan {
     this.keys = this.peers.all.map((_, index) => keyOf(index))
     const rng = new Rng(`${this.seed}/times`)
     this.refs = this.peers.all.map((_, index) => this.refOf(index, rng))
+    this.shelved = this.refs.map(({ peer, bytes }) => world.shelf.add(savedRefKey(peer), bytes))
     this.dialled = new Int32Array(this.links.count)
     this.accepted = new Int32Array(this.links.count)
     this.silentMs = new Uint16Array(this.links.count)
@@ -105,13 +119,33 @@ class SettledPlan {
     this.estimates = Float64Array.from(this.peers.all, (_, index) => this.estimateOf(index))
   }
 
-  state(index: number): SettledState {
+  state(index: number, remembered: Chosen): SettledState {
     const rng = new Rng(`${this.seed}/state/${index}`)
     const links: SettledLink[] = []
     for (let at = 0; at < this.links.degree(index); at += 1)
       links.push(this.linkState(this.links.linkOf(index, at), index, rng))
     const hops = (this.relayed.get(index) ?? []).map(item => this.hopState(Math.floor(item / 4), item % 4))
-    return { ref: this.refs[index]!, links, hops, remembered: this.remembered(index, rng) }
+    return { ref: this.refs[index]!, links, hops, remembered: this.memoryState(remembered, rng) }
+  }
+
+  /** Whom a peer remembers. Those that are linked are remembered too, while there is room. */
+  remembered(index: number): Chosen {
+    const { near, open, hidden } = this.memory.of(index)
+    const linked: number[] = []
+    for (let at = 0; at < this.links.degree(index); at += 1)
+      linked.push(this.links.other(this.links.linkOf(index, at), index))
+    const peers = [...new Set([...near, ...open, ...linked, ...hidden])].slice(0, REMEMBERED_MAX)
+    return { peers, near: near.length }
+  }
+
+  /** Where the refs of those stand on the shelf. */
+  stored({ peers }: Chosen): number[] {
+    return peers.map(other => this.shelved[other]!)
+  }
+
+  /** Nothing is added any more. */
+  finish(): void {
+    for (const number of this.shelved) this.world.shelf.remove(number)
   }
 
   /** Lays the wires between the nodes, which stand in the order of their peers. */
@@ -278,20 +312,11 @@ class SettledPlan {
     }
   }
 
-  /** Those that are linked are remembered too, while there is room. */
-  private remembered(index: number, rng: Rng): SettledMemoryEntry[] {
-    const { near, open, hidden } = this.memory.of(index)
-    const linked: number[] = []
-    for (let at = 0; at < this.links.degree(index); at += 1)
-      linked.push(this.links.other(this.links.linkOf(index, at), index))
-    const chosen = new Set([...near, ...open, ...linked, ...hidden])
-    const entries: SettledMemoryEntry[] = []
-    for (const other of chosen) {
-      if (entries.length === REMEMBERED_MAX) break
-      const reason = entries.length < near.length ? 'near' : 'random'
-      entries.push({ ref: this.refs[other]!, reason, heardAt: -rng.below(HEARD_MS_MAX) })
-    }
-    return entries
+  private memoryState({ peers, near }: Chosen, rng: Rng): SettledMemoryEntry[] {
+    return peers.map((other, place) => {
+      const reason = place < near ? 'near' : 'random'
+      return { ref: this.refs[other]!, reason, heardAt: -rng.below(HEARD_MS_MAX) }
+    })
   }
 }
 

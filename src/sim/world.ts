@@ -16,6 +16,7 @@ import { EventQueue } from './event-queue.ts'
 import { createFakeSuite } from './fake-suite.ts'
 import { type DeviceClass, latencyMs, type NetworkModel, type PeerProfile } from './network-model.ts'
 import { Node } from './node.ts'
+import { PeerStore, StoreShelf } from './peer-store.ts'
 import { Punching } from './punching.ts'
 import { Slab } from './slab.ts'
 import { Trace } from './trace.ts'
@@ -42,8 +43,8 @@ export interface PlacedPeer {
   readonly device?: DeviceClass
   readonly capacity?: number
   readonly relays?: boolean
-  /** The store of an earlier life. */
-  readonly store?: Map<string, Uint8Array>
+  /** What it has stored in an earlier life. */
+  readonly store?: PeerStore
   readonly identitySeed?: Uint8Array
   /** Where a public one listens, if not at a place of its own. */
   readonly address?: Address
@@ -74,6 +75,7 @@ export class World {
   /** What a ref says is the same for all: read once, held once. */
   readonly refs: VerifiedRefs
   readonly trace = new Trace()
+  readonly shelf = new StoreShelf()
   readonly punching = new Punching(this)
   /** Packets that were delivered, and their bytes. */
   messages = 0
@@ -82,7 +84,6 @@ export class World {
   readonly packets = new Slab()
   private readonly queue = new EventQueue<Happening>()
   private readonly delayMs: readonly [number, number]
-  private readonly texts = new Map<string, string>()
   private readonly byAddress = new Map<string, Node>()
   readonly make: (options: PeerOptions) => Peer
   private groups: ((node: Node) => number) | null = null
@@ -152,8 +153,10 @@ export class World {
   /** The same peer begins again where it was, knowing what its store holds, or nothing. */
   restart(node: Node, keepsStore: boolean): Node {
     node.kill()
-    const { placed, identitySeed, address, profile } = node
-    return this.add({ ...placed, identitySeed, address, profile, ...(keepsStore ? { store: node.store } : {}) })
+    const { placed, identitySeed, address, profile, store } = node
+    const empty = new PeerStore(this.shelf)
+    if (keepsStore) node.store = empty
+    return this.add({ ...placed, identitySeed, address, profile, store: keepsStore ? store : empty })
   }
 
   /** Drops a dead peer that never comes back, and its store: in long runs of churn such are many. */
@@ -161,7 +164,7 @@ export class World {
     invariant(!node.alive, 'only the dead are forgotten')
     const at = this.nodes.indexOf(node)
     if (at >= 0) this.nodes.splice(at, 1)
-    node.store = new Map()
+    node.store.clear()
     const address = addressText(node.address)
     if (this.byAddress.get(address) === node) this.byAddress.delete(address)
   }
@@ -207,14 +210,6 @@ export class World {
 
   get wallTime(): WallTime {
     return WALL_TIME_AT_START + this.now
-  }
-
-  /** The same text for all who hold it: the keys of what peers store are names of peers. */
-  sharedText(text: string): string {
-    const known = this.texts.get(text)
-    if (known !== undefined) return known
-    this.texts.set(text, text)
-    return text
   }
 
   newRequest(): RequestId {
