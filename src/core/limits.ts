@@ -118,6 +118,8 @@ export const REF_ASK_SHARE = 1 / 4
 /** Random and public refs in a gossip message, beside those around the partner. */
 export const GOSSIP_RANDOM_REFS = 2
 export const GOSSIP_PUBLIC_REFS = 3
+/** Links beside those next to it that a newcomer which accepts dials is told to by the one it joins through. */
+export const INTRODUCED_PUBLIC = 8
 /** Peers that a peer remembers beside its links, and how many of them at most for each reason. */
 export const REMEMBERED_MAX = 256
 export const REMEMBERED_LOST_MAX = 64

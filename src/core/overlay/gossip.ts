@@ -16,6 +16,7 @@ import {
   GOSSIP_MIN_MS,
   GOSSIP_PUBLIC_REFS,
   GOSSIP_RANDOM_REFS,
+  INTRODUCED_PUBLIC,
   NEAR_PER_SIDE,
   PUBLIC_LINKS_MIN,
   REF_ASK_AGAIN_MS,
@@ -98,13 +99,20 @@ export class Gossip {
     this.around.needs.send(turn, partner.peer, { kind: 'gossip', wantsAnswer: false, estimate: this.estimate(), refs })
   }
 
-  /** Tells those next to a newcomer of it, in full: should this peer die now, they find each other. */
+  /**
+   * Tells those next to a newcomer of it, in full: should this peer die now, they find each other. One that accepts dials
+   * is told to a few more: it may come to be the only one left through whom they can meet.
+   */
   introduce(turn: Turn, newcomer: PeerRef): void {
-    const { needs, links } = this.around
+    const { needs, links, rng } = this.around
     const others = links.all().filter(link => link.peer !== newcomer.peer)
-    const near = [...closestAfter(newcomer.position, others, 1), ...closestBefore(newcomer.position, others, 1)]
+    const told = new Set([
+      ...closestAfter(newcomer.position, others, 1),
+      ...closestBefore(newcomer.position, others, 1),
+      ...(isPublic(newcomer) ? rng.sample(others, INTRODUCED_PUBLIC) : []),
+    ])
     const refs = [{ ageSeconds: 0, bytes: newcomer.bytes }]
-    for (const link of new Set(near)) {
+    for (const link of told) {
       needs.send(turn, link.peer, { kind: 'gossip', wantsAnswer: false, estimate: this.estimate(), refs })
     }
   }

@@ -9,6 +9,8 @@ import type { Node } from '../world.ts'
 const MINUTE_MS = 60_000
 const SETTLE_MS = 120_000
 const REST_MS = 60_000
+/** Who came within so much before may be unknown to all but its neighbours. */
+const KNOWN_MS = 60_000
 
 interface Target {
   readonly shareMax: number
@@ -60,14 +62,28 @@ export const massFailure: Scenario = {
   },
 }
 
-/** Who vanishes beside the ways in. One of those that accept dials is left: without any, nobody can reach anybody. */
+/**
+ * Who vanishes beside the ways in, and beside those that were not told yet that they are in: of the mesh they know the ways
+ * in alone. One of those that accept dials is left, that others can have heard of where there is such a one: without any,
+ * nobody can reach anybody.
+ */
 function chosen(run: ScenarioRun): Node[] {
-  const others = run.live().filter(node => !run.waysIn.includes(node))
-  const vanishing = run.pick(others, run.setting.share * run.live().length - run.waysIn.length)
+  const { world, waysIn, joins, setting } = run
+  const inside = new Set(run.joined())
+  const others = run.live().filter(node => !waysIn.includes(node))
+  const joined = others.filter(node => inside.has(node))
+  const outside = others.filter(node => !inside.has(node))
+  const vanishing = run.pick(joined, setting.share * (joined.length + waysIn.length) - waysIn.length)
   const gone = new Set(vanishing)
-  const spared = others.filter(node => !gone.has(node))
-  const dialable = vanishing.findIndex(node => node.public)
-  const [exchanged] = spared
-  if (exchanged !== undefined && dialable >= 0 && !spared.some(node => node.public)) vanishing[dialable] = exchanged
-  return vanishing
+  const spared = joined.filter(node => !gone.has(node))
+  const isKnown = (node: Node): boolean => node.public && world.now - (joins.get(node)?.startedAt ?? 0) >= KNOWN_MS
+  if (!spared.some(isKnown)) exchange(vanishing, spared, vanishing.some(isKnown) ? isKnown : node => node.public)
+  return [...outside, ...vanishing]
+}
+
+/** Lets one of these vanish in place of one that is wanted. */
+function exchange(vanishing: Node[], spared: readonly Node[], isWanted: (node: Node) => boolean): void {
+  const [other] = spared
+  const at = vanishing.findIndex(isWanted)
+  if (other !== undefined && at >= 0 && !spared.some(isWanted)) vanishing[at] = other
 }
