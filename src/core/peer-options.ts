@@ -7,6 +7,7 @@ import type { CryptoSuite, Identity } from './crypto/suite.ts'
 import type { Effect, PathView } from './effect.ts'
 import type { Input, NegotiatedTransport } from './input.ts'
 import type { SettledState } from './overlay/settled-state.ts'
+import type { ToldViews } from './overlay/told-views.ts'
 import type { VerifiedRefs } from './registry/verified-refs.ts'
 
 export interface PeerOptions {
@@ -26,6 +27,8 @@ export interface PeerOptions {
   readonly negotiates?: readonly Negotiable[]
   /** Refs that were read already, where peers of one process share them; its own where nothing is said. */
   readonly refs?: VerifiedRefs
+  /** What links told, where peers of one process share it. */
+  readonly views?: ToldViews
   /** What it begins with, where it does not begin anew: in large simulations. */
   readonly settled?: SettledState
 }

@@ -106,6 +106,7 @@ class MeshPeer implements Peer {
         peer: identity.peer,
         position: this.ref.position,
         capacity: options.capacity,
+        views: options.views,
         self: () => this.ref,
         send: (turn, to, message) => this.connector.send(turn, to, message),
         reach: (turn, target, onReached) => this.reach(turn, target, false, onReached),

@@ -97,6 +97,7 @@ export class Node {
       capacity: placed.capacity ?? this.profile.capacity,
       relays: placed.relays ?? true,
       refs: world.refs,
+      views: world.views,
       dialable: ['tcp'],
       negotiates: placed.negotiates ?? (world.model === null ? [] : negotiableOn(this.profile.device)),
       ...(settled === undefined ? {} : { settled }),

@@ -9,6 +9,7 @@ import { Rng } from '../core/base/rng.ts'
 import type { CryptoSuite } from '../core/crypto/suite.ts'
 import type { RequestId } from '../core/input.ts'
 import type { SettledState } from '../core/overlay/settled-state.ts'
+import { ToldViews } from '../core/overlay/told-views.ts'
 import { createPeer } from '../core/peer.ts'
 import type { Negotiable, Peer, PeerOptions } from '../core/peer-options.ts'
 import { VerifiedRefs } from '../core/registry/verified-refs.ts'
@@ -74,6 +75,7 @@ export class World {
   readonly keepsEvents: boolean
   /** What a ref says is the same for all: read once, held once. */
   readonly refs: VerifiedRefs
+  readonly views = new ToldViews()
   readonly trace = new Trace()
   readonly shelf = new StoreShelf()
   readonly punching = new Punching(this)
@@ -165,6 +167,7 @@ export class World {
     const at = this.nodes.indexOf(node)
     if (at >= 0) this.nodes.splice(at, 1)
     node.store.clear()
+    this.views.forget(node.id)
     const address = addressText(node.address)
     if (this.byAddress.get(address) === node) this.byAddress.delete(address)
   }

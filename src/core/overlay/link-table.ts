@@ -8,6 +8,7 @@ import type { PeerRef } from '../crypto/peer-ref.ts'
 import { NEAR_PER_SIDE } from '../limits.ts'
 import { inOrder, type NeighbourChange, type NeighbourView, withChanges } from './neighbour-news.ts'
 import { closestAfter, closestBefore, isWithin, type NearBounds, nearBounds } from './ring-order.ts'
+import type { ToldViews } from './told-views.ts'
 
 /** What this side asked the link for; `guest` where the other side asked. */
 export type LinkRole = 'near' | 'far' | 'random' | 'public' | 'way-in' | 'guest'
@@ -38,16 +39,17 @@ export class Link {
     this.since = now
   }
 
-  /** The peer said whom it is linked to. */
-  tell(neighbours: Float64Array, direct: number): void {
-    this.neighbours = inOrder(neighbours, direct)
+  /** The peer said whom it is linked to. Where others may have been told the same, `views` holds it for all. */
+  tell(neighbours: Float64Array, direct: number, views?: ToldViews): void {
+    const positions = inOrder(neighbours, direct)
+    this.neighbours = views?.shared(this.peer, positions) ?? positions
     this.directNeighbours = direct
   }
 
   /** The peer said what changed since. */
-  tellChanges(changes: readonly NeighbourChange[]): void {
+  tellChanges(changes: readonly NeighbourChange[], views?: ToldViews): void {
     const { positions, direct } = withChanges(this.neighbours, this.directNeighbours, changes)
-    this.neighbours = positions
+    this.neighbours = views?.shared(this.peer, positions) ?? positions
     this.directNeighbours = direct
   }
 }

@@ -11,11 +11,14 @@ import { type Link, LinkTable } from './link-table.ts'
 import { LossAlarm } from './loss-alarm.ts'
 import type { OverlayMessage } from './overlay-messages.ts'
 import { RememberedPeers } from './remembered-peers.ts'
+import type { ToldViews } from './told-views.ts'
 
 export interface OverlayNeeds {
   readonly peer: PeerId
   readonly position: Position
   readonly capacity: number
+  /** What links told, where peers of one process share it. */
+  readonly views?: ToldViews | undefined
   self(): PeerRef
   send(turn: Turn, to: PeerId, message: OverlayMessage): boolean
   reach(turn: Turn, target: Target, onReached: (turn: Turn, outcome: Result<Contact>) => void): void

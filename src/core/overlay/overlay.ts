@@ -118,7 +118,7 @@ export class Overlay {
     for (const settled of links) {
       if (settled.role === null) continue
       const link = new Link(settled.ref, settled.role, settled.since)
-      link.tell(settled.neighbours, settled.directNeighbours)
+      link.tell(settled.neighbours, settled.directNeighbours, this.around.needs.views)
       link.estimate = settled.estimate
       link.estimatedAt = settled.estimatedAt
       this.links.add(link)
@@ -229,7 +229,7 @@ export class Overlay {
         this.dropLink(turn, from, { code: 'closed', detail: 'the peer gave the link up' }, false)
         return null
       case 'neighbours':
-        this.links.get(from)?.tell(message.positions, message.direct)
+        this.links.get(from)?.tell(message.positions, message.direct, this.around.needs.views)
         this.checkLinked(turn, contact)
         return null
       case 'gossip':
@@ -241,7 +241,7 @@ export class Overlay {
         this.gossip.answer(turn, contact)
         return null
       case 'neighbours-changed':
-        this.links.get(from)?.tellChanges(message.changes)
+        this.links.get(from)?.tellChanges(message.changes, this.around.needs.views)
         this.checkLinked(turn, contact)
         return null
       case 'ref-ask':
