@@ -180,6 +180,8 @@ export const GOSSIP_ALARM_MAX_MS = 4_000
 export const FRESH_MS = 300_000
 /** What a link told of the network's size counts for so long: some six of them, while it may be growing. */
 export const ESTIMATE_MS = 120_000
+/** The same links are not looked at again for this peer's own estimate before. */
+export const OWN_ESTIMATE_MS = 2_000
 /** The search for one's own position: its interval doubles from the first to the second (rule 8). */
 export const SEARCH_MIN_MS = 3_000
 export const SEARCH_MAX_MS = 120_000

@@ -2,6 +2,8 @@
  * Seeded randomness for decisions (never for keys). Forked by label, so that a new draw in one part does not shift the
  * draws of another and old seeds keep their meaning. Generator: xoshiro128**, Blackman and Vigna 2018.
  */
+const SPARSE_SAMPLE_MAX = 16
+
 export class Rng {
   private a: number
   private b: number
@@ -63,17 +65,35 @@ export class Rng {
     return items.length === 0 ? undefined : items[this.below(items.length)]
   }
 
-  /** Up to `count` different items in random order. */
+  /** Up to `count` different items in random order: Fisher and Yates's shuffle, as far as it is needed. */
   sample<T>(items: readonly T[], count: number): T[] {
-    const pool = items.slice()
-    const taken = Math.min(count, pool.length)
+    const taken = Math.min(count, items.length)
+    if (taken > SPARSE_SAMPLE_MAX) return this.shuffle(items.slice(), taken).slice(0, taken)
+    // A few of many: only the places that a swap has changed are written down.
+    const chosen: T[] = []
+    const places: number[] = []
+    const standing: T[] = []
+    const at = (place: number): T => {
+      const changed = places.lastIndexOf(place)
+      return changed < 0 ? items[place]! : standing[changed]!
+    }
     for (let i = 0; i < taken; i += 1) {
+      const j = i + this.below(items.length - i)
+      chosen.push(at(j))
+      standing.push(at(i))
+      places.push(j)
+    }
+    return chosen
+  }
+
+  private shuffle<T>(pool: T[], count: number): T[] {
+    for (let i = 0; i < count; i += 1) {
       const j = i + this.below(pool.length - i)
       const swap = pool[i]!
       pool[i] = pool[j]!
       pool[j] = swap
     }
-    return pool.slice(0, taken)
+    return pool
   }
 }
 

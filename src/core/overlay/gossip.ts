@@ -44,7 +44,6 @@ import {
 } from './ref-names.ts'
 import { closestAfter, closestBefore, closestTo } from './ring-order.ts'
 import type { RoutedRequests } from './routed-requests.ts'
-import { estimatePeers } from './size-estimate.ts'
 
 export class Gossip {
   private readonly around: Surrounds
@@ -96,7 +95,7 @@ export class Gossip {
 
   answer(turn: Turn, partner: Contact): void {
     const refs = this.refsFor(turn, partner)
-    this.around.needs.send(turn, partner.peer, { kind: 'gossip', wantsAnswer: false, estimate: this.estimate(), refs })
+    this.send(turn, partner.peer, refs)
   }
 
   /**
@@ -104,7 +103,7 @@ export class Gossip {
    * is told to a few more: it may come to be the only one left through whom they can meet.
    */
   introduce(turn: Turn, newcomer: PeerRef): void {
-    const { needs, links, rng } = this.around
+    const { links, rng } = this.around
     const others = links.all().filter(link => link.peer !== newcomer.peer)
     const told = new Set([
       ...closestAfter(newcomer.position, others, 1),
@@ -112,9 +111,7 @@ export class Gossip {
       ...(isPublic(newcomer) ? rng.sample(others, INTRODUCED_PUBLIC) : []),
     ])
     const refs = [{ ageSeconds: 0, bytes: newcomer.bytes }]
-    for (const link of told) {
-      needs.send(turn, link.peer, { kind: 'gossip', wantsAnswer: false, estimate: this.estimate(), refs })
-    }
+    for (const link of told) this.send(turn, link.peer, refs)
   }
 
   /** The refs closest to another on each side of it: in full for a newcomer, who holds none, else by name. */
@@ -178,14 +175,14 @@ export class Gossip {
 
   /** Tells what was asked for, as far as it is held. */
   answerAsk(turn: Turn, from: PeerId, positions: readonly Position[]): void {
-    const { needs, links, memory } = this.around
+    const { links, memory } = this.around
     const refs: RefEntry[] = []
     for (const position of positions) {
       const ref = links.at(position)?.ref ?? memory.refAt(position)
       if (ref !== undefined) refs.push(this.entryOf(turn, ref, true))
     }
     if (refs.length === 0) return
-    needs.send(turn, from, { kind: 'gossip', wantsAnswer: false, estimate: this.estimate(), refs })
+    this.send(turn, from, refs)
   }
 
   /** Looks for those around a position, or for the public ones of them, starting through a given link where one is named. */
@@ -229,7 +226,7 @@ export class Gossip {
     const contact = link === undefined ? null : needs.contact(link.peer)
     if (contact === null) return
     const refs = this.refsFor(turn, contact)
-    needs.send(turn, contact.peer, { kind: 'gossip', wantsAnswer: true, estimate: this.estimate(), refs })
+    this.send(turn, contact.peer, refs, true)
   }
 
   /** Names of those closest to the partner on each side, of random and of public ones (rule 6). */
@@ -246,9 +243,9 @@ export class Gossip {
     return refs
   }
 
-  private estimate(): number {
-    const { needs, links } = this.around
-    return Math.min(estimatePeers(needs.position, links.all()), 0xffff_ffff)
+  private send(turn: Turn, to: PeerId, refs: readonly RefEntry[], wantsAnswer = false): void {
+    const estimate = this.around.ownEstimate(turn.now)
+    this.around.needs.send(turn, to, { kind: 'gossip', wantsAnswer, estimate, refs })
   }
 
   private held(position: Position): PeerRef | null {

@@ -191,7 +191,8 @@ export class LinkSeeking {
       this.nearWithin = bounds
       this.nearVersion = memory.version
       const near: number[] = []
-      for (const [index, { position }] of memory.refs().entries()) if (links.belongsNear(position)) near.push(index)
+      const refs = memory.refs()
+      for (let i = 0; i < refs.length; i += 1) if (links.belongsNear(refs[i]!.position)) near.push(i)
       this.nearKnown = near
     }
     return this.nearKnown
@@ -227,9 +228,11 @@ export class LinkSeeking {
     const target = drawFarTarget(needs.position, this.estimatedPeers(), rng)
     let best: PeerRef | null = null
     let bestMismatch = FAR_MISMATCH_MAX
-    for (const [index, ref] of memory.refs().entries()) {
-      if (!this.isCandidate(turn, index) || !isPublic(ref)) continue
-      const mismatch = farMismatch(needs.position, target, ref.position, ref.capacity) + memory.failures(index)
+    const refs = memory.refs()
+    for (let i = 0; i < refs.length; i += 1) {
+      const ref = refs[i]!
+      if (!isPublic(ref) || !this.isCandidate(turn, i)) continue
+      const mismatch = farMismatch(needs.position, target, ref.position, ref.capacity) + memory.failures(i)
       if (mismatch < bestMismatch) {
         best = ref
         bestMismatch = mismatch

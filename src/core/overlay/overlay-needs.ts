@@ -1,16 +1,19 @@
 /** What the overlay needs of the peer around it, and what its own pieces share. */
 import type { Result } from '../base/fault.ts'
+import type { Instant } from '../base/instant.ts'
 import type { PeerId } from '../base/peer-id.ts'
 import type { Position } from '../base/position.ts'
 import type { Rng } from '../base/rng.ts'
 import { isPublic, type PeerRef, type Rendezvous } from '../crypto/peer-ref.ts'
 import type { Target } from '../input.ts'
+import { OWN_ESTIMATE_MS } from '../limits.ts'
 import type { Turn } from '../turn.ts'
 import type { Contact } from './contact.ts'
 import { type Link, LinkTable } from './link-table.ts'
 import { LossAlarm } from './loss-alarm.ts'
 import type { OverlayMessage } from './overlay-messages.ts'
 import { RememberedPeers } from './remembered-peers.ts'
+import { estimatePeers } from './size-estimate.ts'
 import type { ToldViews } from './told-views.ts'
 
 export interface OverlayNeeds {
@@ -47,6 +50,9 @@ export class Surrounds {
   readonly links: LinkTable
   readonly memory: RememberedPeers
   readonly alarm = new LossAlarm()
+  private estimate = 0
+  private estimatedAt: Instant = Number.NEGATIVE_INFINITY
+  private estimatedFor: readonly Link[] = []
 
   constructor(needs: OverlayNeeds, rng: Rng) {
     this.needs = needs
@@ -63,6 +69,17 @@ export class Surrounds {
   /** Fewer links than a peer needs to be safe, while others are known. */
   get hungry(): boolean {
     return this.links.size < Math.min((this.links.capacity * 2) / 3, 32, this.memory.size)
+  }
+
+  /** How many peers there are by what this one sees alone. */
+  ownEstimate(now: Instant): number {
+    const links = this.links.all()
+    if (links !== this.estimatedFor || now - this.estimatedAt >= OWN_ESTIMATE_MS) {
+      this.estimate = Math.min(estimatePeers(this.needs.position, links), 0xffff_ffff)
+      this.estimatedAt = now
+      this.estimatedFor = links
+    }
+    return this.estimate
   }
 
   hasPath(peer: PeerId): boolean {

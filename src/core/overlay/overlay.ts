@@ -44,7 +44,7 @@ import { readRefName } from './ref-names.ts'
 import type { RememberedPeers } from './remembered-peers.ts'
 import { RoutedRequests } from './routed-requests.ts'
 import type { SettledState } from './settled-state.ts'
-import { estimatePeers, middleEstimate } from './size-estimate.ts'
+import { middleEstimate } from './size-estimate.ts'
 import { type OnJoined, WaysIn } from './ways-in.ts'
 
 export class Overlay {
@@ -134,7 +134,7 @@ export class Overlay {
   }
 
   estimatedPeers(): number {
-    const own = estimatePeers(this.around.needs.position, this.links.all())
+    const own = this.around.ownEstimate(this.now)
     if (this.links.size < 4) return own
     const told: number[] = []
     for (const link of this.links.all()) if (this.now - link.estimatedAt < ESTIMATE_MS) told.push(link.estimate)

@@ -61,10 +61,12 @@ export function firstNotBelow(sorted: Float64Array, from: number, to: number, ke
   return low
 }
 
+/** Of what is found, while it is sought: nobody seeks within a search. */
+const gaps: number[] = []
+
 /** The items with the `count` smallest positive gaps, by insertion into a short list: no sort of the whole. */
 function closest<T extends Placed>(self: Position, items: readonly T[], count: number, way: Way): T[] {
   const found: T[] = []
-  const gaps: number[] = []
   let farthest = Number.POSITIVE_INFINITY
   // By index: an iterator costs an object for each item, and this loop is among the busiest.
   for (let i = 0; i < items.length; i += 1) {

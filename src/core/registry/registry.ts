@@ -305,14 +305,14 @@ export class Registry {
 
   private thoseFor(neighbour: PeerRef, records: Iterable<ServiceRecord>): ServiceRecord[] {
     const estimated = this.port.estimatedPeers()
-    const positions = [this.position, ...Array.from(this.neighboursNow().values(), ref => ref.position)]
+    let positions: Position[] | null = null
     const chosen: ServiceRecord[] = []
-    for (const record of records)
-      if (
-        inRegion(record.key, neighbour.position, estimated) ||
-        isAmongClosest(record.key, neighbour.position, positions)
-      )
-        chosen.push(record)
+    for (const record of records) {
+      positions ??= [this.position, ...Array.from(this.neighboursNow().values(), ref => ref.position)]
+      const belongs =
+        inRegion(record.key, neighbour.position, estimated) || isAmongClosest(record.key, neighbour.position, positions)
+      if (belongs) chosen.push(record)
+    }
     return chosen
   }
 
