@@ -376,12 +376,20 @@ export const VERIFIED_REFS_MAX = 1_024
 
 // ---- service (spec 7) ----
 
+/** Peers of so many links are large, as servers are (256), or middling, as desktops (24); tabs carry 12. */
+export const LARGE_CAPACITY = 128
+export const MIDDLE_CAPACITY = 24
 /** Members that one peer knows of one service. */
 export const MEMBERS_MAX = 256
-/** Other members chosen at random, beside the two ring neighbours: with those who choose us about eight in all. */
-export const VIEW_RANDOM = 3
+/** Others that a member chooses beside its two ring neighbours: of the largest it knows, and of all. */
+export const VIEW_LARGE = 2
+export const VIEW_ANY = 1
+/** A large member chooses more of its like: they are the middle through which all others are close. */
+export const VIEW_LARGE_OF_LARGE = 12
 /** Members that may count us into their view. */
 export const VIEW_INBOUND_MAX = 12
+/** The same for large ones. */
+export const VIEW_INBOUND_LARGE = 96
 /** Refs of other members in an answer to `view-join`. */
 export const VIEW_REFS_MAX = 16
 /** For the answer to `view-join`, the session being open. */
@@ -390,6 +398,8 @@ export const VIEW_JOIN_TIMEOUT_MS = 5_000
 export const VIEW_RETRY_MS = 1_000
 export const VIEW_TRIES_MAX = 3
 export const VIEW_PAUSE_MS = 60_000
+/** After a large member had no place for us. */
+export const VIEW_FULL_PAUSE_MS = 300_000
 /** Changes of members within this time are answered by one new choice of the view. */
 export const VIEW_SETTLE_MS = 20
 /** Silent members that are tried at the same time. */
@@ -433,11 +443,31 @@ export const IHAVE_IDS_MAX = 256
 export const IHAVE_QUEUE_MAX = 1_024
 /** How long an announced message may take to come by the tree before it is fetched: Plumtree's timer. */
 export const MISSING_MS = 500
+/** And so much longer for each member between this one and the root, by whom it comes. */
+export const MISSING_HOP_MS = 150
 /** How long a fetched message may take before the next member that has it is asked. */
 export const GRAFT_MS = 800
 /** Announced messages that have not come yet, and who has them. */
 export const MISSING_MAX = 1_024
 export const MISSING_ANNOUNCERS_MAX = 8
+/** While messages pass, the root of a service's tree begins a round this often. */
+export const TREE_ROUND_MS = 30_000
+/** How long a round may be overdue, and once more after the next message, until a root counts as gone. */
+export const TREE_SILENT_MS = 5_000
+/** The first word of a round waits this long for that of a shorter way. */
+export const TREE_SETTLE_MS = 300
+/** Before a large member makes itself the root where none is known; three and six times that for smaller ones. */
+export const TREE_CLAIM_MS = 400
+/** Before a larger member takes the place of the root. */
+export const TREE_TAKEOVER_MS = 10_000
+/** For so long a neighbour through whom messages came late is taken for one further from the root. */
+export const TREE_LATE_MS = 120_000
+/** What could not be told, the queue being full, is told after this. */
+export const TREE_RETELL_MS = 500
+/** Members between the root and the last one. */
+export const TREE_DEPTH_MAX = 32
+/** The highest term there is: 32 bits. */
+export const TREE_TERM_MAX = 0xffffffff
 /** Services that one peer is in at a time: with two records each they fit its share at the registry. */
 export const SERVICES_JOINED_MAX = 32
 

@@ -1,13 +1,14 @@
 /**
  * Plumtree (Leitão, Pereira, Rodrigues: Epidemic Broadcast Trees, 2007; spec 7.4): a message is pushed whole along the
- * eager neighbours, which come to form a tree, and only announced to the lazy ones. A copy too many prunes the neighbour
- * it came from; a message that was announced but does not come is fetched, and its bringer joins the tree. It knows
- * neighbours by id only: who they are is the view's choice.
+ * eager neighbours and only announced to the lazy ones; one that was announced but does not come is fetched, and its
+ * bringer is eager from then on. Eager are the branches of the tree (tree-shape.ts), and others where it is not there yet
+ * or has a gap; a copy too many prunes those. It knows neighbours by id only: who they are is the view's choice.
  */
 import { ExpiringSet } from '../base/expiring-set.ts'
 import type { Fault } from '../base/fault.ts'
 import { earlier, type Instant } from '../base/instant.ts'
 import type { PeerId } from '../base/peer-id.ts'
+import type { Rng } from '../base/rng.ts'
 import {
   CACHED_MESSAGE_MS,
   GRAFT_MS,
@@ -15,6 +16,7 @@ import {
   IHAVE_IDS_MAX,
   IHAVE_QUEUE_MAX,
   MISSING_ANNOUNCERS_MAX,
+  MISSING_HOP_MS,
   MISSING_MAX,
   MISSING_MS,
   ORIGIN_FLOORS_MAX,
@@ -26,9 +28,12 @@ import type { Turn } from '../turn.ts'
 import { type Broadcast, type MessageId, messageIdOf, splitMessageId } from './broadcast.ts'
 import { MessageCache } from './message-cache.ts'
 import type { ServiceMessage } from './service-messages.ts'
+import type { Place } from './tree-place.ts'
+import { type ShapeOwner, TreeShape } from './tree-shape.ts'
 
 /** What the tree asks of the service it belongs to. */
 export interface TreeOwner {
+  self(): { readonly peer: PeerId; readonly capacity: number }
   /** False where the message cannot leave now. */
   sendTo(turn: Turn, peer: PeerId, message: ServiceMessage): boolean
   isAuthentic(broadcast: Broadcast): boolean
@@ -37,7 +42,8 @@ export interface TreeOwner {
 }
 
 interface Neighbour {
-  eager: boolean
+  /** Messages go to it whole though the tree does not run over this link. */
+  extra: boolean
   /** Announced to it with the next batch. */
   ids: MessageId[]
 }
@@ -48,8 +54,9 @@ interface Missing {
   askAt: Instant
 }
 
-export class BroadcastTree {
+export class BroadcastTree implements ShapeOwner {
   private readonly owner: TreeOwner
+  private readonly shape: TreeShape
   private readonly neighbours = new Map<PeerId, Neighbour>()
   private readonly cache = new MessageCache()
   private readonly missing = new Map<MessageId, Missing>()
@@ -60,8 +67,9 @@ export class BroadcastTree {
   private missingAt: Instant | null = null
   private trimAt: Instant | null = null
 
-  constructor(owner: TreeOwner) {
+  constructor(owner: TreeOwner, rng: Rng) {
     this.owner = owner
+    this.shape = new TreeShape(this, rng)
     this.seen = new ExpiringSet({
       sizeMax: SEEN_MESSAGES_MAX,
       lapseMs: SEEN_LAPSE_MS,
@@ -69,25 +77,29 @@ export class BroadcastTree {
     })
   }
 
-  /** A new neighbour is eager; it is told of the messages since it became a member. */
+  /** A new neighbour, or one that has begun anew: it is told of the messages since it became a member. */
   add(turn: Turn, peer: PeerId, memberForMs: number): void {
-    if (this.neighbours.has(peer)) return
-    const ids = this.cache.since(turn.now, memberForMs + REPLAY_MARGIN_MS, IHAVE_IDS_MAX)
-    this.neighbours.set(peer, { eager: true, ids })
-    if (ids.length > 0) this.flushAt ??= turn.now + IHAVE_DELAY_MS
+    if (!this.neighbours.has(peer)) {
+      const ids = this.cache.since(turn.now, memberForMs + REPLAY_MARGIN_MS, IHAVE_IDS_MAX)
+      this.neighbours.set(peer, { extra: !this.shape.isWhole, ids })
+      if (ids.length > 0) this.flushAt ??= turn.now + IHAVE_DELAY_MS
+    }
+    this.shape.add(turn, peer)
   }
 
-  remove(peer: PeerId): void {
-    this.neighbours.delete(peer)
+  /** `isGone`: it left or cannot be reached; else it is only no neighbour any more. */
+  remove(turn: Turn, peer: PeerId, isGone: boolean): void {
+    if (this.neighbours.delete(peer)) this.shape.remove(turn, peer, isGone)
   }
 
   /** Starts a message of this peer. Returns to how many neighbours it left whole. */
   originate(turn: Turn, broadcast: Broadcast, toAll = false): number {
     const id = messageIdOf(broadcast)
     this.seen.add(id, turn.now)
+    this.shape.onUse(turn)
     // Members that start at the same time may prune a member out of the tree: it comes back by asking nobody.
-    const outside = ![...this.neighbours.values()].some(neighbour => neighbour.eager)
-    if (outside) for (const neighbour of this.neighbours.values()) neighbour.eager = true
+    const outside = ![...this.neighbours].some(([peer, neighbour]) => this.isEager(peer, neighbour))
+    if (outside) for (const neighbour of this.neighbours.values()) neighbour.extra = true
     return this.push(turn, id, broadcast, null, toAll)
   }
 
@@ -95,18 +107,24 @@ export class BroadcastTree {
     const id = messageIdOf(broadcast)
     const neighbour = this.neighbours.get(from)
     if (this.isSeen(id, turn.now)) {
-      if (neighbour === undefined) return null
-      neighbour.eager = false
-      this.owner.sendTo(turn, from, { kind: 'prune' })
+      if (neighbour !== undefined) this.onCopy(turn, id, from)
       return null
     }
     if (!this.owner.isAuthentic(broadcast)) return { code: 'malformed', detail: 'broadcast with a wrong signature' }
     this.seen.add(id, turn.now)
     this.missing.delete(id)
-    if (neighbour !== undefined) neighbour.eager = true
+    this.shape.onUse(turn)
+    if (neighbour !== undefined && !this.shape.isWhole) neighbour.extra = true
     this.push(turn, id, broadcast, from, false)
     this.owner.onBroadcast(turn, broadcast)
     return null
+  }
+
+  onPlace(turn: Turn, from: PeerId, place: Place, isParent: boolean): Fault | null {
+    const neighbour = this.neighbours.get(from)
+    if (neighbour === undefined) return null
+    if (isParent) neighbour.extra = false
+    return this.shape.onPlace(turn, from, place, isParent)
   }
 
   onIhave(turn: Turn, from: PeerId, ids: readonly MessageId[]): void {
@@ -117,7 +135,7 @@ export class BroadcastTree {
         if (known.announcers.length < MISSING_ANNOUNCERS_MAX && !known.announcers.includes(from))
           known.announcers.push(from)
       } else if (this.missing.size < MISSING_MAX) {
-        const askAt = turn.now + MISSING_MS
+        const askAt = turn.now + MISSING_MS + this.shape.depth * MISSING_HOP_MS
         this.missing.set(id, { announcers: [from], askAt })
         this.missingAt = earlier(this.missingAt, askAt)
       }
@@ -126,7 +144,7 @@ export class BroadcastTree {
 
   onGraft(turn: Turn, from: PeerId, id: MessageId): void {
     const neighbour = this.neighbours.get(from)
-    if (neighbour !== undefined) neighbour.eager = true
+    if (neighbour !== undefined && !this.shape.isBranch(from)) neighbour.extra = true
     const broadcast = this.cache.get(id)
     if (broadcast !== null && !this.owner.sendTo(turn, from, { kind: 'gossip', broadcast }))
       this.announceTo(turn, from, id)
@@ -134,12 +152,13 @@ export class BroadcastTree {
 
   onPrune(from: PeerId): void {
     const neighbour = this.neighbours.get(from)
-    if (neighbour !== undefined) neighbour.eager = false
+    if (neighbour !== undefined) neighbour.extra = false
   }
 
   onWake(turn: Turn): void {
     if (this.flushAt !== null && this.flushAt <= turn.now) this.flush(turn)
     if (this.missingAt !== null && this.missingAt <= turn.now) this.fetchMissing(turn)
+    this.shape.onWake(turn)
     if (this.trimAt !== null && this.trimAt <= turn.now) {
       this.cache.trim(turn.now)
       this.seen.lapse(turn.now)
@@ -148,16 +167,47 @@ export class BroadcastTree {
   }
 
   nextWake(): Instant | null {
-    return earlier(earlier(this.flushAt, this.missingAt), this.trimAt)
+    return earlier(earlier(this.flushAt, this.missingAt), earlier(this.trimAt, this.shape.nextWake()))
+  }
+
+  // ---- what the tree's shape asks ----
+
+  self(): { readonly peer: PeerId; readonly capacity: number } {
+    return this.owner.self()
+  }
+
+  tellPlace(turn: Turn, peer: PeerId, place: Place, isParent: boolean): boolean {
+    return this.owner.sendTo(turn, peer, { kind: 'place', place, isParent })
+  }
+
+  onNewRound(): void {
+    for (const neighbour of this.neighbours.values()) neighbour.extra = false
+  }
+
+  // ---- messages on their way ----
+
+  private isEager(peer: PeerId, neighbour: Neighbour): boolean {
+    return neighbour.extra || this.shape.isBranch(peer)
+  }
+
+  /** A second copy: of the two neighbours that brought one, that beside the tree sends no more. */
+  private onCopy(turn: Turn, id: MessageId, from: PeerId): void {
+    const first = this.cache.bringerOf(id)
+    const spare = !this.shape.isBranch(from) ? from : first === null || this.shape.isBranch(first) ? null : first
+    const neighbour = spare === null ? undefined : this.neighbours.get(spare)
+    if (spare === null || neighbour === undefined) return
+    neighbour.extra = false
+    this.owner.sendTo(turn, spare, { kind: 'prune' })
   }
 
   private push(turn: Turn, id: MessageId, broadcast: Broadcast, from: PeerId | null, toAll: boolean): number {
-    this.cache.add(id, broadcast, turn.now)
+    this.cache.add(id, broadcast, turn.now, from)
     this.trimAt ??= turn.now + CACHED_MESSAGE_MS
     let sent = 0
     for (const [peer, neighbour] of this.neighbours) {
       if (peer === from) continue
-      if ((neighbour.eager || toAll) && this.owner.sendTo(turn, peer, { kind: 'gossip', broadcast })) sent += 1
+      if ((toAll || this.isEager(peer, neighbour)) && this.owner.sendTo(turn, peer, { kind: 'gossip', broadcast }))
+        sent += 1
       else this.announceTo(turn, peer, id)
     }
     return sent
@@ -201,7 +251,7 @@ export class BroadcastTree {
     for (let from = missing.announcers.shift(); from !== undefined; from = missing.announcers.shift()) {
       const neighbour = this.neighbours.get(from)
       if (neighbour === undefined || !this.owner.sendTo(turn, from, { kind: 'graft', id })) continue
-      neighbour.eager = true
+      if (!this.shape.onLate(turn, from)) neighbour.extra = true
       missing.askAt = turn.now + GRAFT_MS
       return true
     }

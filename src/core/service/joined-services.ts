@@ -24,10 +24,12 @@ export interface ServicesOptions {
 
 export class Services {
   private readonly context: ServiceContext
+  private readonly registry: Registry
   private readonly byTag = new Map<ServiceTag, Service>()
   private readonly byName = new Map<string, Service>()
 
   constructor(options: ServicesOptions) {
+    this.registry = options.registry
     this.context = { ...options, release: (turn, peer) => this.release(turn, peer) }
   }
 
@@ -38,7 +40,7 @@ export class Services {
     const joined = this.byName.has(name.value)
     if (!joined && this.byName.size >= SERVICES_JOINED_MAX)
       return { code: 'overloaded', detail: 'services', limit: SERVICES_JOINED_MAX }
-    const fault = this.context.registry.announce(turn, name.value, summary)
+    const fault = this.registry.announce(turn, name.value, summary)
     if (fault !== null || joined) return fault
     const entry = new Service(turn, this.context, name.value)
     this.byName.set(name.value, entry)
@@ -53,7 +55,7 @@ export class Services {
     this.byName.delete(service)
     this.byTag.delete(entry.tag)
     entry.leave(turn)
-    this.context.registry.withdraw(turn, service)
+    this.registry.withdraw(turn, service)
   }
 
   /** To how many members it left. Faults: `no-such-service`, `message-too-large`. */
@@ -111,9 +113,9 @@ export class Services {
   }
 }
 
+const EXPECTING: ReadonlySet<ServiceMessage['kind']> = new Set(['view-join', 'gossip', 'ihave', 'graft', 'place'])
+
 /** Answers to a refusal would go on for ever: only what a member would say to a member is refused. */
 function expectsMember(message: ServiceMessage): boolean {
-  return (
-    message.kind === 'view-join' || message.kind === 'gossip' || message.kind === 'ihave' || message.kind === 'graft'
-  )
+  return EXPECTING.has(message.kind)
 }

@@ -1,5 +1,6 @@
 /** Broadcasts kept a while for members that missed them, bounded in bytes and age; the oldest go first (spec 7.3). */
 import type { Instant } from '../base/instant.ts'
+import type { PeerId } from '../base/peer-id.ts'
 import { CACHED_MESSAGE_BYTES_MAX, CACHED_MESSAGE_MS } from '../limits.ts'
 import type { Broadcast, MessageId } from './broadcast.ts'
 
@@ -8,6 +9,7 @@ const ENTRY_BYTES = 256
 
 interface Cached {
   readonly broadcast: Broadcast
+  readonly from: PeerId | null
   readonly at: Instant
 }
 
@@ -23,8 +25,13 @@ export class MessageCache {
     return this.entries.get(id)?.broadcast ?? null
   }
 
-  add(id: MessageId, broadcast: Broadcast, now: Instant): void {
-    this.entries.set(id, { broadcast, at: now })
+  /** Which neighbour it came from first; null where it began here, or is not kept any more. */
+  bringerOf(id: MessageId): PeerId | null {
+    return this.entries.get(id)?.from ?? null
+  }
+
+  add(id: MessageId, broadcast: Broadcast, now: Instant, from: PeerId | null): void {
+    this.entries.set(id, { broadcast, at: now, from })
     this.bytes += ENTRY_BYTES + broadcast.payload.length
     this.trim(now)
   }

@@ -10,10 +10,11 @@
  *   6 ihave        message ids 14 …
  *   7 graft        message id 14
  *   8 prune
+ *   9 place        parent u8 (1: the receiver is the sender's) | term u32 | capacity u16 | root 32 | round u32 | depth u8
  */
 import { ByteReader, ByteWriter } from '../base/bytes.ts'
 import { unreachable } from '../base/invariant.ts'
-import { bytesOfPeerId, PEER_ID_BYTES, peerIdOfBytes } from '../base/peer-id.ts'
+import { bytesOfPeerId, PEER_ID_BYTES, type PeerId, peerIdOfBytes } from '../base/peer-id.ts'
 import { REF_BYTES_MAX } from '../crypto/peer-ref.ts'
 import { SIGNATURE_BYTES } from '../crypto/suite.ts'
 import { BROADCAST_BYTES_MAX, IHAVE_IDS_MAX, SERVICE_MESSAGE_BYTES_MAX, VIEW_REFS_MAX } from '../limits.ts'
@@ -27,6 +28,7 @@ import {
   messageIdOfBytes,
 } from './broadcast.ts'
 import { bytesOfTag, type ServiceTag, TAG_BYTES, tagOfBytes } from './service-tag.ts'
+import type { Place } from './tree-place.ts'
 
 export type ServiceMessage =
   | { readonly kind: 'view-join'; readonly memberForMs: number; readonly ref: Uint8Array }
@@ -37,6 +39,7 @@ export type ServiceMessage =
   | { readonly kind: 'ihave'; readonly ids: readonly MessageId[] }
   | { readonly kind: 'graft'; readonly id: MessageId }
   | { readonly kind: 'prune' }
+  | { readonly kind: 'place'; readonly place: Place; readonly isParent: boolean }
 
 export type RefuseReason = 'not-a-member' | 'full'
 /** `not-linked`: the receiver takes the sender for a neighbour, which it is not. */
@@ -74,6 +77,14 @@ export function encodeServiceMessage(tag: ServiceTag, message: ServiceMessage): 
       return start(7).raw(bytesOfMessageId(message.id)).finish()
     case 'prune':
       return start(8).finish()
+    case 'place': {
+      const { root, round, depth } = message.place
+      start(9)
+        .u8(message.isParent ? 1 : 0)
+        .u32(root.term)
+        .u16(root.capacity)
+      return writer.raw(bytesOfPeerId(root.peer)).u32(round).u8(depth).finish()
+    }
     default:
       return unreachable(message)
   }
@@ -127,9 +138,19 @@ function readBody(kind: number, reader: ByteReader): ServiceMessage | null {
     }
     case 8:
       return { kind: 'prune' }
+    case 9: {
+      const parent = reader.u8()
+      const root = { term: reader.u32(), capacity: reader.u16(), peer: readPeerId(reader) }
+      const place = { root, round: reader.u32(), depth: reader.u8() }
+      return reader.failed || parent > 1 ? null : { kind: 'place', place, isParent: parent === 1 }
+    }
     default:
       return null
   }
+}
+
+function readPeerId(reader: ByteReader): PeerId {
+  return peerIdOfBytes(reader.raw(PEER_ID_BYTES))
 }
 
 /** As many as fit one message. */

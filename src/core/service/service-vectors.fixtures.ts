@@ -48,6 +48,11 @@ export function serviceVectors(): Record<string, string> {
     ihave: { kind: 'ihave', ids: [id] },
     graft: { kind: 'graft', id },
     prune: { kind: 'prune' },
+    place: {
+      kind: 'place',
+      place: { root: { term: 3, capacity: 256, peer: identity.peer }, round: 17, depth: 2 },
+      isParent: true,
+    },
   }
   const vectors: Record<string, string> = { 'tag of chat.example/1': tag }
   for (const [title, message] of Object.entries(messages)) vectors[title] = hexOf(encodeServiceMessage(tag, message))

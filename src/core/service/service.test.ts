@@ -322,6 +322,11 @@ describe('the service part', () => {
       { kind: 'ihave' as const, ids: ['00'.repeat(14)] },
       { kind: 'graft' as const, id: 'ff'.repeat(14) },
       { kind: 'prune' as const },
+      {
+        kind: 'place' as const,
+        place: { root: { term: 9, capacity: 24, peer: mesh.peer(2).identity.peer }, round: 3, depth: 1 },
+        isParent: true,
+      },
     ].map(message => encodeServiceMessage(tag, message))
     const damaged = fc.tuple(fc.constantFrom(...real), fc.array(fc.nat(), { maxLength: 4 })).map(([bytes, places]) => {
       const copy = bytes.slice(0, bytes.length - (places.length % 3))

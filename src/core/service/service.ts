@@ -16,14 +16,15 @@ import {
   DISCOVER_FIRST_MS,
   DISCOVER_MS,
   DISCOVER_MS_MAX,
+  LARGE_CAPACITY,
   MEMBER_SILENT_MS,
   MEMBER_UNSAMPLED_MS,
   PROBES_MAX,
   PUBLICATION_GAP_MS,
   TELL_MEMBERS_MAX,
-  VIEW_INBOUND_MAX,
+  VIEW_FULL_PAUSE_MS,
   VIEW_JOIN_TIMEOUT_MS,
-  VIEW_RANDOM,
+  VIEW_PAUSE_MS,
   VIEW_REFS_MAX,
   VIEW_SETTLE_MS,
   VIEW_TRIES_MAX,
@@ -40,14 +41,22 @@ import { type Evidence, type Member, MemberTable } from './member-table.ts'
 import { encodeServiceMessage, type LeaveReason, type ServiceMessage } from './service-messages.ts'
 import { type ServiceTag, tagOfService } from './service-tag.ts'
 import { View } from './view.ts'
-import { type Candidate, chooseToTell, chooseView, ringNeighbours } from './view-choice.ts'
+import {
+  type Candidate,
+  chooseToTell,
+  chooseView,
+  guestsMax,
+  ringNeighbours,
+  type SizedCandidate,
+  viewWish,
+} from './view-choice.ts'
 
 export interface ServiceContext {
   readonly port: OverlayPort
   readonly suite: CryptoSuite
   readonly identity: Identity
   readonly rng: Rng
-  readonly registry: Registry
+  readonly registry: Pick<Registry, 'find' | 'refs'>
   /** The session with a peer serves this service no more; another may still need it. */
   readonly release: (turn: Turn, peer: PeerId) => void
 }
@@ -79,7 +88,7 @@ export class Service implements TreeOwner {
     this.hash = hashOfService(context.suite, name)
     this.position = context.port.self().position
     this.view = new View(context.rng)
-    this.tree = new BroadcastTree(this)
+    this.tree = new BroadcastTree(this, context.rng.fork('tree'))
     this.joinedAt = turn.now
     this.findAt = turn.now
     this.tellAt = turn.now
@@ -89,6 +98,11 @@ export class Service implements TreeOwner {
 
   members(): PeerId[] {
     return this.table.peers()
+  }
+
+  /** How many members it keeps sessions with. */
+  get neighbours(): number {
+    return this.view.links.size
   }
 
   /** To how many members it left, or `message-too-large`. */
@@ -151,6 +165,9 @@ export class Service implements TreeOwner {
       case 'prune':
         this.tree.onPrune(from)
         return null
+      case 'place':
+        this.correct(turn, from)
+        return this.tree.onPlace(turn, from, message.place, message.isParent)
       default:
         return unreachable(message)
     }
@@ -162,7 +179,7 @@ export class Service implements TreeOwner {
     if (link === undefined && attempt?.kind !== 'joining') return
     this.view.links.delete(peer)
     this.view.attempts.delete(peer)
-    this.tree.remove(peer)
+    this.tree.remove(turn, peer, true)
     if (this.table.has(peer)) this.view.fail(peer, turn.now)
     this.context.release(turn, peer)
     this.chooseSoon(turn)
@@ -184,6 +201,10 @@ export class Service implements TreeOwner {
   }
 
   // ---- what the tree asks ----
+
+  self(): { readonly peer: PeerId; readonly capacity: number } {
+    return this.context.port.self()
+  }
 
   sendTo(turn: Turn, peer: PeerId, message: ServiceMessage): boolean {
     return this.context.port.send(turn, Channel.service, peer, encodeServiceMessage(this.tag, message))
@@ -271,6 +292,7 @@ export class Service implements TreeOwner {
   }
 
   private depart(turn: Turn, peer: PeerId): void {
+    this.tree.remove(turn, peer, true)
     this.dropLink(turn, peer)
     this.view.forget(peer)
     this.context.release(turn, peer)
@@ -289,9 +311,10 @@ export class Service implements TreeOwner {
 
   /** Refs for another member: those next to it on the ring, so that the ring closes, and some at random. */
   private refsToTell(to: PeerId): Uint8Array[] {
-    const candidates: Candidate[] = []
+    const candidates: SizedCandidate[] = []
     for (const [peer, { ref }] of this.table.entries())
-      if (peer !== to && this.view.failuresOf(peer) === 0) candidates.push({ peer, position: ref.position })
+      if (peer !== to && this.view.failuresOf(peer) === 0)
+        candidates.push({ peer, position: ref.position, capacity: ref.capacity })
     const position = this.table.get(to)?.ref.position ?? this.position
     const refs: Uint8Array[] = []
     for (const peer of chooseToTell(this.context.rng, position, candidates, VIEW_REFS_MAX)) {
@@ -317,12 +340,14 @@ export class Service implements TreeOwner {
   private choose(turn: Turn): void {
     const { view } = this
     const now = turn.now
-    const candidates: Candidate[] = []
-    for (const [peer, { ref }] of this.table.entries())
-      if (view.links.has(peer) || !view.isResting(peer, now)) candidates.push({ peer, position: ref.position })
+    const candidates: SizedCandidate[] = []
+    for (const [peer, { ref }] of this.table.entries()) {
+      if (!view.links.has(peer) && view.isResting(peer, now)) continue
+      candidates.push({ peer, position: ref.position, capacity: ref.capacity })
+    }
     const linked = new Set([...view.links.keys(), ...view.attempts.keys()])
     const held = view.ours()
-    const wanted = chooseView(this.context.rng, this.position, candidates, held, linked, VIEW_RANDOM)
+    const wanted = chooseView(this.context.rng, this.position, candidates, held, linked, viewWish(this.self().capacity))
     let waiting = false
     for (const peer of wanted) {
       const member = this.table.get(peer)
@@ -379,7 +404,7 @@ export class Service implements TreeOwner {
   private hasRoomFor(turn: Turn, ref: PeerRef): boolean {
     if (this.view.uses(ref.peer)) return true
     const guests = this.view.guests()
-    if (guests.length < VIEW_INBOUND_MAX) return true
+    if (guests.length < guestsMax(this.self().capacity)) return true
     if (!this.isRingNeighbour(ref)) return false
     const evicted = this.context.rng.pick(guests)
     if (evicted === undefined) return false
@@ -419,7 +444,10 @@ export class Service implements TreeOwner {
 
   private onFull(turn: Turn, from: PeerId): void {
     this.view.attempts.delete(from)
-    if (this.table.has(from)) this.view.rest(from, turn.now)
+    const member = this.table.get(from)
+    // A large one is full of guests and stays so.
+    const isLarge = member !== undefined && member.ref.capacity >= LARGE_CAPACITY
+    if (member !== undefined) this.view.rest(from, turn.now, isLarge ? VIEW_FULL_PAUSE_MS : VIEW_PAUSE_MS)
     // What the other side wants of it is not touched: its own wish may have crossed this refusal.
     this.setLink(turn, from, { ours: false })
     this.chooseSoon(turn)
@@ -444,7 +472,7 @@ export class Service implements TreeOwner {
 
   private dropLink(turn: Turn, peer: PeerId): void {
     if (!this.view.links.delete(peer)) return
-    this.tree.remove(peer)
+    this.tree.remove(turn, peer, false)
     this.chooseSoon(turn)
   }
 
@@ -455,8 +483,10 @@ export class Service implements TreeOwner {
 
   private isRingNeighbour(ref: PeerRef): boolean {
     const candidates: Candidate[] = [{ peer: ref.peer, position: ref.position }]
-    for (const [peer, member] of this.table.entries())
-      if (this.view.links.has(peer)) candidates.push({ peer, position: member.ref.position })
+    for (const peer of this.view.links.keys()) {
+      const member = this.table.get(peer)
+      if (member !== undefined) candidates.push({ peer, position: member.ref.position })
+    }
     const { before, after } = ringNeighbours(this.position, candidates)
     return before === ref.peer || after === ref.peer
   }

@@ -58,9 +58,9 @@ export class View {
     this.failures.set(peer, { count, retryAt: now + this.rng.around(pause) })
   }
 
-  /** Leaves a peer alone for a while that did nothing wrong. */
-  rest(peer: PeerId, now: Instant): void {
-    this.failures.set(peer, { count: 0, retryAt: now + this.rng.around(VIEW_PAUSE_MS) })
+  /** Leaves a peer alone for a while that did nothing wrong, but has no place. */
+  rest(peer: PeerId, now: Instant, pauseMs: number): void {
+    this.failures.set(peer, { count: 0, retryAt: now + this.rng.around(pauseMs) })
   }
 
   succeeded(peer: PeerId): void {
