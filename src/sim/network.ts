@@ -7,7 +7,6 @@ import type { FaultCode } from '../core/base/fault.ts'
 import type { Instant } from '../core/base/instant.ts'
 import type { WireId } from '../core/input.ts'
 import type { Node } from './node.ts'
-import type { World } from './world.ts'
 
 /** What kernels on both sides take of a wire whose receiver does not read. */
 const SOCKET_BYTES = 262_144
@@ -24,6 +23,27 @@ interface Packet {
   next: Packet | null
 }
 
+/** What a wire has under way, and what follows from it: a wire at rest has none of this. */
+export class Traffic {
+  /** When what was sent last has left, and when it arrives. */
+  busyUntil: Instant = 0
+  lastArrivesAt: Instant = 0
+  /** On the way, oldest first. Those before `arriving` have arrived in vain. */
+  first: Packet | null = null
+  arriving: Packet | null = null
+  last: Packet | null = null
+  heldBytes = 0
+  heldSince: Instant = -1
+  unreportedBytes = 0
+
+  /** Before it serves another wire. */
+  reset(): void {
+    this.busyUntil = 0
+    this.lastArrivesAt = 0
+    this.heldSince = -1
+  }
+}
+
 export class WireEnd {
   readonly node: Node
   readonly id: WireId
@@ -31,52 +51,37 @@ export class WireEnd {
   readonly delayMs: number
   other: WireEnd | null = null
   open = true
-  /** What is sent before leaves then. */
-  opensAt: Instant
   /** The other side ended the wire while this machine was frozen: how, and when the news came. */
   endedUnheard: { readonly code: FaultCode; readonly at: Instant } | null = null
   /** Over UDP through NATs: nobody tells of its end but its own two machines. */
   readonly punched: boolean
-  private readonly world: World
-  private readonly rateBytesPerMs: number
-  private busyUntil: Instant = 0
-  private lastArrivesAt: Instant = 0
-  /** On the way, oldest first. Those before `arriving` have arrived in vain. */
-  private first: Packet | null = null
-  private arriving: Packet | null = null
-  private last: Packet | null = null
-  private heldBytes = 0
-  private heldSince: Instant = 0
+  /** Of the two machines the one whose rate holds for the wire. */
+  private readonly slower: Node
+  /** What is sent before leaves then; null once that has passed. */
+  private opensAt: Instant | null
+  private traffic: Traffic | null = null
   /** Written, but not reported to the sender's core. */
   private writtenBytes = 0
-  private unreportedBytes = 0
 
-  constructor(
-    world: World,
-    node: Node,
-    id: WireId,
-    delayMs: number,
-    rateBytesPerMs: number,
-    opensAt: Instant,
-    punched = false,
-  ) {
-    this.world = world
+  constructor(node: Node, id: WireId, delayMs: number, slower: Node, opensAt: Instant, punched = false) {
     this.node = node
     this.id = id
     this.delayMs = delayMs
-    this.rateBytesPerMs = rateBytesPerMs
-    this.opensAt = opensAt
+    this.slower = slower
+    this.opensAt = opensAt > node.world.now ? opensAt : null
     this.punched = punched
   }
 
   send(buffers: readonly Uint8Array[], length: number): void {
-    const { world, node } = this
+    const { node } = this
+    const { world } = node
     const { now } = world
-    let startsAt = Math.max(now, this.opensAt, this.busyUntil)
+    if (this.opensAt !== null && this.opensAt <= now) this.opensAt = null
+    const traffic = this.madeTraffic()
     // All wires of a machine share its way out.
-    if (this.opensAt <= now) startsAt = Math.max(startsAt, node.takeUplink(length))
-    const leavesAt = startsAt + length / this.rateBytesPerMs
-    this.busyUntil = leavesAt
+    const mayLeaveAt = this.opensAt ?? node.takeUplink(length)
+    const leavesAt = Math.max(now, traffic.busyUntil, mayLeaveAt) + length / this.slower.rateBytesPerMs
+    traffic.busyUntil = leavesAt
     this.writtenBytes += length
     if (this.writtenBytes >= WRITTEN_REPORT_BYTES) {
       const bytes = this.writtenBytes
@@ -84,33 +89,36 @@ export class WireEnd {
       world.at(leavesAt, () => this.onWritten(bytes))
     }
     const lateMs = world.model?.drawRetransmitMs(length, 2 * this.delayMs) ?? 0
-    this.lastArrivesAt = Math.max(this.lastArrivesAt, leavesAt + this.delayMs + lateMs)
+    traffic.lastArrivesAt = Math.max(traffic.lastArrivesAt, leavesAt + this.delayMs + lateMs)
     const packet: Packet = { bytes: joined(world.packets.take(length), buffers), next: null }
-    if (this.last === null) this.first = packet
-    else this.last.next = packet
-    this.last = packet
-    this.arriving ??= packet
-    world.schedule(this.lastArrivesAt, this)
+    if (traffic.last === null) traffic.first = packet
+    else traffic.last.next = packet
+    traffic.last = packet
+    traffic.arriving ??= packet
+    world.schedule(traffic.lastArrivesAt, this)
   }
 
   /** The next packet's time has come. */
   happen(): void {
-    const packet = this.arriving
+    const { traffic } = this
+    const packet = traffic?.arriving ?? null
     // What was under way when TCP gave up is gone.
-    if (packet === null) return
-    if (this.first === packet && !this.isReachable) this.expectRecovery()
-    this.arriving = packet.next
-    this.heldBytes += packet.bytes.length
+    if (traffic === null || packet === null) return
+    if (traffic.first === packet && !this.isReachable) this.expectRecovery(traffic)
+    traffic.arriving = packet.next
+    traffic.heldBytes += packet.bytes.length
     this.deliverHeld()
   }
 
   /** The receiver reads again, or the split has healed. */
   pump(): void {
     this.deliverHeld()
-    const unreported = this.unreportedBytes
-    if (unreported === 0 || !this.canArrive) return
-    this.unreportedBytes = 0
+    const { traffic } = this
+    if (traffic === null || traffic.unreportedBytes === 0 || !this.canArrive) return
+    const unreported = traffic.unreportedBytes
+    traffic.unreportedBytes = 0
     this.report(unreported)
+    this.rest()
   }
 
   /** This end is closed, by its own side or by the network. */
@@ -124,17 +132,18 @@ export class WireEnd {
   breakOther(code: FaultCode): void {
     this.open = false
     const { other } = this
+    const { world } = this.node
     if (other === null) return
-    this.world.at(this.world.now + this.delayMs, () => {
-      if (!this.world.connected(this.node, other.node)) return
-      if (other.node.frozen) other.endedUnheard = { code, at: this.world.now }
+    world.at(world.now + this.delayMs, () => {
+      if (!world.connected(this.node, other.node)) return
+      if (other.node.frozen) other.endedUnheard = { code, at: world.now }
       else other.lose(code)
     })
   }
 
   /** This machine sleeps, and its NAT has forgotten the wire: neither side gets through any more. */
   expire(): void {
-    const news = { code: 'wire-lost' as const, at: this.world.now }
+    const news = { code: 'wire-lost' as const, at: this.node.world.now }
     this.endedUnheard ??= news
     const { other } = this
     if (other === null) return
@@ -146,7 +155,7 @@ export class WireEnd {
   /** Whether the other machine is there to take packets, whoever reads them. */
   private get isReachable(): boolean {
     const { other } = this
-    return other !== null && this.world.connected(this.node, other.node) && !other.node.frozen
+    return other !== null && this.node.world.connected(this.node, other.node) && !other.node.frozen
   }
 
   private get canArrive(): boolean {
@@ -154,17 +163,36 @@ export class WireEnd {
   }
 
   private deliverHeld(): void {
-    while (this.first !== null && this.first !== this.arriving && this.canArrive) {
-      const { bytes, next } = this.first
-      this.first = next
-      if (next === null) this.last = null
-      this.heldBytes -= bytes.length
-      this.deliver(bytes)
+    // Anew each time: what is delivered may be answered over this wire's other end, or end both.
+    for (let traffic = this.traffic; traffic !== null; traffic = this.traffic) {
+      const packet = traffic.first
+      if (packet === null || packet === traffic.arriving || !this.canArrive) break
+      traffic.first = packet.next
+      if (packet.next === null) traffic.last = null
+      traffic.heldBytes -= packet.bytes.length
+      this.deliver(packet.bytes)
     }
+    this.rest()
+  }
+
+  private madeTraffic(): Traffic {
+    this.traffic ??= this.node.world.spareTraffic.pop() ?? new Traffic()
+    return this.traffic
+  }
+
+  /** All has arrived. */
+  private rest(): void {
+    const { traffic } = this
+    if (traffic === null || traffic.first !== null || traffic.unreportedBytes > 0) return
+    if (traffic.lastArrivesAt > this.node.world.now) return
+    this.traffic = null
+    traffic.reset()
+    this.node.world.spareTraffic.push(traffic)
   }
 
   private deliver(bytes: Uint8Array): void {
-    const { other, world, node } = this
+    const { other, node } = this
+    const { world } = node
     if (other === null || !other.node.alive) return
     if (!other.open) {
       if (this.punched) return
@@ -177,32 +205,42 @@ export class WireEnd {
   }
 
   /** Something cannot arrive: the wire breaks if that lasts. */
-  private expectRecovery(): void {
-    const { world } = this
+  private expectRecovery(traffic: Traffic): void {
+    const { world } = this.node
     const since = world.now
-    this.heldSince = since
+    traffic.heldSince = since
     world.at(since + (this.punched ? MAPPING_LIVES_MS : TCP_GIVES_UP_MS), () => {
-      if (this.first === this.arriving || this.heldSince !== since || this.isReachable) return
+      const present = this.traffic
+      if (present === null || present.first === present.arriving || present.heldSince !== since) return
+      if (this.isReachable) return
       this.dropHeld()
       this.lose('wire-lost')
     })
   }
 
   private dropHeld(): void {
-    this.first = null
-    this.arriving = null
-    this.last = null
-    this.heldBytes = 0
+    const { traffic } = this
+    if (traffic === null) return
+    traffic.first = null
+    traffic.arriving = null
+    traffic.last = null
+    traffic.heldBytes = 0
   }
 
   private onWritten(bytes: number): void {
-    if (this.heldBytes < SOCKET_BYTES) this.report(bytes)
-    else this.unreportedBytes += bytes
+    const { traffic } = this
+    if (traffic === null || traffic.heldBytes < SOCKET_BYTES) this.report(bytes)
+    else traffic.unreportedBytes += bytes
   }
 
   private report(bytes: number): void {
     if (this.open) this.node.input({ kind: 'wire-writable', wire: this.id, bytes })
   }
+}
+
+/** Whose rate holds for a wire between both. */
+export function slowerOf(a: Node, b: Node | undefined): Node {
+  return b !== undefined && b.rateBytesPerMs < a.rateBytesPerMs ? b : a
 }
 
 /** A copy: the sender keeps what it sent, the receiver may write into what it got. */

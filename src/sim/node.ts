@@ -12,7 +12,7 @@ import type { Effect, PeerEvent } from '../core/effect.ts'
 import type { Command, Input, NegotiatedTransport, RequestId, WireId } from '../core/input.ts'
 import type { SettledState } from '../core/overlay/settled-state.ts'
 import type { Peer, PeerSnapshot } from '../core/peer-options.ts'
-import { MAPPING_LIVES_MS, TCP_GIVES_UP_MS, WireEnd } from './network.ts'
+import { MAPPING_LIVES_MS, slowerOf, TCP_GIVES_UP_MS, WireEnd } from './network.ts'
 import { type PeerProfile, plainProfile } from './network-model.ts'
 import { PeerStore } from './peer-store.ts'
 import { negotiableOn } from './punching.ts'
@@ -66,7 +66,7 @@ export class Node {
   readonly profile: PeerProfile
   /** Called for each event; beside that, all are kept in `events` if the world keeps any. */
   onEvent: ((event: PeerEvent) => void) | null = null
-  private readonly world: World
+  readonly world: World
   /** The peer's instant 0. */
   private bornAt: Instant
   private readonly wires = new Map<WireId, WireEnd>()
@@ -329,8 +329,8 @@ export class Node {
     const thereMs = delayMs + (target?.profile.lateMs ?? 0)
     const backMs = delayMs + this.profile.lateMs
     const openMs = thereMs + backMs + (world.model?.drawOpeningMs() ?? 0)
-    const rate = Math.min(this.rateBytesPerMs, target?.rateBytesPerMs ?? Number.POSITIVE_INFINITY)
-    const here = new WireEnd(world, this, wire, thereMs, rate, now + openMs)
+    const slower = slowerOf(this, target)
+    const here = new WireEnd(this, wire, thereMs, slower, now + openMs)
     this.wires.set(wire, here)
     const answers = (): boolean => target !== undefined && !target.frozen && world.connected(this, target)
     if (target === undefined || !target.alive || !answers()) {
@@ -342,7 +342,7 @@ export class Node {
     }
     world.at(now + openMs, () => {
       if (!here.open || !target.alive || !answers()) return
-      const there = new WireEnd(world, target, target.nextAccepted--, backMs, rate, world.now + thereMs)
+      const there = new WireEnd(target, target.nextAccepted--, backMs, slower, world.now + thereMs)
       here.other = there
       there.other = here
       const about = { transport: 'tcp' as const, remote: addressText(address), remoteHost: address.host }

@@ -6,7 +6,7 @@
 import { readU32, writeU32 } from '../core/base/bytes.ts'
 import type { NegotiatedTransport, WireId } from '../core/input.ts'
 import type { Negotiable } from '../core/peer-options.ts'
-import { WireEnd } from './network.ts'
+import { slowerOf, WireEnd } from './network.ts'
 import { type DeviceClass, punchShare } from './network-model.ts'
 import type { Node } from './node.ts'
 import type { World } from './world.ts'
@@ -100,9 +100,9 @@ export class Punching {
     if (!isThere(here) || !isThere(there) || !world.connected(here.node, there.node)) return
     this.forget(here.node, here.wire)
     this.forget(there.node, there.wire)
-    const rate = Math.min(here.node.rateBytesPerMs, there.node.rateBytesPerMs)
+    const slower = slowerOf(here.node, there.node)
     const end = ({ node, wire }: Prepared, other: Prepared): WireEnd =>
-      new WireEnd(world, node, wire, delayMs + other.node.profile.lateMs, rate, world.now, true)
+      new WireEnd(node, wire, delayMs + other.node.profile.lateMs, slower, world.now, true)
     const dialled = end(here, there)
     const accepted = end(there, here)
     dialled.other = accepted

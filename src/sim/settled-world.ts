@@ -28,7 +28,7 @@ import type {
   SettledState,
 } from '../core/overlay/settled-state.ts'
 import { estimatePeers } from '../core/overlay/size-estimate.ts'
-import { WireEnd } from './network.ts'
+import { slowerOf, WireEnd } from './network.ts'
 import { PeerStore } from './peer-store.ts'
 import { drawLinks, type SettledLinks } from './settled-links.ts'
 import { SettledMemory } from './settled-memory.ts'
@@ -156,12 +156,12 @@ class SettledPlan {
       const dialler = nodes[this.diallerOf(link)]!
       const acceptor = nodes[this.links.other(link, this.diallerOf(link))]!
       const delayMs = world.delayBetween(dialler, acceptor)
-      const rate = Math.min(dialler.rateBytesPerMs, acceptor.rateBytesPerMs)
+      const slower = slowerOf(dialler, acceptor)
       const thereMs = delayMs + acceptor.profile.lateMs
       const backMs = delayMs + dialler.profile.lateMs
       const punched = this.paths.isPunched(link)
-      const here = new WireEnd(world, dialler, this.dialled[link]!, thereMs, rate, world.now, punched)
-      const there = new WireEnd(world, acceptor, this.accepted[link]!, backMs, rate, world.now, punched)
+      const here = new WireEnd(dialler, this.dialled[link]!, thereMs, slower, world.now, punched)
+      const there = new WireEnd(acceptor, this.accepted[link]!, backMs, slower, world.now, punched)
       here.other = there
       there.other = here
       dialler.settleWire(here)

@@ -15,6 +15,7 @@ import type { Negotiable, Peer, PeerOptions } from '../core/peer-options.ts'
 import { VerifiedRefs } from '../core/registry/verified-refs.ts'
 import { EventQueue } from './event-queue.ts'
 import { createFakeSuite } from './fake-suite.ts'
+import type { Traffic } from './network.ts'
 import { type DeviceClass, latencyMs, type NetworkModel, type PeerProfile } from './network-model.ts'
 import { Node } from './node.ts'
 import { PeerStore, StoreShelf } from './peer-store.ts'
@@ -84,6 +85,8 @@ export class World {
   bytes = 0
   /** Of packets under way alone: what peers keep would keep whole slabs with it. */
   readonly packets = new Slab()
+  /** Of wires that have come to rest. */
+  readonly spareTraffic: Traffic[] = []
   private readonly queue = new EventQueue<Happening>()
   private readonly delayMs: readonly [number, number]
   private readonly byAddress = new Map<string, Node>()

@@ -213,7 +213,9 @@ export function writeU32(bytes: Uint8Array, at: number, value: number): void {
 }
 
 export function readU48(bytes: Uint8Array, at: number): number {
-  return ((bytes[at]! << 8) | bytes[at + 1]!) * 0x100000000 + readU32(bytes, at + 2)
+  const high = (bytes[at]! << 8) | bytes[at + 1]!
+  // The sum with a product is a number on the heap, in whatever field it is kept, even where it is small.
+  return high === 0 ? readU32(bytes, at + 2) : high * 0x100000000 + readU32(bytes, at + 2)
 }
 
 export function writeU48(bytes: Uint8Array, at: number, value: number): void {

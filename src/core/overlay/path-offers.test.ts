@@ -513,8 +513,7 @@ interface MadeEnd {
 /** Two ends of one wire, as machines make them. */
 function openPair(net: BareNet, dialler: MadeEnd, acceptor: MadeEnd): void {
   const { world } = net
-  const made = ({ bare, wire = 0 }: MadeEnd): WireEnd =>
-    new WireEnd(world, bare.node, wire, 30, 10_000, world.now, true)
+  const made = ({ bare, wire = 0 }: MadeEnd): WireEnd => new WireEnd(bare.node, wire, 30, bare.node, world.now, true)
   const here = made(dialler)
   const there = made(acceptor)
   here.other = there
