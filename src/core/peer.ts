@@ -2,11 +2,13 @@
  * One peer: holds the parts, hands each input to the part that it is for, and gathers what they ask of the world. All
  * of it runs to completion within `step`; nothing here reads a clock, a socket or chance of its own.
  */
+
 import type { Fault, Result } from './base/fault.ts'
 import { earlier, type Instant, type WallTime } from './base/instant.ts'
 import { unreachable } from './base/invariant.ts'
 import { bytesOfPeerId, type PeerId } from './base/peer-id.ts'
 import { positionOfHash } from './base/position.ts'
+import { RareMap } from './base/rare-map.ts'
 import { Rng } from './base/rng.ts'
 import { type PeerRef, type PeerRefFields, REF_LIFETIME_MS, type Rendezvous, signPeerRef } from './crypto/peer-ref.ts'
 import type { CryptoSuite, Identity } from './crypto/suite.ts'
@@ -67,7 +69,7 @@ class MeshPeer implements Peer {
   /** Of the remembered peers when they were last saved. */
   private savedVersion = 0
   /** Refs that peers have just shown, not yet verified, and when the oldest is looked at. */
-  private readonly hellos = new Map<Contact, Extract<OverlayMessage, { kind: 'hello' }>>()
+  private readonly hellos = new RareMap<Contact, Extract<OverlayMessage, { kind: 'hello' }>>()
   private hellosAt: Instant | null = null
 
   constructor(options: PeerOptions) {

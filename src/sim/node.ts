@@ -2,11 +2,13 @@
  * One machine of a world: a peer, what it stores, the wires it holds, and what befalls it. It carries out the peer's
  * effects as the production run loop does.
  */
+
 import { type Address, addressText } from '../core/base/address.ts'
 import type { FaultCode } from '../core/base/fault.ts'
 import type { Instant, WallTime } from '../core/base/instant.ts'
 import { unreachable } from '../core/base/invariant.ts'
 import type { PeerId } from '../core/base/peer-id.ts'
+import { RareMap } from '../core/base/rare-map.ts'
 import type { PeerRef } from '../core/crypto/peer-ref.ts'
 import type { Effect, PeerEvent } from '../core/effect.ts'
 import type { Command, Input, NegotiatedTransport, RequestId, WireId } from '../core/input.ts'
@@ -74,7 +76,7 @@ export class Node {
   private wakeAt: Instant | null = null
   private sleep: Sleep | null = null
   private uplinkFreeAt: Instant = 0
-  private readonly questions = new Map<RequestId, Question>()
+  private readonly questions = new RareMap<RequestId, Question>()
   private readonly beginsSettled: boolean
 
   constructor(world: World, index: number, placed: PlacedPeer, settled?: SettledState) {

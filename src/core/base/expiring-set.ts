@@ -2,7 +2,9 @@
  * What was seen lately: a set bounded in size and age. Every key lapses `lapseMs` after it was added (adding it again
  * does not renew it), the oldest ones earlier where there are more than `sizeMax`.
  */
+
 import type { Instant } from './instant.ts'
+import { RareMap } from './rare-map.ts'
 
 export interface ExpiringSetOptions<K> {
   readonly sizeMax: number
@@ -14,7 +16,7 @@ export interface ExpiringSetOptions<K> {
 export class ExpiringSet<K> {
   private readonly options: ExpiringSetOptions<K>
   /** In the order of adding, which is the order of lapsing. */
-  private readonly addedAt = new Map<K, Instant>()
+  private readonly addedAt = new RareMap<K, Instant>()
 
   constructor(options: ExpiringSetOptions<K>) {
     this.options = options

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { RareMap } from './rare-map.ts'
+import { RareMap, RareSet } from './rare-map.ts'
 
 describe('a rare map', () => {
   it('does as a map does', () => {
@@ -30,5 +30,16 @@ describe('a rare map', () => {
       map.delete(key)
     }
     expect([seen, map.size]).toEqual([[0, 1, 2, 3, 4], 0])
+  })
+
+  it('has a set beside it that does as a set does', () => {
+    const set = new RareSet<string>()
+    expect([set.size, set.has('a'), set.delete('a'), [...set]]).toEqual([0, false, false, []])
+    for (const item of ['a', 'b', 'a']) set.add(item)
+    expect([set.size, set.has('a'), [...set]]).toEqual([2, true, ['a', 'b']])
+    expect([set.delete('a'), set.delete('b'), set.size]).toEqual([true, true, 0])
+    set.add('c')
+    set.clear()
+    expect(set.has('c')).toBe(false)
   })
 })

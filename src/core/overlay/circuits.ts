@@ -3,10 +3,12 @@
  * carrier like a wire: a pipe of frames, here without their length. In between, a hop rewrites the label and passes the
  * body on. Hops see ciphertext only, may drop, and never store more than a bound.
  */
+
 import { NO_BYTES, partOf, writeU32 } from '../base/bytes.ts'
 import type { Instant } from '../base/instant.ts'
 import { earlier } from '../base/instant.ts'
 import type { PeerId } from '../base/peer-id.ts'
+import { RareMap, RareSet } from '../base/rare-map.ts'
 import type { PathView } from '../effect.ts'
 import {
   CIRCUIT_FLIGHT_BYTES_MAX,
@@ -61,13 +63,13 @@ type AcceptMessage = Extract<OverlayMessage, { kind: 'circuit-accept' }>
 export class Circuits {
   private readonly board: Switchboard
   private readonly port: CircuitsPort
-  private readonly ends = new Set<CircuitEnd>()
+  private readonly ends = new RareSet<CircuitEnd>()
   /** How many of them run over each neighbour. */
-  private readonly endsOver = new Map<PeerId, number>()
+  private readonly endsOver = new RareMap<PeerId, number>()
   private readonly hops = new Set<Hop>()
   /** By the label that this peer gave to its next neighbour. */
   private readonly byLabel = new Map<number, CircuitEnd | HopSide>()
-  private readonly waiting = new Map<Wire, Set<HopSide>>()
+  private readonly waiting = new RareMap<Wire, Set<HopSide>>()
   /** In the queues of all hops. */
   private queuedBytes = 0
   private wakeAt: Instant | null = null

@@ -2,8 +2,10 @@
  * Which links have lately failed to route what was sent through them (spec 5.5). Whoever swallows is known to the hop
  * before it alone, which waits the shortest: that one takes other links while there are any, for longer each time.
  */
+
 import type { Instant } from '../base/instant.ts'
 import type { PeerId } from '../base/peer-id.ts'
+import { RareMap } from '../base/rare-map.ts'
 import { DOUBT_MAX_MS, DOUBT_MS } from '../limits.ts'
 
 /** What one answer makes good of one silence: who answers every other time goes on being doubted. */
@@ -15,7 +17,7 @@ interface Doubt {
 }
 
 export class LinkDoubts {
-  private readonly doubts = new Map<PeerId, Doubt>()
+  private readonly doubts = new RareMap<PeerId, Doubt>()
 
   failed(peer: PeerId, now: Instant): void {
     const doubt = this.doubts.get(peer) ?? { failures: 0, until: now }

@@ -2,9 +2,11 @@
  * Which links a peer asks for (spec 5.2): near ones always, then, where it cannot be dialled, public ones, then far and
  * random ones, a few at a time and more slowly the more it is refused.
  */
+
 import type { Instant } from '../base/instant.ts'
 import type { PeerId } from '../base/peer-id.ts'
 import type { Position } from '../base/position.ts'
+import { RareMap } from '../base/rare-map.ts'
 import type { Rng } from '../base/rng.ts'
 import { isPublic, type PeerRef } from '../crypto/peer-ref.ts'
 import {
@@ -51,8 +53,8 @@ export class LinkSeeking {
   private readonly search: (turn: Turn, key: Position) => void
   private readonly estimatedPeers: () => number
   /** Peers being linked to, and when that is given up. */
-  private readonly linking = new Map<PeerId, Linking>()
-  private readonly refused = new Map<PeerId, { until: Instant; delayMs: number }>()
+  private readonly linking = new RareMap<PeerId, Linking>()
+  private readonly refused = new RareMap<PeerId, { until: Instant; delayMs: number }>()
   private searchAt: Instant = 0
   /** When the first link stood. */
   private firstLinkAt: Instant = 0

@@ -3,9 +3,11 @@
  * The hosts at both ends prepare, tell what the other side must know, and open; this passes it on and bounds it. A failed
  * try never touches the path that works. The session moves to the new wire by the rules of every other path (spec 4.6).
  */
+
 import type { Fault, FaultCode } from '../base/fault.ts'
 import { earlier, type Instant } from '../base/instant.ts'
 import type { PeerId } from '../base/peer-id.ts'
+import { RareMap } from '../base/rare-map.ts'
 import type { NegotiatedTransport, WireId } from '../input.ts'
 import {
   NEGOTIATION_TIMEOUT_MS,
@@ -71,8 +73,8 @@ export class PathOffers {
   private readonly board: Switchboard
   private readonly negotiates: readonly Negotiable[]
   private readonly port: PathOffersPort
-  private readonly accounts = new Map<Session, Account>()
-  private readonly underWay = new Map<WireId, Negotiation>()
+  private readonly accounts = new RareMap<Session, Account>()
+  private readonly underWay = new RareMap<WireId, Negotiation>()
   private readonly budget = new ScarceBudget()
   private nextId = 1
   private wakeAt: Instant | null = null

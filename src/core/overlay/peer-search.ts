@@ -3,10 +3,12 @@
  * position, who remember it. What nobody knows is asked for again a few times, over another way each: peers that have just
  * joined may not stand in their places yet, and those on the way may lie.
  */
+
 import { type Fault, fail, ok, type Result } from '../base/fault.ts'
 import { earlier, type Instant } from '../base/instant.ts'
 import { bytesOfPeerId, type PeerId } from '../base/peer-id.ts'
 import type { Position } from '../base/position.ts'
+import { RareSet } from '../base/rare-map.ts'
 import type { PeerRef } from '../crypto/peer-ref.ts'
 import { PEER_SEARCH_PAUSE_MS, PEER_SEARCH_TRIES_MAX, PEER_SEARCHES_MAX } from '../limits.ts'
 import type { Turn } from '../turn.ts'
@@ -30,7 +32,7 @@ interface Search {
 export class PeerSearch {
   private readonly needs: Pick<OverlayNeeds, 'admit'>
   private readonly requests: RoutedRequests
-  private readonly searches = new Set<Search>()
+  private readonly searches = new RareSet<Search>()
 
   constructor(needs: Pick<OverlayNeeds, 'admit'>, requests: RoutedRequests) {
     this.needs = needs

@@ -3,10 +3,12 @@
  * rendezvous that their ref names; one attempt a peer, and everyone who waits for it hears once. Which peers to reach is
  * decided above, what becomes of the sessions in the connector.
  */
+
 import { type Address, type AddressScheme, addressText } from '../base/address.ts'
 import { type Fault, fail, ok, type Result } from '../base/fault.ts'
 import { earlier, type Instant } from '../base/instant.ts'
 import type { PeerId } from '../base/peer-id.ts'
+import { RareMap } from '../base/rare-map.ts'
 import type { PeerRef, Rendezvous } from '../crypto/peer-ref.ts'
 import { DIAL_TIMEOUT_MS, FIRST_HOPS_TRIED_MAX, REACHING_MAX, UNKNOWN_TO_MAX } from '../limits.ts'
 import type { Session } from '../session/session.ts'
@@ -35,8 +37,8 @@ export class Reaching {
   private readonly circuits: Circuits
   private readonly dialable: readonly AddressScheme[]
   private readonly port: ReachingPort
-  private readonly attempts = new Map<string, Attempt>()
-  private readonly attemptOf = new Map<Carrier, Attempt>()
+  private readonly attempts = new RareMap<string, Attempt>()
+  private readonly attemptOf = new RareMap<Carrier, Attempt>()
   private wakeAt: Instant | null = null
 
   constructor(board: Switchboard, circuits: Circuits, dialable: readonly AddressScheme[], port: ReachingPort) {

@@ -2,10 +2,12 @@
  * Requests that travel to the peer closest to a key, hop by hop, and whose answer comes back the same way (spec 5.5).
  * A hop that fails condemns that link for this request, not the key: another way is tried from where it failed.
  */
+
 import { type Fault, fail, ok } from '../base/fault.ts'
 import { earlier, type Instant } from '../base/instant.ts'
 import type { PeerId } from '../base/peer-id.ts'
 import type { Position } from '../base/position.ts'
+import { RareMap } from '../base/rare-map.ts'
 import {
   ROUTE_HOPS_MAX,
   ROUTED_HEDGE_MS,
@@ -63,9 +65,9 @@ export class RoutedRequests {
   /** Links that did not answer lately: others are asked before them. */
   readonly doubts = new LinkDoubts()
   private readonly port: RoutedPort
-  private readonly pending = new Map<number, Pending>()
+  private readonly pending = new RareMap<number, Pending>()
   /** How many wait here for each neighbour. */
-  private readonly pendingOf = new Map<PeerId, number>()
+  private readonly pendingOf = new RareMap<PeerId, number>()
   private nextId = 1
   private wakeAt: Instant | null = null
 

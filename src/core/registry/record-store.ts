@@ -7,6 +7,7 @@ import type { WallTime } from '../base/instant.ts'
 import { invariant } from '../base/invariant.ts'
 import type { PeerId } from '../base/peer-id.ts'
 import { type Position, ringDistance } from '../base/position.ts'
+import { RareMap, RareSet } from '../base/rare-map.ts'
 import type { CryptoSuite } from '../crypto/suite.ts'
 import {
   ANNOUNCEMENT_LIFETIME_MS,
@@ -43,18 +44,18 @@ export class RecordStore {
   private readonly suite: CryptoSuite
   private readonly position: Position
   private readonly secret: Uint8Array
-  private readonly slots = new Map<Slot, Held>()
-  private readonly groups: Readonly<Record<RecordKind, Map<ServiceName, Group>>> = {
-    announcement: new Map(),
-    descriptor: new Map(),
+  private readonly slots = new RareMap<Slot, Held>()
+  private readonly groups: Readonly<Record<RecordKind, RareMap<ServiceName, Group>>> = {
+    announcement: new RareMap(),
+    descriptor: new RareMap(),
   }
-  private readonly perPublisher = new Map<PeerId, number>()
-  private readonly servicesPerShard = new Map<Position, number>()
+  private readonly perPublisher = new RareMap<PeerId, number>()
+  private readonly servicesPerShard = new RareMap<Position, number>()
   private bytes = 0
   /** Found when the store is full, until it goes. */
   private farthest: Held | null = null
   /** Slots whose record came, changed or went since the last `takeChanged`. */
-  private changed = new Set<Slot>()
+  private changed = new RareSet<Slot>()
 
   constructor(suite: CryptoSuite, position: Position) {
     this.suite = suite
@@ -170,9 +171,9 @@ export class RecordStore {
     return names.sort()
   }
 
-  takeChanged(): Set<Slot> {
+  takeChanged(): Iterable<Slot> {
     const { changed } = this
-    this.changed = new Set()
+    this.changed = new RareSet()
     return changed
   }
 
@@ -208,11 +209,11 @@ function highestOf(group: Group): Held {
   return highest
 }
 
-function* recordsOf(slots: Map<Slot, Held>): IterableIterator<ServiceRecord> {
+function* recordsOf(slots: RareMap<Slot, Held>): IterableIterator<ServiceRecord> {
   for (const { record } of slots.values()) yield record
 }
 
-function count<K>(counts: Map<K, number>, key: K, by: number): void {
+function count<K>(counts: RareMap<K, number>, key: K, by: number): void {
   const sum = (counts.get(key) ?? 0) + by
   if (sum === 0) counts.delete(key)
   else counts.set(key, sum)

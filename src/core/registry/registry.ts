@@ -3,6 +3,7 @@ import { earlier, type Instant } from '../base/instant.ts'
 import { unreachable } from '../base/invariant.ts'
 import type { PeerId } from '../base/peer-id.ts'
 import { type Position, RING } from '../base/position.ts'
+import { RareMap } from '../base/rare-map.ts'
 import type { Rng } from '../base/rng.ts'
 import { type PeerRef, positionOfPeer } from '../crypto/peer-ref.ts'
 import type { CryptoSuite, Identity } from '../crypto/suite.ts'
@@ -62,7 +63,7 @@ export class Registry {
   private readonly store: RecordStore
   private readonly shardKeys: readonly Position[]
   /** The neighbours, each with the size of network by whose region it was told of records. */
-  private toldFor = new Map<PeerId, number>()
+  private toldFor = new RareMap<PeerId, number>()
   private sweepAt: Instant | null = null
   private saveAt: Instant | null = null
 
@@ -185,7 +186,7 @@ export class Registry {
    */
   onNearChanged(turn: Turn): void {
     const told = this.toldFor
-    this.toldFor = new Map()
+    this.toldFor = new RareMap()
     const estimated = this.port.estimatedPeers()
     for (const ref of this.neighboursNow().values()) {
       const toldFor = told.get(ref.peer) ?? null

@@ -1,8 +1,10 @@
 /** Searches the registry on behalf of this peer: members of a service, and services (spec 6.5). */
+
 import { readU32 } from '../base/bytes.ts'
 import { type Fault, fail, ok, type Result } from '../base/fault.ts'
 import { earlier, type Instant } from '../base/instant.ts'
 import type { PeerId } from '../base/peer-id.ts'
+import { RareSet } from '../base/rare-map.ts'
 import type { Rng } from '../base/rng.ts'
 import type { PeerRef } from '../crypto/peer-ref.ts'
 import type { CryptoSuite } from '../crypto/suite.ts'
@@ -41,7 +43,7 @@ export class Search {
   private readonly self: PeerId
   private readonly rng: Rng
   private readonly refs: VerifiedRefs
-  private readonly finds = new Set<MemberSearch>()
+  private readonly finds = new RareSet<MemberSearch>()
   /** All members of a service were found, and this peer was not among them. */
   private readonly onUnlisted: (turn: Turn, service: ServiceName) => void
 

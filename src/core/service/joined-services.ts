@@ -1,7 +1,9 @@
 /** All services that this peer is a member of: hands each message to its service, and shares sessions among them. */
+
 import type { Fault } from '../base/fault.ts'
 import { earlier, type Instant } from '../base/instant.ts'
 import type { PeerId } from '../base/peer-id.ts'
+import { RareMap } from '../base/rare-map.ts'
 import type { Rng } from '../base/rng.ts'
 import type { CryptoSuite, Identity } from '../crypto/suite.ts'
 import { SERVICES_JOINED_MAX } from '../limits.ts'
@@ -25,8 +27,8 @@ export interface ServicesOptions {
 export class Services {
   private readonly context: ServiceContext
   private readonly registry: Registry
-  private readonly byTag = new Map<ServiceTag, Service>()
-  private readonly byName = new Map<string, Service>()
+  private readonly byTag = new RareMap<ServiceTag, Service>()
+  private readonly byName = new RareMap<string, Service>()
 
   constructor(options: ServicesOptions) {
     this.registry = options.registry
