@@ -100,7 +100,7 @@ export class Look {
     for (let hops = 0; hops <= HOPS_MAX; hops += 1) {
       if (at === to) return hops
       const places = this.links[at]!.map(index => this.place(index))
-      const step = nextStep(this.snapshots[at]!.ref.position, position, places, () => true, false)
+      const step = nextStep(this.snapshots[at]!.ref.position, position, places, { usable: () => true })
       if (step === null) return null
       at = step.index
     }

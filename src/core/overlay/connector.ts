@@ -333,6 +333,8 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
   }
 
   onPong(turn: Turn, session: Session, token: number, roundTripMs: number): void {
+    const contact = this.contacts.get(session.peer)
+    if (contact?.session === session) contact.learnRoundTrip(roundTripMs)
     const ping = this.userPings.get(token)
     if (ping?.session !== session) return
     this.userPings.delete(token)

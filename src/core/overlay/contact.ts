@@ -25,6 +25,8 @@ export class Contact {
   pingedAt: Instant | null = null
   /** Since when the session has no path, or none yet over which the other side was heard; null while it has one. */
   pathlessSince: Instant | null = null
+  /** Smoothed, in whole milliseconds, over the paths that answered; null before the first answer. */
+  roundTripMs: number | null = null
   /** Null unless a wire was looked for in place of a circuit. */
   upgrade: Upgrade | null = null
 
@@ -32,6 +34,12 @@ export class Contact {
     this.session = session
     this.ref = ref
     this.since = now
+  }
+
+  /** A ping was answered after so long: a quarter of the difference counts. */
+  learnRoundTrip(sampleMs: number): void {
+    const before = this.roundTripMs ?? sampleMs
+    this.roundTripMs = Math.round(before + (sampleMs - before) / 4)
   }
 
   get peer(): PeerId {

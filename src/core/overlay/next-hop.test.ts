@@ -30,24 +30,39 @@ describe('the next step towards a key', () => {
     ['a link knows only this peer', 90, 100, [step(40, [90])], null],
     ['the way is shorter across the end of the ring', 10, RING - 60, [step(200), step(RING - 50)], RING - 50],
   ] as const)('where %s', (_what, self, key, links, expected) => {
-    expect(nextStep(self, key, links, all, false)?.position ?? null).toBe(expected)
+    expect(nextStep(self, key, links, { usable: all })?.position ?? null).toBe(expected)
+  })
+
+  it('of those that lead to the same peer takes the one with the shortest round trip, of those that stand closer themselves', () => {
+    const links = [step(60, [99]), step(40, [99]), step(50, [99]), step(180, [99])]
+    const times = new Map([
+      [60, 300],
+      [40, 20],
+      [50, 30],
+      [180, 1],
+    ])
+    const roundTripMs = (link: Step): number => times.get(link.position) ?? 0
+    const rules = { usable: all, roundTripMs }
+    expect(nextStep(30, 100, links, rules)?.position).toBe(40)
+    expect(nextStep(30, 99, [...links, step(99)], rules)?.position).toBe(99)
+    expect(nextStep(30, 100, links.slice(3), rules)?.position).toBe(180)
   })
 
   it('passes over links that may not be used', () => {
     const links = [step(100), step(50)]
-    expect(nextStep(0, 100, links, link => link.position !== 100, false)?.position).toBe(50)
+    expect(nextStep(0, 100, links, { usable: link => link.position !== 100 })?.position).toBe(50)
   })
 
   it('for circuits counts only those neighbours that a link reaches over a wire', () => {
     const links = [step(40, [95, 99], 1), step(60, [97], 1)]
-    expect(nextStep(0, 100, links, all, false)?.position).toBe(40)
-    expect(nextStep(0, 100, links, all, false, true)?.position).toBe(60)
+    expect(nextStep(0, 100, links, { usable: all })?.position).toBe(40)
+    expect(nextStep(0, 100, links, { usable: all, directOnly: true })?.position).toBe(60)
   })
 
   it('of one who looks for those around itself leads to them, not to itself', () => {
     const links = [step(100, [101]), step(60, [100, 97])]
-    expect(nextStep(100, 100, links, all, true)?.position).toBe(60)
-    expect(nextStep(90, 100, links, all, true)?.position).toBe(60)
+    expect(nextStep(100, 100, links, { usable: all, besides: true })?.position).toBe(60)
+    expect(nextStep(90, 100, links, { usable: all, besides: true })?.position).toBe(60)
   })
 
   it('is the one that a look at every neighbour of every link would choose', () => {
@@ -67,7 +82,7 @@ describe('the next step towards a key', () => {
         const own = besides && self === key ? Number.POSITIVE_INFINITY : ringDistance(self, key)
         const able = steps.filter(link => !(besides && link.position === key) && leadsTo(link) < own)
         able.sort((a, b) => leadsTo(a) - leadsTo(b) || ringDistance(a.position, key) - ringDistance(b.position, key))
-        expect(nextStep(self, key, steps, all, besides, directOnly)).toBe(able[0] ?? null)
+        expect(nextStep(self, key, steps, { usable: all, besides, directOnly })).toBe(able[0] ?? null)
       }),
     )
   })
@@ -99,7 +114,7 @@ describe('the next step towards a key', () => {
           let hops = 0
           for (;;) {
             const steps = [...(links.get(here) ?? [])].map(position => step(position, [...(links.get(position) ?? [])]))
-            const next = nextStep(here, key, steps, all, false)
+            const next = nextStep(here, key, steps, { usable: all })
             if (next === null) break
             here = next.position
             hops += 1

@@ -15,36 +15,64 @@ export interface Step {
   readonly directNeighbours: number
 }
 
+/** Which links count, and which of two that lead equally far is taken. */
+export interface StepRules<T> {
+  readonly usable: (link: T) => boolean
+  /** What stands exactly at the key does not count: a peer looks for those around itself. */
+  readonly besides?: boolean
+  /** Only those neighbours of a link count that it reaches over a wire: for circuits. */
+  readonly directOnly?: boolean
+  /** Of the session with a link; where nothing is said all are alike. */
+  readonly roundTripMs?: (link: T) => number
+}
+
 /**
  * The link to go on through towards `key`, or null where none leads closer than `self` stands: then `self` is the
- * closest. With `besides`, what stands exactly at the key does not count: a peer that looks for those around itself.
- * With `directOnly`, only those neighbours of a link count that it reaches over a wire: for circuits.
+ * closest.
  */
 export function nextStep<T extends Step>(
   self: Position,
   key: Position,
   links: Iterable<T>,
-  usable: (link: T) => boolean,
-  besides: boolean,
-  directOnly = false,
+  rules: StepRules<T>,
 ): T | null {
+  const { usable, besides = false, directOnly = false } = rules
+  const selfDistance = besides && self === key ? Number.POSITIVE_INFINITY : ringDistance(self, key)
   let best: T | null = null
-  let bestDistance = besides && self === key ? Number.POSITIVE_INFINITY : ringDistance(self, key)
-  let bestOwn = bestDistance
+  let bestDistance = selfDistance
   for (const link of links) {
     const own = ringDistance(link.position, key)
     if (besides && own === 0) continue
     const { neighbours, directNeighbours } = link
     let distance = reach(neighbours, 0, directNeighbours, key, self, besides, own)
     if (!directOnly) distance = reach(neighbours, directNeighbours, neighbours.length, key, self, besides, distance)
-    // Of two links that lead equally far, the one that stands closer itself.
-    if (distance > bestDistance || (distance === bestDistance && (best === null || own >= bestOwn))) continue
+    if (distance > bestDistance) continue
+    if (distance === bestDistance && (best === null || !isBetter(link, best, key, selfDistance, rules))) continue
     if (!usable(link)) continue
     best = link
     bestDistance = distance
-    bestOwn = own
   }
   return best
+}
+
+/**
+ * Of two that lead to the same peer: the one that is this peer; the one that stands closer than `self`, in case what it
+ * told is old; the one with the shorter round trip; the one closer itself.
+ */
+function isBetter<T extends Step>(
+  link: T,
+  than: T,
+  key: Position,
+  selfDistance: number,
+  { roundTripMs }: StepRules<T>,
+): boolean {
+  const own = ringDistance(link.position, key)
+  const other = ringDistance(than.position, key)
+  const leads = own < selfDistance
+  if (roundTripMs === undefined || own === 0 || other === 0 || leads !== other < selfDistance) return own < other
+  const mine = roundTripMs(link)
+  const theirs = roundTripMs(than)
+  return mine === theirs ? own < other : mine < theirs
 }
 
 /** How close `neighbours[from, to)`, in rising order and without `self`, come to the key: less than `distance`, or that. */

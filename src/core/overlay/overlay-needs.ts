@@ -86,6 +86,11 @@ export class Surrounds {
     return (this.needs.contact(peer)?.session.path ?? null) !== null
   }
 
+  /** Of the session with the peer; Infinity before it was measured. */
+  roundTripMs(peer: PeerId): number {
+    return this.needs.contact(peer)?.roundTripMs ?? Number.POSITIVE_INFINITY
+  }
+
   /** A wire leads to the peer, no circuit. */
   isDirect(peer: PeerId): boolean {
     return this.needs.contact(peer)?.session.path?.reliable === true

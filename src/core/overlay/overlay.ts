@@ -167,10 +167,11 @@ export class Overlay {
       return link.ref.relays && !avoid.includes(link.peer) && around.hasPath(link.peer)
     }
     const overWire = (link: Link): boolean => usable(link) && around.isDirect(link.peer)
+    const roundTripMs = (link: Link): number => around.roundTripMs(link.peer)
     // Over wires alone if that leads on: a circuit over circuits is long.
     const step =
-      nextStep(self, position, links.all(), overWire, false, true) ??
-      nextStep(self, position, links.all(), usable, false)
+      nextStep(self, position, links.all(), { usable: overWire, directOnly: true, roundTripMs }) ??
+      nextStep(self, position, links.all(), { usable, roundTripMs })
     return step?.peer ?? null
   }
 
@@ -565,7 +566,8 @@ export class Overlay {
     const { around, links } = this
     const usable = (link: Link): boolean => !avoid.includes(link.peer) && around.hasPath(link.peer)
     const besides = method === RoutedMethod.closest
-    return nextStep(around.needs.position, key, links.all(), usable, besides)?.peer ?? null
+    const roundTripMs = (link: Link): number => around.roundTripMs(link.peer)
+    return nextStep(around.needs.position, key, links.all(), { usable, besides, roundTripMs })?.peer ?? null
   }
 
   private linkCloserThan(peer: PeerId | null, key: Position, method: number, avoid: readonly PeerId[]): PeerId | null {
