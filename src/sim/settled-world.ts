@@ -262,7 +262,7 @@ class SettledPlan {
       neighbours: this.told[other]!,
       directNeighbours: this.directs[other]!,
       estimate: told ? this.estimates[other]! : 0,
-      estimatedAt: told ? -rng.unit() * FRESH_MS : Number.NEGATIVE_INFINITY,
+      estimatedAt: told ? -Math.ceil(rng.unit() * FRESH_MS) : 0,
     }
   }
 

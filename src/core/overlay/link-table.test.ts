@@ -17,7 +17,7 @@ function link(position: number, role: LinkRole, open = true): Link {
     rendezvous: [],
     bytes: new Uint8Array(0),
   }
-  return new Link(ref, role, 0)
+  return new Link(ref, role)
 }
 
 function table(...links: readonly Link[]): LinkTable {

@@ -20,23 +20,21 @@ export class Link {
   readonly position: Position
   ref: PeerRef
   role: LinkRole
-  readonly since: Instant
   /** Positions of the peers that this one says it is linked to; the direct ones, then the others, each in rising order. */
   neighbours: Float64Array = NO_NEIGHBOURS
   /** How many of them, the first ones, it reaches over a wire. */
   directNeighbours = 0
-  /** How many peers there are by what it sees alone, and when it said so. */
+  /** How many peers there are by what it sees alone, 0 while it has not said so; and when it did, in whole milliseconds. */
   estimate = 0
-  estimatedAt: Instant = Number.NEGATIVE_INFINITY
+  estimatedAt: Instant = 0
   /** What it was told of this peer's own links; null before. */
   told: NeighbourView | null = null
 
-  constructor(ref: PeerRef, role: LinkRole, now: Instant) {
+  constructor(ref: PeerRef, role: LinkRole) {
     this.peer = ref.peer
     this.position = ref.position
     this.ref = ref
     this.role = role
-    this.since = now
   }
 
   /** The peer said whom it is linked to. Where others may have been told the same, `views` holds it for all. */

@@ -7,8 +7,11 @@ import { NEIGHBOURS_MAX } from '../limits.ts'
 import type { OverlayMessage } from './overlay-messages.ts'
 import { firstNotBelow } from './ring-order.ts'
 
-/** The positions of a peer's links, and whether a wire leads there. */
-export type NeighbourView = ReadonlyMap<Position, boolean>
+/** The positions of a peer's links, the first `direct` of them reached over a wire: each part in rising order. Never written to. */
+export interface NeighbourView {
+  readonly positions: Float64Array
+  readonly direct: number
+}
 
 export type NeighbourState = 'gone' | 'direct' | 'relayed'
 
@@ -17,29 +20,28 @@ export interface NeighbourChange {
   readonly state: NeighbourState
 }
 
-export function allNeighbours(view: NeighbourView): OverlayMessage {
-  const direct: Position[] = []
-  const relayed: Position[] = []
-  for (const [position, isDirect] of view) (isDirect ? direct : relayed).push(position)
-  const positions = inOrder(Float64Array.from([...direct, ...relayed]), direct.length)
-  return { kind: 'neighbours', direct: direct.length, positions }
+export function allNeighbours({ positions, direct }: NeighbourView): OverlayMessage {
+  return { kind: 'neighbours', direct, positions }
 }
 
 /** What to tell one who knows `before`; null where nothing changed. */
 export function neighbourNews(before: NeighbourView, now: NeighbourView): OverlayMessage | null {
   const changes: NeighbourChange[] = []
-  for (const [position, isDirect] of now) {
-    if (before.get(position) !== isDirect) changes.push({ position, state: isDirect ? 'direct' : 'relayed' })
+  for (const [index, position] of now.positions.entries()) {
+    const state = index < now.direct ? 'direct' : 'relayed'
+    if (stateOf(before, position) !== state) changes.push({ position, state })
   }
-  for (const position of before.keys()) if (!now.has(position)) changes.push({ position, state: 'gone' })
+  for (const position of before.positions) {
+    if (stateOf(now, position) === 'gone') changes.push({ position, state: 'gone' })
+  }
   if (changes.length === 0) return null
-  return changes.length >= now.size ? allNeighbours(now) : { kind: 'neighbours-changed', changes }
+  return changes.length >= now.positions.length ? allNeighbours(now) : { kind: 'neighbours-changed', changes }
 }
 
-/** Positions that a peer told, the first `direct` of them reached over a wire: each part in rising order, to be searched. */
-export interface ToldNeighbours {
-  readonly positions: Float64Array
-  readonly direct: number
+function stateOf({ positions, direct }: NeighbourView, position: Position): NeighbourState {
+  const near = firstNotBelow(positions, 0, direct, position)
+  if (near < direct && positions[near] === position) return 'direct'
+  return positions[firstNotBelow(positions, direct, positions.length, position)] === position ? 'relayed' : 'gone'
 }
 
 /** The same positions in order; the same array where they are. */
@@ -58,7 +60,7 @@ export function withChanges(
   positions: Float64Array,
   direct: number,
   changes: readonly NeighbourChange[],
-): ToldNeighbours {
+): NeighbourView {
   changing.set(positions)
   let near = direct
   let count = positions.length

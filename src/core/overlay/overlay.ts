@@ -34,7 +34,7 @@ import type { Contact } from './contact.ts'
 import { Gossip } from './gossip.ts'
 import { LinkSeeking } from './link-seeking.ts'
 import { Link, type LinkRole, type LinkTable } from './link-table.ts'
-import { allNeighbours, type NeighbourView, neighbourNews } from './neighbour-news.ts'
+import { allNeighbours, inOrder, type NeighbourView, neighbourNews } from './neighbour-news.ts'
 import { nextStep } from './next-hop.ts'
 import type { LinkPurpose, OverlayMessage, RefEntry } from './overlay-messages.ts'
 import { type OverlayNeeds, Surrounds } from './overlay-needs.ts'
@@ -117,7 +117,7 @@ export class Overlay {
     for (const { ref, reason, heardAt } of remembered) this.memory.learn(ref, reason, heardAt)
     for (const settled of links) {
       if (settled.role === null) continue
-      const link = new Link(settled.ref, settled.role, settled.since)
+      const link = new Link(settled.ref, settled.role)
       link.tell(settled.neighbours, settled.directNeighbours, this.around.needs.views)
       link.estimate = settled.estimate
       link.estimatedAt = settled.estimatedAt
@@ -137,7 +137,9 @@ export class Overlay {
     const own = this.around.ownEstimate(this.now)
     if (this.links.size < 4) return own
     const told: number[] = []
-    for (const link of this.links.all()) if (this.now - link.estimatedAt < ESTIMATE_MS) told.push(link.estimate)
+    for (const { estimate, estimatedAt } of this.links.all()) {
+      if (estimate > 0 && this.now - estimatedAt < ESTIMATE_MS) told.push(estimate)
+    }
     return Math.max(middleEstimate(own, told), this.links.size + 1)
   }
 
@@ -358,7 +360,8 @@ export class Overlay {
     const link = this.links.get(from)
     if (link === undefined) return
     link.estimate = estimate
-    link.estimatedAt = turn.now
+    // A whole number lies within the object.
+    link.estimatedAt = Math.floor(turn.now)
     this.now = turn.now
   }
 
@@ -444,7 +447,7 @@ export class Overlay {
       this.tellAllNeighbours(turn, present, this.neighbours())
       return
     }
-    const link = new Link(ref, role, turn.now)
+    const link = new Link(ref, role)
     this.links.add(link)
     this.memory.succeeded(ref.peer, turn.now)
     needs.need(turn, contact)
@@ -534,7 +537,14 @@ export class Overlay {
   }
 
   private neighbours(): NeighbourView {
-    return new Map(this.links.all().map(link => [link.position, this.around.isDirect(link.peer)]))
+    const { around, links } = this
+    const all = links.all()
+    const unordered = new Float64Array(all.length)
+    let direct = 0
+    let relayed = all.length
+    for (const { peer, position } of all) unordered[around.isDirect(peer) ? direct++ : --relayed] = position
+    const positions = inOrder(unordered, direct)
+    return { positions: around.needs.views?.shared(around.needs.peer, positions) ?? positions, direct }
   }
 
   /** A hidden peer names public peers that it is linked to in its ref, and changes them as seldom as it can. */

@@ -38,7 +38,7 @@ export interface SettledLink {
   /** What the other side told of its links, those that it reaches over a wire first; not written to, so peers may share it. */
   readonly neighbours: Float64Array
   readonly directNeighbours: number
-  /** What it told of the network's size, and when: minus infinity if never. */
+  /** What it told of the network's size, 0 if it never did, and when. */
   readonly estimate: number
   readonly estimatedAt: Instant
 }
