@@ -187,6 +187,8 @@ export const SEARCH_MIN_MS = 3_000
 export const SEARCH_MAX_MS = 120_000
 /** How long changes of the links are gathered before the neighbours hear of them. */
 export const NEIGHBOURS_DELAY_MS = 500
+/** And how long they hear no more after that: links come and go together. */
+export const NEIGHBOURS_PAUSE_MS = 3_000
 /** A random link is exchanged for another at this interval (rule 11). */
 export const ROTATE_MS = 600_000
 /** How often a peer that was lost is looked for again (rule 9). */

@@ -19,6 +19,7 @@ import {
   LINKS_RESERVED,
   LOST_PROBE_MS,
   NEIGHBOURS_DELAY_MS,
+  NEIGHBOURS_PAUSE_MS,
   PUBLIC_LINKS_MIN,
   RENDEZVOUS_ADDRESSES_MAX,
   ROTATE_MS,
@@ -60,6 +61,7 @@ export class Overlay {
   private rotateAt: Instant
   private probeAt: Instant
   private neighboursAt: Instant | null = null
+  private neighboursToldAt: Instant = Number.NEGATIVE_INFINITY
   /** When something was last told of or looked at here. */
   private now: Instant
   /** Who the near links are, to see when they change. */
@@ -503,7 +505,7 @@ export class Overlay {
 
   private linksChanged(turn: Turn): void {
     this.tendAt = Math.min(this.tendAt, turn.now + TEND_MS)
-    this.neighboursAt ??= turn.now + NEIGHBOURS_DELAY_MS
+    this.neighboursAt ??= Math.max(turn.now + NEIGHBOURS_DELAY_MS, this.neighboursToldAt + NEIGHBOURS_PAUSE_MS)
     const key = this.keyOfNear()
     if (key === this.nearKey) return
     this.nearKey = key
@@ -518,6 +520,7 @@ export class Overlay {
 
   private tellNeighbours(turn: Turn): void {
     this.neighboursAt = null
+    this.neighboursToldAt = turn.now
     const view = this.neighbours()
     // Most links were told the same last.
     const news = new Map<NeighbourView, OverlayMessage | null>()
