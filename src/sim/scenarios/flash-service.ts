@@ -4,6 +4,7 @@ import type { Scenario } from '../scenario.ts'
 import { checkSettled, percent } from '../scenario-measures.ts'
 import { ScenarioRun } from '../scenario-run.ts'
 import { type Call, succeeded } from '../watch.ts'
+import type { Node } from '../world.ts'
 
 const SETTLE_MS = 60_000
 const FLASH_MS = 60_000
@@ -26,13 +27,15 @@ export const flashService: Scenario = {
     for (const member of members)
       world.at(world.now + run.rng.below(FLASH_MS), () => joins.push(watch.joinService(member, SERVICE)))
     const asked: Call[] = []
-    const ask = (count: number): void => {
-      for (const node of run.pick(run.live(), count)) asked.push(watch.findService(node, SERVICE))
+    const ask = (askers: readonly Node[], count: number): void => {
+      for (const node of run.pick(askers, count)) asked.push(watch.findService(node, SERVICE))
     }
     run.pass(FLASH_MS / 2, 'join the service')
-    ask(ASKERS_MAX / 4)
+    // A member may be the only one as yet, and is not told of itself.
+    const others = run.live().filter(node => !members.includes(node))
+    ask(others, ASKERS_MAX / 4)
     run.pass(FLASH_MS / 2 + AFTER_MS, 'join the service')
-    ask(ASKERS_MAX)
+    ask(run.live(), ASKERS_MAX)
     run.pass(FOUND_LIMIT_MS, 'judge')
 
     const joined = joins.filter(succeeded).length
