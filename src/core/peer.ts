@@ -195,7 +195,7 @@ class MeshPeer implements Peer {
       ref: this.ref,
       links: links.all().map(link => ({
         peer: link.peer,
-        role: near.has(link) ? 'near' : link.role === 'near' || link.role === 'way-in' ? 'guest' : link.role,
+        role: near.includes(link) ? 'near' : link.role === 'near' || link.role === 'way-in' ? 'guest' : link.role,
         path: this.connector.contact(link.peer)?.session.path?.view() ?? { kind: 'none' },
       })),
       rememberedPeers: memory.size,

@@ -3,7 +3,7 @@
  * their cost. A run with real cryptography at small size proves that the choice changes nothing else.
  */
 import { equalBytes, readU32, writeU32 } from '../core/base/bytes.ts'
-import { peerIdOfBytes } from '../core/base/peer-id.ts'
+import { type PeerId, peerIdOfBytes } from '../core/base/peer-id.ts'
 import type { Rng } from '../core/base/rng.ts'
 import {
   AEAD_TAG_BYTES,
@@ -26,7 +26,7 @@ export function createFakeSuite(rng: Rng): CryptoSuite {
     ciphers: ['chacha20-poly1305'],
     randomBytes,
     sha256: (...parts) => mix(parts),
-    identity: seed => fakeIdentity(seed),
+    identity: seed => new FakeIdentity(seed),
     verify: (publicKey, message, signature) => equalBytes(signature, fakeSignature(publicKey, message)),
     dhKey,
     dhPublicKeyOf: publicKey => publicKey,
@@ -35,13 +35,22 @@ export function createFakeSuite(rng: Rng): CryptoSuite {
   }
 }
 
-function fakeIdentity(seed: Uint8Array): Identity {
-  const publicKey = mix([seed])
-  return {
-    peer: peerIdOfBytes(publicKey),
-    publicKey,
-    dhKey: dhKeyOf(publicKey),
-    sign: message => fakeSignature(publicKey, message),
+/** A class: what is made anew for each peer of a world takes room in each. */
+class FakeIdentity implements Identity {
+  readonly peer: PeerId
+  readonly publicKey: Uint8Array
+
+  constructor(seed: Uint8Array) {
+    this.publicKey = mix([seed])
+    this.peer = peerIdOfBytes(this.publicKey)
+  }
+
+  get dhKey(): DhKey {
+    return dhKeyOf(this.publicKey)
+  }
+
+  sign(message: Uint8Array): Uint8Array {
+    return fakeSignature(this.publicKey, message)
   }
 }
 

@@ -88,7 +88,7 @@ export class Node {
     this.store = placed.store ?? new PeerStore(world.shelf)
     this.placed = placed
     this.identitySeed = placed.identitySeed ?? world.suite.randomBytes(32)
-    const identity = world.suite.identity(this.identitySeed)
+    const identity = placed.identity ?? world.suite.identity(this.identitySeed)
     this.id = identity.peer
     this.address = placed.address ?? placeOf(index)
     this.peer = world.make({

@@ -138,7 +138,7 @@ export class PeerStore {
   }
 
   private grow(): void {
-    const grown = new Uint32Array(Math.max(16, this.count + (this.count >> 1)))
+    const grown = new Uint32Array(Math.max(16, this.count + (this.count >> 3)))
     grown.set(this.numbers)
     this.numbers = grown
   }

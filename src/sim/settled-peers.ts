@@ -1,13 +1,15 @@
 /** The peers of a world that begins settled: who they are and where they stand, before any of them is made. */
 import type { Address } from '../core/base/address.ts'
-import { type PeerId, peerIdOfBytes } from '../core/base/peer-id.ts'
+import type { PeerId } from '../core/base/peer-id.ts'
 import type { Position } from '../core/base/position.ts'
 import { positionOfPeer } from '../core/crypto/peer-ref.ts'
+import type { Identity } from '../core/crypto/suite.ts'
 import { type PeerProfile, plainProfile } from './network-model.ts'
 import { placeOf } from './node.ts'
 import type { World } from './world.ts'
 
 export interface SettledPeer {
+  readonly identity: Identity
   readonly peer: PeerId
   readonly position: Position
   readonly identitySeed: Uint8Array
@@ -32,10 +34,12 @@ export function drawPeers(world: World, count: number, waysIn: number): SettledP
   const all: SettledPeer[] = []
   for (let i = 0; i < count; i += 1) {
     const identitySeed = world.suite.randomBytes(32)
-    const { publicKey } = world.suite.identity(identitySeed)
+    const identity = world.suite.identity(identitySeed)
+    const { peer, publicKey } = identity
     const profile = world.model?.draw(i < waysIn ? { public: true, device: 'server' } : {}) ?? plainProfile(i % 2 === 0)
     all.push({
-      peer: peerIdOfBytes(publicKey),
+      identity,
+      peer,
       position: positionOfPeer(world.suite, publicKey),
       identitySeed,
       profile,

@@ -51,10 +51,11 @@ export function addSettled(world: World, count: number, waysIn = 1): Node[] {
   const plan = new SettledPlan(world, count, waysIn)
   const nodes: Node[] = []
   for (let index = 0; index < count; index += 1) {
-    const { identitySeed, profile, address, public: isPublic } = plan.peers.all[index]!
+    const { identity, identitySeed, profile, address, public: isPublic } = plan.peers.all[index]!
     const remembered = plan.remembered(index)
     const store = new PeerStore(world.shelf, plan.stored(remembered))
-    nodes.push(world.add({ identitySeed, profile, address, public: isPublic, store }, plan.state(index, remembered)))
+    const placed = { identity, identitySeed, profile, address, public: isPublic, store }
+    nodes.push(world.add(placed, plan.state(index, remembered)))
   }
   plan.connect(nodes)
   plan.finish()
@@ -75,6 +76,7 @@ class SettledPlan {
   private readonly links: SettledLinks
   private readonly paths: SettledPaths
   private readonly refs: readonly PeerRef[]
+  private readonly rendezvous: Rendezvous[] = []
   /** By peer: where its ref stands on the shelf. */
   private readonly shelved: readonly number[]
   private readonly facts: readonly Map<WireFacts['transport'], WireFacts>[]
@@ -109,6 +111,7 @@ class SettledPlan {
     this.keys = this.peers.all.map((_, index) => keyOf(index))
     const rng = new Rng(`${this.seed}/times`)
     this.refs = this.peers.all.map((_, index) => this.refOf(index, rng))
+    for (const ref of this.refs) world.refs.add(ref)
     this.shelved = this.refs.map(({ peer, bytes }) => world.shelf.add(savedRefKey(peer), bytes))
     this.dialled = new Int32Array(this.links.count)
     this.accepted = new Int32Array(this.links.count)
@@ -172,18 +175,39 @@ class SettledPlan {
   // ---- what holds of the whole ----
 
   private refOf(index: number, rng: Rng): PeerRef {
-    const { world, links, peers } = this
+    const { world, peers } = this
     const peer = peers.all[index]!
-    const { identitySeed, capacity, profile } = peer
+    const { identity, capacity, profile } = peer
     const madeAt = Math.floor(world.wallTime + profile.clockSkewMs - rng.unit() * REF_RENEW_MS)
-    return signPeerRef(world.suite, world.suite.identity(identitySeed), {
+    return signPeerRef(world.suite, identity, {
       sequence: madeAt,
       expires: madeAt + REF_LIFETIME_MS,
       capacity,
       relays: true,
       addresses: peer.public ? [peer.address] : [],
-      rendezvous: peer.public ? [] : rendezvousOf(index, links, peers),
+      rendezvous: peer.public ? [] : this.rendezvousOf(index),
     })
+  }
+
+  /** The least loaded of the public peers that it is linked to. */
+  private rendezvousOf(index: number): Rendezvous[] {
+    const { links, peers } = this
+    const open: { readonly index: number; readonly load: number }[] = []
+    for (let at = 0; at < links.degree(index); at += 1) {
+      const other = links.other(links.linkOf(index, at), index)
+      const peer = peers.all[other]!
+      if (peer.public) open.push({ index: other, load: links.degree(other) / peer.capacity })
+    }
+    open.sort((a, b) => a.load - b.load)
+    return open.slice(0, PUBLIC_LINKS_MIN).map(item => this.asRendezvous(item.index))
+  }
+
+  /** One object for all refs that name it. */
+  private asRendezvous(index: number): Rendezvous {
+    const { peer, address } = this.peers.all[index]!
+    const entry = this.rendezvous[index] ?? { peer, addresses: [address].slice(0, RENDEZVOUS_ADDRESSES_MAX) }
+    this.rendezvous[index] = entry
+    return entry
   }
 
   private numberWires(rng: Rng): void {
@@ -318,21 +342,6 @@ class SettledPlan {
       return { ref: this.refs[other]!, reason, heardAt: -rng.below(HEARD_MS_MAX) }
     })
   }
-}
-
-/** The least loaded of the public peers that it is linked to. */
-function rendezvousOf(index: number, links: SettledLinks, peers: SettledPeers): Rendezvous[] {
-  const open: { readonly index: number; readonly load: number }[] = []
-  for (let at = 0; at < links.degree(index); at += 1) {
-    const other = links.other(links.linkOf(index, at), index)
-    const peer = peers.all[other]!
-    if (peer.public) open.push({ index: other, load: links.degree(other) / peer.capacity })
-  }
-  open.sort((a, b) => a.load - b.load)
-  return open.slice(0, PUBLIC_LINKS_MIN).map(item => {
-    const { peer, address } = peers.all[item.index]!
-    return { peer, addresses: [address].slice(0, RENDEZVOUS_ADDRESSES_MAX) }
-  })
 }
 
 function keyOf(index: number): Uint8Array {

@@ -6,7 +6,7 @@ import { type Address, addressText } from '../core/base/address.ts'
 import type { Instant, WallTime } from '../core/base/instant.ts'
 import { invariant } from '../core/base/invariant.ts'
 import { Rng } from '../core/base/rng.ts'
-import type { CryptoSuite } from '../core/crypto/suite.ts'
+import type { CryptoSuite, Identity } from '../core/crypto/suite.ts'
 import type { RequestId } from '../core/input.ts'
 import type { SettledState } from '../core/overlay/settled-state.ts'
 import { ToldViews } from '../core/overlay/told-views.ts'
@@ -48,6 +48,8 @@ export interface PlacedPeer {
   /** What it has stored in an earlier life. */
   readonly store?: PeerStore
   readonly identitySeed?: Uint8Array
+  /** That of the seed, where it was made already. */
+  readonly identity?: Identity
   /** Where a public one listens, if not at a place of its own. */
   readonly address?: Address
   /** What each of its wires carries at most; no bound where nothing is said. */

@@ -67,7 +67,7 @@ export function signPeerRef(suite: CryptoSuite, identity: Identity, fields: Peer
   const addresses = fields.addresses.slice(0, REF_ADDRESSES_MAX)
   const rendezvous = fields.rendezvous
     .slice(0, REF_RENDEZVOUS_MAX)
-    .map(entry => ({ peer: entry.peer, addresses: entry.addresses.slice(0, REF_ADDRESSES_MAX) }))
+    .map(entry => (entry.addresses.length > REF_ADDRESSES_MAX ? shortened(entry) : entry))
   const kept: PeerRefFields = { ...fields, addresses, rendezvous }
   let body = bodyOf(identity.publicKey, kept)
   while (body.length + SIGNATURE_BYTES > REF_BYTES_MAX) {
@@ -151,6 +151,10 @@ export function parseRefText(
   const bytes = bytesOfBase64url(trimmed.slice(SCHEME.length))
   if (bytes === null) return fail({ code: 'invalid-ref', detail: 'it holds characters that no ref has' })
   return read(suite, bytes, now)
+}
+
+function shortened({ peer, addresses }: Rendezvous): Rendezvous {
+  return { peer, addresses: addresses.slice(0, REF_ADDRESSES_MAX) }
 }
 
 function bodyOf(publicKey: Uint8Array, fields: PeerRefFields): Uint8Array {

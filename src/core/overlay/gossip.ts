@@ -220,7 +220,7 @@ export class Gossip {
     const delayMax = alarm.isOn(turn.now) ? GOSSIP_ALARM_MAX_MS : GOSSIP_MAX_MS
     this.gossipAt = turn.now + rng.around(Math.min(this.gossipDelayMs, delayMax))
     this.gossipDelayMs = Math.min(this.gossipDelayMs * 2, GOSSIP_MAX_MS)
-    const near = [...links.near()]
+    const near = links.near()
     const active = this.gossipDelayMs < GOSSIP_MAX_MS || rng.unit() < 0.5
     const link = rng.pick(active && near.length > 0 ? near : links.all())
     const contact = link === undefined ? null : needs.contact(link.peer)

@@ -70,7 +70,7 @@ export class LinkTable {
   private readonly links = new Map<PeerId, Link>()
   /** The links in the order of adding, made anew with each change: walked far more often than changed. */
   private linkList: readonly Link[] = []
-  private nearSet: ReadonlySet<Link> | null = null
+  private nearest: readonly Link[] | null = null
   private bounds: NearBounds | null = null
 
   constructor(position: Position, capacity: number) {
@@ -124,10 +124,10 @@ export class LinkTable {
     return closestAfter(this.position, this.linkList, NEAR_PER_SIDE)
   }
 
-  /** The nearest links on both sides. */
-  near(): ReadonlySet<Link> {
-    this.nearSet ??= new Set([...this.after(), ...this.before()])
-    return this.nearSet
+  /** The nearest links on both sides, each once. */
+  near(): readonly Link[] {
+    this.nearest ??= [...new Set([...this.after(), ...this.before()])]
+    return this.nearest
   }
 
   /** How near a peer must stand to belong among the nearest; another object whenever the links have changed. */
@@ -161,7 +161,7 @@ export class LinkTable {
 
   private changed(): void {
     this.linkList = [...this.links.values()]
-    this.nearSet = null
+    this.nearest = null
     this.bounds = null
   }
 }

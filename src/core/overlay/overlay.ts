@@ -64,8 +64,8 @@ export class Overlay {
   private neighboursToldAt: Instant = Number.NEGATIVE_INFINITY
   /** When something was last told of or looked at here. */
   private now: Instant
-  /** Who the near links are, to see when they change. */
-  private nearKey = ''
+  /** The near links, to see when they change. */
+  private nearest: readonly Link[] = []
 
   constructor(needs: OverlayNeeds, rng: Rng, now: Instant) {
     this.around = new Surrounds(needs, rng)
@@ -127,7 +127,7 @@ export class Overlay {
     }
     const told = this.neighbours()
     for (const link of this.links.all()) link.told = told
-    this.nearKey = this.keyOfNear()
+    this.nearest = this.links.near()
     this.gossip.settle(this.now, rng)
     this.seeking.settle(this.now, rng)
     this.tendAt = this.now + rng.unit() * TEND_MS
@@ -324,7 +324,7 @@ export class Overlay {
     const { rng } = this.around
     this.rotateAt = turn.now + rng.around(ROTATE_MS)
     const near = this.links.near()
-    const link = rng.pick(this.links.all().filter(item => item.role === 'random' && !near.has(item)))
+    const link = rng.pick(this.links.all().filter(item => item.role === 'random' && !near.includes(item)))
     if (link !== undefined && this.seeking.randomCandidate(turn, true) !== null) this.giveUp(turn, link)
   }
 
@@ -506,16 +506,12 @@ export class Overlay {
   private linksChanged(turn: Turn): void {
     this.tendAt = Math.min(this.tendAt, turn.now + TEND_MS)
     this.neighboursAt ??= Math.max(turn.now + NEIGHBOURS_DELAY_MS, this.neighboursToldAt + NEIGHBOURS_PAUSE_MS)
-    const key = this.keyOfNear()
-    if (key === this.nearKey) return
-    this.nearKey = key
+    const before = this.nearest
+    this.nearest = this.links.near()
+    if (samePeers(before, this.nearest)) return
     this.seeking.onNearChanged()
     this.gossip.hurry(turn)
     this.around.needs.onNearChanged(turn)
-  }
-
-  private keyOfNear(): string {
-    return [...this.links.near()].map(link => link.peer).join()
   }
 
   private tellNeighbours(turn: Turn): void {
@@ -636,6 +632,10 @@ export class Overlay {
 /** How much of what a peer can carry it carries. */
 function load(link: Link): number {
   return link.neighbours.length / Math.max(1, link.ref.capacity)
+}
+
+function samePeers(some: readonly Link[], others: readonly Link[]): boolean {
+  return some.length === others.length && some.every((link, i) => link.peer === others[i]?.peer)
 }
 
 function refOf(link: Link): PeerRef {

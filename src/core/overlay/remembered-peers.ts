@@ -48,7 +48,7 @@ interface Failures {
 
 export class RememberedPeers {
   private readonly rng: Rng
-  private readonly list: PeerRef[] = []
+  private list: PeerRef[] = []
   /** When somebody, as far as this peer heard, last had contact with it; may lie before the start of time. */
   private heard = new Float64Array(0)
   /** Parts of their ids and positions, by which they are found. */
@@ -203,6 +203,8 @@ export class RememberedPeers {
     this.setReason(index, reason)
     this.version += 1
     if (list.length > REMEMBERED_MAX) this.evict(index)
+    // It stays as long as that: pushing has left it room for a hundred more.
+    else if (list.length === REMEMBERED_MAX) this.list = list.slice()
   }
 
   /**
@@ -229,7 +231,7 @@ export class RememberedPeers {
     const { peer } = this.list[index]!
     this.forgive(index)
     if ((this.flags[index]! & STORED) !== 0) this.dropped.push(peer)
-    this.list.splice(index, 1)
+    this.list = this.list.slice(0, index).concat(this.list.slice(index + 1))
     for (const column of [this.heard, this.peerTags, this.positionTags, this.flags]) column.copyWithin(index, index + 1)
   }
 

@@ -9,7 +9,7 @@ import { type PeerRef, positionOfPeer } from '../crypto/peer-ref.ts'
 import type { CryptoSuite, Identity } from '../crypto/suite.ts'
 import type { ServiceEntry } from '../effect.ts'
 import type { StoreEntry } from '../input.ts'
-import { DIGEST_ENTRIES_MAX, DIRECTORY_SHARDS, RECORD_SAVE_MS, RECORD_SWEEP_MS, REPLICATE_HOPS_MAX } from '../limits.ts'
+import { DIGEST_ENTRIES_MAX, RECORD_SAVE_MS, RECORD_SWEEP_MS, REPLICATE_HOPS_MAX } from '../limits.ts'
 import type { OverlayPort } from '../overlay/overlay-port.ts'
 import { Channel } from '../session/session-owner.ts'
 import type { Turn } from '../turn.ts'
@@ -61,7 +61,6 @@ export class Registry {
   private readonly search: Search
   private readonly position: Position
   private readonly store: RecordStore
-  private readonly shardKeys: readonly Position[]
   /** The neighbours, each with the size of network by whose region it was told of records. */
   private toldFor = new RareMap<PeerId, number>()
   private sweepAt: Instant | null = null
@@ -76,7 +75,6 @@ export class Registry {
     this.search = new Search(options, this.refs, (turn, service) => this.publisher.onUnlisted(turn, service))
     this.position = positionOfPeer(options.suite, options.identity.publicKey)
     this.store = new RecordStore(options.suite, this.position)
-    this.shardKeys = Array.from({ length: DIRECTORY_SHARDS }, (_, shard) => keyOfShard(options.suite, shard))
   }
 
   // ---- on behalf of this peer ----
@@ -136,7 +134,8 @@ export class Registry {
         return encodeFindAnswer({ members, refs: told })
       }
       case 'list': {
-        const names = this.store.services(this.shardKeys[request.shard]!).filter(name => name > request.after)
+        const services = this.store.services(keyOfShard(this.suite, request.shard))
+        const names = services.filter(name => name > request.after)
         const entries = names.map(name => this.entryOf(name, turn)).filter(entry => entry !== null)
         return encodeListAnswer(entries)
       }

@@ -40,6 +40,11 @@ export class VerifiedRefs {
     return read
   }
 
+  /** Takes in a ref that was made here: the same bytes are it. */
+  add(ref: PeerRef): void {
+    this.keep(readU32(ref.bytes, 1), ref)
+  }
+
   private keep(key: number, ref: PeerRef): void {
     this.newer.set(key, ref)
     if (this.newer.size < this.generationMax) return
