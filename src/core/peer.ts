@@ -2,7 +2,6 @@
  * One peer: holds the parts, hands each input to the part that it is for, and gathers what they ask of the world. All
  * of it runs to completion within `step`; nothing here reads a clock, a socket or chance of its own.
  */
-
 import type { Fault, Result } from './base/fault.ts'
 import { earlier, type Instant, type WallTime } from './base/instant.ts'
 import { unreachable } from './base/invariant.ts'

@@ -2,7 +2,6 @@
  * One machine of a world: a peer, what it stores, the wires it holds, and what befalls it. It carries out the peer's
  * effects as the production run loop does.
  */
-
 import { type Address, addressText } from '../core/base/address.ts'
 import type { FaultCode } from '../core/base/fault.ts'
 import type { Instant, WallTime } from '../core/base/instant.ts'

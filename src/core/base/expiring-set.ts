@@ -2,7 +2,6 @@
  * What was seen lately: a set bounded in size and age. Every key lapses `lapseMs` after it was added (adding it again
  * does not renew it), the oldest ones earlier where there are more than `sizeMax`.
  */
-
 import type { Instant } from './instant.ts'
 import { RareMap } from './rare-map.ts'
 

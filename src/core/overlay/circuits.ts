@@ -3,7 +3,6 @@
  * carrier like a wire: a pipe of frames, here without their length. In between, a hop rewrites the label and passes the
  * body on. Hops see ciphertext only, may drop, and never store more than a bound.
  */
-
 import { NO_BYTES, partOf, writeU32 } from '../base/bytes.ts'
 import type { Instant } from '../base/instant.ts'
 import { earlier } from '../base/instant.ts'

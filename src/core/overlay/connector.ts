@@ -8,6 +8,7 @@ import { NO_BYTES } from '../base/bytes.ts'
 import { type Fault, type FaultCode, fail, ok } from '../base/fault.ts'
 import { earlier, type Instant } from '../base/instant.ts'
 import type { PeerId } from '../base/peer-id.ts'
+import { RareMap } from '../base/rare-map.ts'
 import type { PeerRef } from '../crypto/peer-ref.ts'
 import type { CryptoSuite, Identity } from '../crypto/suite.ts'
 import type { RequestId, SessionId, WireId } from '../input.ts'
@@ -74,10 +75,10 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
   private readonly asks = new PathAsks()
   private readonly contacts = new Map<PeerId, Contact>()
   /** Sessions that gave way to another one with the same peer, and when to look at them again. */
-  private readonly retired = new Map<Session, Instant>()
+  private readonly retired = new RareMap<Session, Instant>()
   /** Carriers that no session travels over, and when they are let go. */
-  private readonly unused = new Map<Carrier, Instant>()
-  private readonly userPings = new Map<number, { readonly request: RequestId; readonly session: Session }>()
+  private readonly unused = new RareMap<Carrier, Instant>()
+  private readonly userPings = new RareMap<number, { readonly request: RequestId; readonly session: Session }>()
   private nextPing = 1
   private wakeAt: Instant | null = null
 

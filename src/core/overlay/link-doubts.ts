@@ -2,7 +2,6 @@
  * Which links have lately failed to route what was sent through them (spec 5.5). Whoever swallows is known to the hop
  * before it alone, which waits the shortest: that one takes other links while there are any, for longer each time.
  */
-
 import type { Instant } from '../base/instant.ts'
 import type { PeerId } from '../base/peer-id.ts'
 import { RareMap } from '../base/rare-map.ts'

@@ -2,7 +2,6 @@
  * Which links a peer asks for (spec 5.2): near ones always, then, where it cannot be dialled, public ones, then far and
  * random ones, a few at a time and more slowly the more it is refused.
  */
-
 import type { Instant } from '../base/instant.ts'
 import type { PeerId } from '../base/peer-id.ts'
 import type { Position } from '../base/position.ts'

@@ -4,6 +4,7 @@
  * repeated, since relays may drop it.
  */
 import { earlier, type Instant } from '../base/instant.ts'
+import { RareMap } from '../base/rare-map.ts'
 import { PATH_ASK_AGAIN_MS, PATH_ASK_TIMEOUT_MS } from '../limits.ts'
 import type { Session } from '../session/session.ts'
 import type { Carrier } from '../session/wire.ts'
@@ -26,7 +27,7 @@ interface Ask {
 }
 
 export class PathAsks {
-  private readonly asks = new Map<Carrier, Ask>()
+  private readonly asks = new RareMap<Carrier, Ask>()
   private nextToken = 1
   private wakeAt: Instant | null = null
 

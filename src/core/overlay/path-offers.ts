@@ -3,7 +3,6 @@
  * The hosts at both ends prepare, tell what the other side must know, and open; this passes it on and bounds it. A failed
  * try never touches the path that works. The session moves to the new wire by the rules of every other path (spec 4.6).
  */
-
 import type { Fault, FaultCode } from '../base/fault.ts'
 import { earlier, type Instant } from '../base/instant.ts'
 import type { PeerId } from '../base/peer-id.ts'

@@ -3,7 +3,6 @@
  * position, who remember it. What nobody knows is asked for again a few times, over another way each: peers that have just
  * joined may not stand in their places yet, and those on the way may lie.
  */
-
 import { type Fault, fail, ok, type Result } from '../base/fault.ts'
 import { earlier, type Instant } from '../base/instant.ts'
 import { bytesOfPeerId, type PeerId } from '../base/peer-id.ts'

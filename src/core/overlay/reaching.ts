@@ -3,7 +3,6 @@
  * rendezvous that their ref names; one attempt a peer, and everyone who waits for it hears once. Which peers to reach is
  * decided above, what becomes of the sessions in the connector.
  */
-
 import { type Address, type AddressScheme, addressText } from '../base/address.ts'
 import { type Fault, fail, ok, type Result } from '../base/fault.ts'
 import { earlier, type Instant } from '../base/instant.ts'

@@ -2,7 +2,6 @@
  * Requests that travel to the peer closest to a key, hop by hop, and whose answer comes back the same way (spec 5.5).
  * A hop that fails condemns that link for this request, not the key: another way is tried from where it failed.
  */
-
 import { type Fault, fail, ok } from '../base/fault.ts'
 import { earlier, type Instant } from '../base/instant.ts'
 import type { PeerId } from '../base/peer-id.ts'

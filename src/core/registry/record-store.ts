@@ -2,7 +2,6 @@
  * The records that this peer holds for the network, and what they may take: by service, by publisher and in all
  * (spec 6.4). Judges and keeps; it checks no signature and sends nothing.
  */
-
 import type { WallTime } from '../base/instant.ts'
 import { invariant } from '../base/invariant.ts'
 import type { PeerId } from '../base/peer-id.ts'

@@ -1,5 +1,4 @@
 /** Searches the registry on behalf of this peer: members of a service, and services (spec 6.5). */
-
 import { readU32 } from '../base/bytes.ts'
 import { type Fault, fail, ok, type Result } from '../base/fault.ts'
 import { earlier, type Instant } from '../base/instant.ts'

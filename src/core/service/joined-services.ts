@@ -1,5 +1,4 @@
 /** All services that this peer is a member of: hands each message to its service, and shares sessions among them. */
-
 import type { Fault } from '../base/fault.ts'
 import { earlier, type Instant } from '../base/instant.ts'
 import type { PeerId } from '../base/peer-id.ts'

@@ -6,6 +6,7 @@ import { readU32 } from '../base/bytes.ts'
 import type { Fault, FaultCode } from '../base/fault.ts'
 import { earlier, type Instant } from '../base/instant.ts'
 import type { PeerId } from '../base/peer-id.ts'
+import { RareMap } from '../base/rare-map.ts'
 import { PacketCipher } from '../crypto/packet-cipher.ts'
 import type { CryptoSuite, Identity } from '../crypto/suite.ts'
 import type { SessionId, WireFacts, WireId } from '../input.ts'
@@ -55,15 +56,15 @@ export class Switchboard {
   private readonly wires = new Map<WireId, Wire>()
   private readonly labels = new Map<number, LabelTarget | Session>()
   /** Handshakes under way, oldest first, by the label that they have here: those of others, and our own. */
-  private readonly unproven = new Map<number, Unproven>()
-  private readonly openings = new Map<number, Opening>()
+  private readonly unproven = new RareMap<number, Unproven>()
+  private readonly openings = new RareMap<number, Opening>()
   /** What to flush at the end of this step. Lists, since a set allocates a new table whenever it is emptied. */
   private readonly dirtySessions: Session[] = []
   /** Sessions that may have a deadline, each once: a list, as the dirty ones, since it changes with most packets. */
   private timedSessions: Session[] = []
   private readonly dirtyWires: Wire[] = []
   /** Open wires over which no one has proven who they are, oldest first, with the time they have for it. */
-  private readonly unprovenWires = new Map<Wire, Instant>()
+  private readonly unprovenWires = new RareMap<Wire, Instant>()
   private nextWire = 1
   private wakeAt: Instant | null = null
 
