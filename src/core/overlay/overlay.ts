@@ -575,7 +575,8 @@ export class Overlay {
     const { around, links } = this
     const usable = (link: Link): boolean => !avoid.includes(link.peer) && around.hasPath(link.peer)
     const besides = method === RoutedMethod.closest
-    const roundTripMs = (link: Link): number => around.roundTripMs(link.peer)
+    // What the registry answers proves nothing: a liar that is quick and says that it is linked to all would draw it to itself.
+    const roundTripMs = (link: Link): number => (method === RoutedMethod.registry ? 0 : around.roundTripMs(link.peer))
     return nextStep(around.needs.position, key, links.all(), { usable, besides, roundTripMs })?.peer ?? null
   }
 
