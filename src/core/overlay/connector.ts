@@ -618,7 +618,7 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
 
   private pingPath(turn: Turn, contact: Contact): void {
     contact.pingedAt = turn.now
-    contact.session.ping(turn, 0)
+    contact.session.askForLife(turn)
     this.wakeAt = earlier(this.wakeAt, turn.now + PING_TIMEOUT_MS)
   }
 
@@ -658,7 +658,7 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
       this.closeSession(turn, session, 'session-replaced')
       return
     }
-    if (silentMs >= LINK_SILENT_MS) session.ping(turn, 0)
+    if (silentMs >= LINK_SILENT_MS) session.askForLife(turn)
     this.retired.set(session, turn.now + GLARE_MS)
   }
 

@@ -32,13 +32,20 @@ export class SentPacket {
   header: Uint8Array
   rest: readonly Uint8Array[]
   state: 'flying' | 'waiting' | 'held' = 'flying'
-  sentAt: Instant
+  /** Null over a path that drops nothing: then nobody asks. */
+  sentAt: Instant | null
   /** Place among all transmissions of the session, this packet's last. */
   order: number
   sentAgain = false
   next: SentPacket | null = null
 
-  constructor(sequence: number, header: Uint8Array, rest: readonly Uint8Array[], sentAt: Instant, order: number) {
+  constructor(
+    sequence: number,
+    header: Uint8Array,
+    rest: readonly Uint8Array[],
+    sentAt: Instant | null,
+    order: number,
+  ) {
     this.sequence = sequence
     this.header = header
     this.rest = rest
@@ -68,7 +75,7 @@ export class SentPackets {
   private doublings = 0
   /** Smoothed; null where nothing was acknowledged over this path, or it drops nothing: then nobody asks. */
   roundTripMs: number | null = null
-  private roundTripVarianceMs = 0
+  private roundTripVarianceMs: number | null = null
 
   get size(): number {
     return this.oldest === null || this.newest === null ? 0 : this.newest.sequence - this.oldest.sequence + 1
@@ -95,7 +102,7 @@ export class SentPackets {
     const base =
       smoothed === null
         ? RESEND_TIMEOUT_MS_FIRST
-        : Math.max(RESEND_TIMEOUT_MS_MIN, smoothed + 4 * this.roundTripVarianceMs)
+        : Math.max(RESEND_TIMEOUT_MS_MIN, smoothed + 4 * (this.roundTripVarianceMs ?? 0))
     return this.timedFrom + Math.min(RESEND_TIMEOUT_MS_MAX, base * (1 << this.doublings))
   }
 
@@ -108,9 +115,9 @@ export class SentPackets {
     return oldest !== null && oldest.sequence < this.heldEnd ? this.timedFrom + GAP_PATIENCE_MS : null
   }
 
-  add(sequence: number, header: Uint8Array, rest: readonly Uint8Array[], now: Instant): SentPacket {
+  add(sequence: number, header: Uint8Array, rest: readonly Uint8Array[], now: Instant, mayDrop: boolean): SentPacket {
     this.order += 1
-    const packet = new SentPacket(sequence, header, rest, now, this.order)
+    const packet = new SentPacket(sequence, header, rest, mayDrop ? now : null, this.order)
     const { bytes } = packet
     if (this.newest === null) this.oldest = packet
     else this.newest.next = packet
@@ -171,7 +178,7 @@ export class SentPackets {
     while (packet !== null && packet.sequence < next) {
       news = true
       if (packet.state === 'flying') {
-        if (!packet.sentAgain) sampleMs = now - packet.sentAt
+        if (!packet.sentAgain && packet.sentAt !== null) sampleMs = now - packet.sentAt
         if (this.isTelling(packet, now)) heardOrder = Math.max(heardOrder, packet.order)
       }
       this.release(turn, packet)
@@ -227,7 +234,7 @@ export class SentPackets {
 
   /** Whether its arrival tells about losses: not where an earlier transmission may be the one that arrived. */
   private isTelling(packet: SentPacket, now: Instant): boolean {
-    return !packet.sentAgain || now - packet.sentAt >= (this.roundTripMs ?? 0) / 2
+    return !packet.sentAgain || packet.sentAt === null || now - packet.sentAt >= (this.roundTripMs ?? 0) / 2
   }
 
   private findLost(orderMax: number): void {
@@ -252,7 +259,7 @@ export class SentPackets {
 
   /** RFC 6298, section 2. */
   private learnRoundTrip(sampleMs: number): void {
-    if (this.roundTripMs === null) {
+    if (this.roundTripMs === null || this.roundTripVarianceMs === null) {
       this.roundTripMs = sampleMs
       this.roundTripVarianceMs = sampleMs / 2
       return

@@ -156,6 +156,12 @@ describe('frames', () => {
     expect(new Attacker().ordered(frame)).toMatchObject({ code: 'malformed' })
   })
 
+  it('of loose pings are answered while the path has room, and pile up nowhere', () => {
+    const attacker = new Attacker()
+    for (let i = 0; i < 20_000; i += 1) expect(attacker.loose(frames.tokenFrame(frames.FRAME_PING, i))).toBeNull()
+    expect(attacker.end.session.idle).toBe(true)
+  })
+
   it('that must arrive are malformed in a loose packet', () => {
     expect(new Attacker().loose(frames.messageFrame(1, pattern(2)))).toMatchObject({ code: 'malformed' })
   })

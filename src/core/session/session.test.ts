@@ -104,6 +104,30 @@ describe('a session over a perfect path', () => {
     expectSilence(two.a, two.b)
   })
 
+  it('asks for life over a wire so that nothing is left to be acknowledged', () => {
+    const two = pair()
+    for (const end of [two.a, two.b]) two.step(end, (turn, session) => session.sendMessage(turn, 1, pattern(10)))
+    two.run()
+    two.step(two.a, (turn, session) => session.askForLife(turn))
+    two.run()
+    two.step(two.b, (turn, session) => session.askForLife(turn))
+    two.run()
+    expectSilence(two.a, two.b)
+    for (const end of [two.a, two.b]) {
+      const before = two.packetsCarried
+      two.step(end, (turn, session) => session.askForLife(turn))
+      two.run()
+      expect(two.packetsCarried - before).toBe(2)
+      expect(end.session.path?.heardAt).toBe(two.now)
+    }
+    // Over another path the announcement of it goes, and nothing again.
+    const before = two.packetsCarried
+    const second = two.line({ delayMs: 5 })
+    two.step(two.a, (turn, session) => session.usePath(turn, second))
+    two.run()
+    expect(two.packetsCarried - before).toBe(1)
+  })
+
   it('delivers once what was not acknowledged when the path changed', () => {
     const two = pair()
     two.run()
@@ -361,6 +385,22 @@ describe('a change of path', () => {
     expect(missed).toBeGreaterThan(1)
     expect(equalBytes(two.b.received(0), pattern(300_000))).toBe(true)
     expect(two.a.session.nextWake()).toBeNull()
+  })
+
+  it.each(['a', 'b'] as const)('sends again the last that went missing over a wire when %s asks for life', asker => {
+    const two = pair({ delayMs: 5 })
+    two.run()
+    // reason: the first line is the path of both.
+    const line = two.a.session.path as ReturnType<Pair['line']>
+    const { send } = line
+    line.send = () => {}
+    two.step(two.a, (turn, session) => session.sendMessage(turn, 1, pattern(10)))
+    line.send = send
+    two.run()
+    expect(two.b.messages).toEqual([])
+    two.step(two[asker], (turn, session) => session.askForLife(turn))
+    two.run()
+    expect(two.b.messages).toEqual([{ channel: 1, bytes: pattern(10) }])
   })
 
   it('is told even when there is nothing else to send', () => {

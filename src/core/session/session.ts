@@ -67,6 +67,9 @@ import { Streams } from './streams.ts'
 /** A packet's plaintext starts with this, or with one more than its sequence number. */
 const LOOSE = 0
 
+/** The token of pings that only ask for any packet: nobody waits for just this answer. */
+const LIFE = 0
+
 const NO_RANGES: readonly number[] = []
 
 /** What is true of a session, as bits of one number: a peer holds dozens, a simulation millions, most of them at rest. */
@@ -334,15 +337,20 @@ export class Session {
     const length = reader.remaining
     while (reader.remaining > 0 && !this.ended) {
       const kind = reader.u8()
-      if (loose && kind !== FRAME_ACKNOWLEDGE && kind !== FRAME_DATAGRAM && kind !== FRAME_CLOSE)
-        return { code: 'malformed', detail: 'frame in a loose packet', got: kind }
-      const fault = this.processFrame(turn, kind, reader, length)
+      if (loose && !mayBeLoose(kind)) return { code: 'malformed', detail: 'frame in a loose packet', got: kind }
+      const fault = this.processFrame(turn, kind, reader, length, loose)
       if (fault !== null) return fault
     }
     return null
   }
 
-  private processFrame(turn: Turn, kind: number, reader: ByteReader, packetBytes: number): Fault | null {
+  private processFrame(
+    turn: Turn,
+    kind: number,
+    reader: ByteReader,
+    packetBytes: number,
+    loose: boolean,
+  ): Fault | null {
     switch (kind) {
       case FRAME_STREAM_DATA: {
         const stream = reader.varint()
@@ -400,6 +408,7 @@ export class Session {
       case FRAME_PING: {
         const token = reader.u32()
         if (reader.failed) return malformed(kind)
+        if ((loose || token === LIFE) && this.sendLooseToken(turn, FRAME_PONG, token)) return null
         const control = this.controlQueue()
         if (control.bytes >= ANSWER_QUEUE_BYTES_MAX) return { code: 'overloaded', detail: 'pings' }
         control.push(tokenFrame(FRAME_PONG, token))
@@ -538,6 +547,29 @@ export class Session {
     else this.pings.push(ping)
     this.controlQueue().push(tokenFrame(FRAME_PING, token))
     this.markDirty()
+    return true
+  }
+
+  /** Asks for any packet, to know that the path is alive. */
+  askForLife(turn: Turn): void {
+    if (!this.ended && !this.sendLooseToken(turn, FRAME_PING, LIFE)) this.ping(turn, LIFE)
+  }
+
+  /**
+   * A loose ping or pong, which acknowledges what came and leaves nothing to be acknowledged. False where only an ordered one
+   * will do: over a path that may drop, and while this side waits for acknowledgement, since that one would show a gap.
+   */
+  private sendLooseToken(turn: Turn, kind: typeof FRAME_PING | typeof FRAME_PONG, token: number): boolean {
+    const { path, sent } = this
+    if (path === null || !path.open || !path.reliable || path.room() <= 0) return false
+    if ((sent !== null && sent.size > 0) || this.is(Bit.hereDue)) return false
+    packetContent.u8(LOOSE)
+    if (this.acknowledgementDue) {
+      this.addAcknowledgement(turn)
+      this.acknowledged()
+    }
+    packetContent.add(tokenFrame(kind, token))
+    this.sealLoose(turn, path)
     return true
   }
 
@@ -688,7 +720,7 @@ export class Session {
     const header = sealed[0]!
     const rest = sealed.length === 1 ? NO_BUFFERS : sealed.slice(1)
     this.sent ??= new SentPackets()
-    const packet = this.sent.add(sequence, header, rest, turn.now)
+    const packet = this.sent.add(sequence, header, rest, turn.now, !path.reliable)
     path.send(turn, this.remoteLabel, header, rest)
     return packet
   }
@@ -759,6 +791,17 @@ const presentHeader = new Uint8Array(PACKET_HEADER_BYTES)
 function headerCopy(bytes: Uint8Array, at: number): Uint8Array {
   for (let i = 0; i < PACKET_HEADER_BYTES; i += 1) presentHeader[i] = bytes[at + i]!
   return presentHeader
+}
+
+/** What may be lost, or is answered only where nothing is. */
+function mayBeLoose(kind: number): boolean {
+  return (
+    kind === FRAME_ACKNOWLEDGE ||
+    kind === FRAME_DATAGRAM ||
+    kind === FRAME_CLOSE ||
+    kind === FRAME_PING ||
+    kind === FRAME_PONG
+  )
 }
 
 function malformed(kind: number): Fault {
