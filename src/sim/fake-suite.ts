@@ -31,7 +31,7 @@ export function createFakeSuite(rng: Rng): CryptoSuite {
     dhKey,
     dhPublicKeyOf: publicKey => publicKey,
     isDhPublicKeyOf: equalBytes,
-    aeadKey: (_cipher, key) => new FakeAeadKey(key),
+    aeadKey: (_cipher, key) => handleOf(key),
   }
 }
 
@@ -70,6 +70,18 @@ function fakeSignature(publicKey: Uint8Array, message: Uint8Array): Uint8Array {
   const signature = new Uint8Array(SIGNATURE_BYTES)
   signature.set(mix([publicKey, message]))
   return signature
+}
+
+/** One for all who hold the same bytes: the sessions of a peer that begins settled share them. */
+const handles = new WeakMap<Uint8Array, AeadKey>()
+
+function handleOf(key: Uint8Array): AeadKey {
+  let handle = handles.get(key)
+  if (handle === undefined) {
+    handle = new FakeAeadKey(key)
+    handles.set(key, handle)
+  }
+  return handle
 }
 
 class FakeAeadKey implements AeadKey {

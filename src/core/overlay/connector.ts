@@ -452,15 +452,15 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
     this.offers.onWake(turn)
     if (this.wakeAt === null || this.wakeAt > turn.now) return
     this.wakeAt = null
-    for (const contact of [...this.contacts.values()]) {
-      if (this.contacts.get(contact.peer) !== contact) continue
+    // A map may change while it is gone through: what is gone is left out, what comes is looked at too.
+    for (const contact of this.contacts.values()) {
       this.wakeAt = earlier(this.wakeAt, this.checkContact(turn, contact))
     }
-    for (const [session, lookAt] of [...this.retired]) {
+    for (const [session, lookAt] of this.retired) {
       if (lookAt <= turn.now) this.checkRetired(turn, session)
       this.wakeAt = earlier(this.wakeAt, this.retired.get(session) ?? null)
     }
-    for (const [carrier, endAt] of [...this.unused]) {
+    for (const [carrier, endAt] of this.unused) {
       if (endAt > turn.now) {
         this.wakeAt = earlier(this.wakeAt, endAt)
         continue

@@ -50,6 +50,8 @@ export class PeerSearch {
   }
 
   nextWake(): Instant | null {
+    // Asked after every step, and mostly there is none: going through no set costs nothing.
+    if (this.searches.size === 0) return null
     let wake: Instant | null = null
     for (const search of this.searches) wake = earlier(wake, search.againAt)
     return wake

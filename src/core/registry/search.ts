@@ -83,6 +83,8 @@ export class Search {
   }
 
   nextWake(): Instant | null {
+    // Asked after every step, and mostly there is none: going through no set costs nothing.
+    if (this.finds.size === 0) return null
     let wake: Instant | null = null
     for (const search of this.finds) if (search.mayAsk) wake = earlier(wake, search.nextAt)
     return wake

@@ -3,12 +3,19 @@
  * as they are, so that a 64 KiB write passes uncopied from its writer to the cipher. One exists for all sessions: a
  * packet is begun, filled and sealed without anything in between.
  */
+import { NO_BYTES, writeU32 } from '../base/bytes.ts'
 import { invariant } from '../base/invariant.ts'
 import { COPIED_PIECE_BYTES_MAX, PACKET_PLAINTEXT_BYTES_MAX } from '../limits.ts'
 
+/** Views of the scratch's beginning up to this length are made once: most packets are one of these. */
+const KEPT_VIEW_BYTES_MAX = 1_024
+
 class PacketContent {
   private readonly scratch = new Uint8Array(PACKET_PLAINTEXT_BYTES_MAX)
-  private parts: Uint8Array[] = []
+  private readonly views: (Uint8Array | null)[] = new Array(KEPT_VIEW_BYTES_MAX + 1).fill(null)
+  private readonly only: Uint8Array[] = [NO_BYTES]
+  /** Null while all is in the scratch. */
+  private parts: Uint8Array[] | null = null
   private copiedFrom = 0
   private at = 0
   length = 0
@@ -24,13 +31,20 @@ class PacketContent {
       this.at += piece.length
       return
     }
-    this.endCopied()
+    this.parts ??= []
+    this.endCopied(this.parts)
     this.parts.push(piece)
   }
 
   u8(value: number): void {
     this.scratch[this.at++] = value
     this.length += 1
+  }
+
+  u32(value: number): void {
+    writeU32(this.scratch, this.at, value)
+    this.at += 4
+    this.length += 4
   }
 
   varint(value: number): void {
@@ -45,18 +59,29 @@ class PacketContent {
   /** The parts, valid until the next packet is begun, which is from now on. */
   take(): Uint8Array[] {
     invariant(this.length <= PACKET_PLAINTEXT_BYTES_MAX, 'a packet is over its bound')
-    this.endCopied()
-    const parts = this.parts
-    this.parts = []
+    const { parts, at } = this
+    if (parts !== null) this.endCopied(parts)
+    this.parts = null
     this.copiedFrom = 0
     this.at = 0
     this.length = 0
-    return parts
+    if (parts !== null) return parts
+    this.only[0] = this.beginning(at)
+    return this.only
   }
 
-  private endCopied(): void {
-    if (this.at > this.copiedFrom) this.parts.push(this.scratch.subarray(this.copiedFrom, this.at))
+  private endCopied(parts: Uint8Array[]): void {
+    if (this.at > this.copiedFrom) parts.push(this.scratch.subarray(this.copiedFrom, this.at))
     this.copiedFrom = this.at
+  }
+
+  private beginning(length: number): Uint8Array {
+    let view = this.views[length] ?? null
+    if (view === null) {
+      view = this.scratch.subarray(0, length)
+      if (length <= KEPT_VIEW_BYTES_MAX) this.views[length] = view
+    }
+    return view
   }
 }
 

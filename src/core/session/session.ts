@@ -568,7 +568,8 @@ export class Session {
       this.addAcknowledgement(turn)
       this.acknowledged()
     }
-    packetContent.add(tokenFrame(kind, token))
+    packetContent.u8(kind)
+    packetContent.u32(token)
     this.sealLoose(turn, path)
     return true
   }

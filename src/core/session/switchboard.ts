@@ -23,7 +23,7 @@ import {
 import { FRAME_HEADER_BYTES } from './path.ts'
 import { Session } from './session.ts'
 import type { SessionOwner } from './session-owner.ts'
-import { type Carrier, Wire } from './wire.ts'
+import { type Carrier, Wire, type WireOwner } from './wire.ts'
 
 /** What a label stands for: it gets the bodies that arrive under it. `bytes[start, end)` is the body, borrowed. */
 export interface LabelTarget {
@@ -49,7 +49,7 @@ export interface SwitchboardOwner extends SessionOwner {
   onWireRoom(turn: Turn, wire: Wire): void
 }
 
-export class Switchboard {
+export class Switchboard implements WireOwner {
   private readonly suite: CryptoSuite
   private readonly identity: Identity
   private readonly owner: SwitchboardOwner
@@ -58,11 +58,11 @@ export class Switchboard {
   /** Handshakes under way, oldest first, by the label that they have here: those of others, and our own. */
   private readonly unproven = new RareMap<number, Unproven>()
   private readonly openings = new RareMap<number, Opening>()
-  /** What to flush at the end of this step. Lists, since a set allocates a new table whenever it is emptied. */
-  private readonly dirtySessions: Session[] = []
+  /** What to flush at the end of this step: mostly one of each, and an array that is emptied and filled again grows anew. */
+  private dirtySessions: Session[] | null = null
   /** Sessions that may have a deadline, each once: a list, as the dirty ones, since it changes with most packets. */
   private timedSessions: Session[] = []
-  private readonly dirtyWires: Wire[] = []
+  private dirtyWires: Wire[] | null = null
   /** Open wires over which no one has proven who they are, oldest first, with the time they have for it. */
   private readonly unprovenWires = new RareMap<Wire, Instant>()
   private nextWire = 1
@@ -78,7 +78,7 @@ export class Switchboard {
 
   /** A wire that the host is asked to dial; frames may be sent at once, they leave when it opens. */
   newWire(now: Instant): Wire {
-    const wire = new Wire(this.nextWire++, now, this.dirtyWires)
+    const wire = new Wire(this.nextWire++, now, this)
     this.wires.set(wire.id, wire)
     return wire
   }
@@ -88,7 +88,7 @@ export class Switchboard {
     if (wire === undefined) {
       // One of ours that is not in the table was hung up in the meantime.
       if (id > 0) return
-      wire = new Wire(id, turn.now, this.dirtyWires)
+      wire = new Wire(id, turn.now, this)
       this.wires.set(id, wire)
     }
     wire.about = about
@@ -121,7 +121,7 @@ export class Switchboard {
   hangUp(turn: Turn, wire: Wire, code: FaultCode): void {
     if (!wire.open) return
     // What was queued in this step (a goodbye) goes first.
-    for (const session of this.dirtySessions) session.flush(turn)
+    for (const session of this.dirtySessions ?? []) session.flush(turn)
     wire.flush(turn)
     turn.effects.push({ kind: 'hang-up', wire: wire.id, code })
     this.dropWire(turn, wire, { code })
@@ -148,7 +148,7 @@ export class Switchboard {
   // ---- a peer that begins settled ----
 
   settleWire(id: WireId, about: WireFacts, peer: PeerId, heardAt: Instant): Wire {
-    const wire = new Wire(id, heardAt, this.dirtyWires)
+    const wire = new Wire(id, heardAt, this)
     wire.about = about
     wire.peer = peer
     this.wires.set(id, wire)
@@ -253,14 +253,20 @@ export class Switchboard {
   }
 
   markDirty(session: Session): void {
-    this.dirtySessions.push(session)
+    if (this.dirtySessions === null) this.dirtySessions = [session]
+    else this.dirtySessions.push(session)
+  }
+
+  onWireDirty(wire: Wire): void {
+    if (this.dirtyWires === null) this.dirtyWires = [wire]
+    else this.dirtyWires.push(wire)
   }
 
   /** Ends a step: sessions cut and seal what they have, wires hand it to the host. */
   flush(turn: Turn): void {
-    const { dirtySessions, dirtyWires } = this
     // The lists grow while they are worked off: what flushes may make others dirty. A session that ended does nothing.
-    for (let i = 0; i < dirtySessions.length; i += 1) {
+    const { dirtySessions } = this
+    for (let i = 0; dirtySessions !== null && i < dirtySessions.length; i += 1) {
       const session = dirtySessions[i]!
       session.flush(turn)
       const wake = session.nextWake()
@@ -272,9 +278,10 @@ export class Switchboard {
       }
       this.wakeAt = earlier(this.wakeAt, wake)
     }
-    dirtySessions.length = 0
-    for (let i = 0; i < dirtyWires.length; i += 1) dirtyWires[i]!.flush(turn)
-    dirtyWires.length = 0
+    this.dirtySessions = null
+    const { dirtyWires } = this
+    for (let i = 0; dirtyWires !== null && i < dirtyWires.length; i += 1) dirtyWires[i]!.flush(turn)
+    this.dirtyWires = null
   }
 
   nextWake(): Instant | null {
@@ -296,7 +303,7 @@ export class Switchboard {
       timedSessions[kept++] = session
       if (wake <= turn.now) {
         session.onWake(turn)
-        this.dirtySessions.push(session)
+        this.markDirty(session)
       } else {
         this.wakeAt = earlier(this.wakeAt, wake)
       }

@@ -26,6 +26,11 @@ export interface Carrier extends Path {
   forward(turn: Turn, label: number, bytes: Uint8Array, start: number, end: number, spare: number): void
 }
 
+export interface WireOwner {
+  /** The wire has something to flush at the end of this step. */
+  onWireDirty(wire: Wire): void
+}
+
 /** The effect while it is put together. */
 interface Outgoing {
   readonly kind: 'send'
@@ -40,16 +45,15 @@ export class Wire implements Carrier {
   peer: PeerId | null = null
   heardAt: Instant
   open = true
-  /** Where a wire enters itself when it has something to flush. */
-  private readonly dirty: Wire[]
+  private readonly owner: WireOwner
   /** What this step has sent so far. */
   private outgoing: Outgoing | null = null
   private queuedBytes = 0
 
-  constructor(id: WireId, now: Instant, dirty: Wire[]) {
+  constructor(id: WireId, now: Instant, owner: WireOwner) {
     this.id = id
     this.heardAt = now
-    this.dirty = dirty
+    this.owner = owner
   }
 
   get reliable(): boolean {
@@ -108,7 +112,7 @@ export class Wire implements Carrier {
       outgoing.bytes += bytes
       return outgoing
     }
-    this.dirty.push(this)
+    this.owner.onWireDirty(this)
     const begun: Outgoing = { kind: 'send', wire: this.id, buffers: [buffer], bytes }
     this.outgoing = begun
     return begun
