@@ -26,7 +26,7 @@ import {
 } from '../limits.ts'
 import type { Turn } from '../turn.ts'
 import { type Broadcast, type MessageId, messageIdOf, splitMessageId } from './broadcast.ts'
-import { MessageCache } from './message-cache.ts'
+import { type Gossip, MessageCache } from './message-cache.ts'
 import type { ServiceMessage } from './service-messages.ts'
 import type { Place } from './tree-place.ts'
 import { type ShapeOwner, TreeShape } from './tree-shape.ts'
@@ -42,6 +42,8 @@ export interface TreeOwner {
 }
 
 interface Neighbour {
+  /** Messages sent before it became a member are not for it. */
+  owedFrom: Instant
   /** Messages go to it whole though the tree does not run over this link. */
   extra: boolean
   /** Announced to it with the next batch. */
@@ -79,11 +81,14 @@ export class BroadcastTree implements ShapeOwner {
 
   /** A new neighbour, or one that has begun anew: it is told of the messages since it became a member. */
   add(turn: Turn, peer: PeerId, memberForMs: number): void {
-    if (!this.neighbours.has(peer)) {
-      const ids = this.cache.since(turn.now, memberForMs + REPLAY_MARGIN_MS, IHAVE_IDS_MAX)
-      this.neighbours.set(peer, { extra: !this.shape.isWhole, ids })
+    const owedMs = memberForMs + REPLAY_MARGIN_MS
+    const owedFrom = turn.now - owedMs
+    const known = this.neighbours.get(peer)
+    if (known === undefined) {
+      const ids = this.cache.since(turn.now, owedMs, IHAVE_IDS_MAX)
+      this.neighbours.set(peer, { owedFrom, extra: !this.shape.isWhole, ids })
       if (ids.length > 0) this.flushAt ??= turn.now + IHAVE_DELAY_MS
-    }
+    } else known.owedFrom = owedFrom
     this.shape.add(turn, peer)
   }
 
@@ -100,10 +105,10 @@ export class BroadcastTree implements ShapeOwner {
     // Members that start at the same time may prune a member out of the tree: it comes back by asking nobody.
     const outside = ![...this.neighbours].some(([peer, neighbour]) => this.isEager(peer, neighbour))
     if (outside) for (const neighbour of this.neighbours.values()) neighbour.extra = true
-    return this.push(turn, id, broadcast, null, toAll)
+    return this.push(turn, this.cache.add(id, broadcast, turn.now, null, 0), null, toAll)
   }
 
-  onGossip(turn: Turn, from: PeerId, broadcast: Broadcast): Fault | null {
+  onGossip(turn: Turn, from: PeerId, broadcast: Broadcast, ageMs: number): Fault | null {
     const id = messageIdOf(broadcast)
     const neighbour = this.neighbours.get(from)
     if (this.isSeen(id, turn.now)) {
@@ -115,7 +120,7 @@ export class BroadcastTree implements ShapeOwner {
     this.missing.delete(id)
     this.shape.onUse(turn)
     if (neighbour !== undefined && !this.shape.isWhole) neighbour.extra = true
-    this.push(turn, id, broadcast, from, false)
+    this.push(turn, this.cache.add(id, broadcast, turn.now, from, ageMs), from, false)
     this.owner.onBroadcast(turn, broadcast)
     return null
   }
@@ -145,9 +150,8 @@ export class BroadcastTree implements ShapeOwner {
   onGraft(turn: Turn, from: PeerId, id: MessageId): void {
     const neighbour = this.neighbours.get(from)
     if (neighbour !== undefined && !this.shape.isBranch(from)) neighbour.extra = true
-    const broadcast = this.cache.get(id)
-    if (broadcast !== null && !this.owner.sendTo(turn, from, { kind: 'gossip', broadcast }))
-      this.announceTo(turn, from, id)
+    const gossip = this.cache.get(id, turn.now)
+    if (gossip !== null && !this.owner.sendTo(turn, from, gossip)) this.announceTo(turn, from, id)
   }
 
   onPrune(from: PeerId): void {
@@ -200,14 +204,15 @@ export class BroadcastTree implements ShapeOwner {
     this.owner.sendTo(turn, spare, { kind: 'prune' })
   }
 
-  private push(turn: Turn, id: MessageId, broadcast: Broadcast, from: PeerId | null, toAll: boolean): number {
-    this.cache.add(id, broadcast, turn.now, from)
+  private push(turn: Turn, gossip: Gossip, from: PeerId | null, toAll: boolean): number {
+    const id = messageIdOf(gossip.broadcast)
+    // Nobody keeps a message for longer: a liar that makes it older hides it from the newest members only.
+    const sentAt = turn.now - Math.min(gossip.ageMs, CACHED_MESSAGE_MS)
     this.trimAt ??= turn.now + CACHED_MESSAGE_MS
     let sent = 0
     for (const [peer, neighbour] of this.neighbours) {
-      if (peer === from) continue
-      if ((toAll || this.isEager(peer, neighbour)) && this.owner.sendTo(turn, peer, { kind: 'gossip', broadcast }))
-        sent += 1
+      if (peer === from || sentAt < neighbour.owedFrom) continue
+      if ((toAll || this.isEager(peer, neighbour)) && this.owner.sendTo(turn, peer, gossip)) sent += 1
       else this.announceTo(turn, peer, id)
     }
     return sent

@@ -6,7 +6,7 @@
  *   2 view-accept  member for u32 ms | refs sized …
  *   3 view-refuse  reason u8 (0 not a member, 1 full) | refs sized …
  *   4 view-leave   reason u8 (0 trimmed, 1 left the service, 2 not linked)
- *   5 gossip       content u8 | origin 32 | sequence u48 | signature 64 | payload, to the end
+ *   5 gossip       age u16, in tenths of a second | content u8 | origin 32 | sequence u48 | signature 64 | payload, to the end
  *   6 ihave        message ids 14 …
  *   7 graft        message id 14
  *   8 prune
@@ -35,7 +35,8 @@ export type ServiceMessage =
   | { readonly kind: 'view-accept'; readonly memberForMs: number; readonly refs: readonly Uint8Array[] }
   | { readonly kind: 'view-refuse'; readonly reason: RefuseReason; readonly refs: readonly Uint8Array[] }
   | { readonly kind: 'view-leave'; readonly reason: LeaveReason }
-  | { readonly kind: 'gossip'; readonly broadcast: Broadcast }
+  /** `ageMs`: since it left its origin, as those say that kept it on the way. */
+  | { readonly kind: 'gossip'; readonly broadcast: Broadcast; readonly ageMs: number }
   | { readonly kind: 'ihave'; readonly ids: readonly MessageId[] }
   | { readonly kind: 'graft'; readonly id: MessageId }
   | { readonly kind: 'prune' }
@@ -47,6 +48,8 @@ export type LeaveReason = 'trimmed' | 'left' | 'not-linked'
 
 const LEAVE_REASONS: readonly LeaveReason[] = ['trimmed', 'left', 'not-linked']
 
+/** Of a broadcast's age on the wire. */
+const AGE_UNIT_MS = 100
 /** Seven weeks; older members say this. */
 const MEMBER_FOR_MS_MAX = 0xffffffff
 
@@ -66,7 +69,11 @@ export function encodeServiceMessage(tag: ServiceTag, message: ServiceMessage): 
       return start(4).u8(LEAVE_REASONS.indexOf(message.reason)).finish()
     case 'gossip': {
       const { content, origin, sequence, signature, payload } = message.broadcast
-      start(5).u8(codeOfContent(content)).raw(bytesOfPeerId(origin)).u48(sequence)
+      start(5)
+        .u16(Math.min(Math.floor(message.ageMs / AGE_UNIT_MS), 0xffff))
+        .u8(codeOfContent(content))
+        .raw(bytesOfPeerId(origin))
+        .u48(sequence)
       return writer.raw(signature).raw(payload).finish()
     }
     case 'ihave':
@@ -119,13 +126,15 @@ function readBody(kind: number, reader: ByteReader): ServiceMessage | null {
       return reason === undefined ? null : { kind: 'view-leave', reason }
     }
     case 5: {
+      const ageMs = reader.u16() * AGE_UNIT_MS
       const content = contentOfCode(reader.u8())
       const origin = reader.raw(PEER_ID_BYTES)
       const sequence = reader.u48()
       const signature = reader.raw(SIGNATURE_BYTES)
       const payload = reader.rest()
       if (reader.failed || content === null || payload.length > BROADCAST_BYTES_MAX) return null
-      return { kind: 'gossip', broadcast: { content, origin: peerIdOfBytes(origin), sequence, signature, payload } }
+      const broadcast = { content, origin: peerIdOfBytes(origin), sequence, signature, payload }
+      return { kind: 'gossip', broadcast, ageMs }
     }
     case 6: {
       const ids: MessageId[] = []

@@ -36,13 +36,15 @@ export function serviceVectors(): Record<string, string> {
     'view-leave trimmed': { kind: 'view-leave', reason: 'trimmed' },
     'view-leave left': { kind: 'view-leave', reason: 'left' },
     'view-leave not-linked': { kind: 'view-leave', reason: 'not-linked' },
-    'gossip payload': { kind: 'gossip', broadcast },
+    'gossip payload': { kind: 'gossip', broadcast, ageMs: 1_200 },
     'gossip member-here': {
       kind: 'gossip',
+      ageMs: 0,
       broadcast: signBroadcast(identity, hash, 'member-here', SEQUENCE + 1, ref),
     },
     'gossip member-left': {
       kind: 'gossip',
+      ageMs: 0,
       broadcast: signBroadcast(identity, hash, 'member-left', SEQUENCE + 2, new Uint8Array(0)),
     },
     ihave: { kind: 'ihave', ids: [id] },

@@ -226,6 +226,20 @@ describe('a broadcast', () => {
     expect(heard(mesh.peer(2))).toEqual([])
   })
 
+  it('of before does not go on from newcomer to newcomer', () => {
+    const mesh = settled({ peers: 160, members: 20 })
+    for (let i = 0; i < 5; i += 1) broadcast(mesh, mesh.peer(i), `b${i}`)
+    for (let index = 20; index < 160; index += 1) {
+      join(mesh, [mesh.peer(index)])
+      mesh.run(25)
+    }
+    mesh.run(10_000)
+    // These joined a second and a half after it and more.
+    const lateJoiners = mesh.peers.slice(80)
+    expect(lateJoiners.flatMap(peer => heard(peer))).toEqual([])
+    expect(memberCounts(lateJoiners).every(count => count > 60)).toBe(true)
+  })
+
   it('works with real cryptography', () => {
     const mesh = new TestMesh({ peers: 12, suite: nativeSuite })
     join(mesh, mesh.peers.slice(0, 8))
@@ -255,7 +269,7 @@ describe('a broadcast', () => {
     const tag = tagOf(mesh)
     for (const content of ['payload', 'member-left'] as const) {
       const real = signBroadcast(liar.identity, new Uint8Array(32), content, WALL_AT_START, new Uint8Array([1]))
-      const forged: ServiceMessage = { kind: 'gossip', broadcast: { ...real, origin: other.identity.peer } }
+      const forged: ServiceMessage = { kind: 'gossip', ageMs: 0, broadcast: { ...real, origin: other.identity.peer } }
       const fault = victim.services.onMessage(mesh.turn(), liar.identity.peer, encodeServiceMessage(tag, forged))
       expect(fault).toMatchObject({ code: 'malformed' })
     }
@@ -318,7 +332,7 @@ describe('the service part', () => {
       { kind: 'view-accept' as const, memberForMs: 5, refs: [mesh.peer(2).ref.bytes] },
       { kind: 'view-refuse' as const, reason: 'full' as const, refs: [] },
       { kind: 'view-leave' as const, reason: 'trimmed' as const },
-      { kind: 'gossip' as const, broadcast: origin },
+      { kind: 'gossip' as const, broadcast: origin, ageMs: 0 },
       { kind: 'ihave' as const, ids: ['00'.repeat(14)] },
       { kind: 'graft' as const, id: 'ff'.repeat(14) },
       { kind: 'prune' as const },

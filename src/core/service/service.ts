@@ -74,8 +74,8 @@ export class Service implements TreeOwner {
   private lastSequence = 0
   private findAt: Instant | null
   private findIntervalMs = DISCOVER_FIRST_MS
-  /** How many there are in all, as the registry counts. */
-  private membersCounted = 0
+  /** How many there are in all, as the registry counts; null until it was asked. */
+  private membersCounted: number | null = null
   private chooseAt: Instant | null = null
   /** When to tell all members of this one, where they are few. */
   private tellAt: Instant | null
@@ -153,7 +153,7 @@ export class Service implements TreeOwner {
         return null
       case 'gossip':
         this.correct(turn, from)
-        return this.tree.onGossip(turn, from, message.broadcast)
+        return this.tree.onGossip(turn, from, message.broadcast, message.ageMs)
       case 'ihave':
         this.correct(turn, from)
         if (this.view.links.has(from)) this.tree.onIhave(turn, from, message.ids)
@@ -195,7 +195,7 @@ export class Service implements TreeOwner {
   }
 
   nextWake(): Instant | null {
-    const telling = this.view.links.size > 0 ? this.tellAt : null
+    const telling = this.mayTell ? this.tellAt : null
     const own = earlier(earlier(this.findAt, this.chooseAt), earlier(this.view.nextGiveUp(), telling))
     return earlier(own, this.tree.nextWake())
   }
@@ -246,7 +246,7 @@ export class Service implements TreeOwner {
 
   private onFound(turn: Turn, found: Result<PeerRef[]>, members: number): void {
     const refs = found.ok ? found.value : []
-    if (found.ok) this.membersCounted = members
+    this.membersCounted = found.ok ? members : (this.membersCounted ?? 0)
     let news = 0
     for (const ref of refs) if (this.meet(turn, ref, 'registry')) news += 1
     // A sample says nothing about those who are not in it. This peer is counted too once it has announced itself.
@@ -324,10 +324,15 @@ export class Service implements TreeOwner {
     return refs
   }
 
+  /** To somebody, and knowing whether they are few. */
+  private get mayTell(): boolean {
+    return this.view.links.size > 0 && this.membersCounted !== null
+  }
+
   private tellDue(turn: Turn): void {
-    if (this.tellAt === null || this.tellAt > turn.now || this.view.links.size === 0) return
+    if (this.tellAt === null || this.tellAt > turn.now || !this.mayTell) return
     this.tellAt = null
-    if (Math.max(this.table.size, this.membersCounted) > TELL_MEMBERS_MAX) return
+    if (Math.max(this.table.size, this.membersCounted ?? 0) > TELL_MEMBERS_MAX) return
     this.tree.originate(turn, this.sign(turn, 'member-here', this.context.port.self().bytes))
   }
 
