@@ -62,8 +62,8 @@ export class HostileNode {
     return (
       this.act(peer, (_, session) => {
         // reason: what the session would not say has to be put into its queue.
-        const inside = session as unknown as { control: { push(frame: Uint8Array): void } }
-        inside.control.push(bytes)
+        const inside = session as unknown as { controlQueue(): { push(frame: Uint8Array): void } }
+        inside.controlQueue().push(bytes)
         connectorOf(this.node).board.markDirty(session)
         return true
       }) ?? false
