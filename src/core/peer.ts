@@ -15,7 +15,6 @@ import type { Effect } from './effect.ts'
 import type { Command, Input, RequestId, SessionId, StoreEntry, Target } from './input.ts'
 import {
   AWAY_MS,
-  GLARE_MS,
   HELLO_VERIFY_MS,
   LEAVE_PATIENCE_MS,
   REF_RENEW_MS,
@@ -26,11 +25,10 @@ import { Connector } from './overlay/connector.ts'
 import { type Contact, Need } from './overlay/contact.ts'
 import { Overlay } from './overlay/overlay.ts'
 import { decodeOverlayMessage, type OverlayMessage } from './overlay/overlay-messages.ts'
-import type { OverlayPort } from './overlay/overlay-port.ts'
-import { RoutedMethod } from './overlay/overlay-port.ts'
 import { peerOfSavedRef, SAVED_REF_PREFIX, savedRefKey } from './overlay/saved-ref.ts'
 import type { SettledState } from './overlay/settled-state.ts'
 import type { Peer, PeerOptions, PeerSnapshot } from './peer-options.ts'
+import { ConnectorSide, OverlaySide, type PeerInside, UpperSide } from './peer-sides.ts'
 import { Registry } from './registry/registry.ts'
 import { Services } from './service/joined-services.ts'
 import type { Session } from './session/session.ts'
@@ -47,14 +45,14 @@ export function createPeer(options: PeerOptions): Peer {
   return new MeshPeer(options)
 }
 
-class MeshPeer implements Peer {
+class MeshPeer implements Peer, PeerInside {
   private readonly suite: CryptoSuite
   private readonly identity: Identity
-  private readonly connector: Connector
-  private readonly overlay: Overlay
-  private readonly registry: Registry
+  readonly connector: Connector
+  readonly overlay: Overlay
+  readonly registry: Registry
   private readonly services: Services
-  private ref: PeerRef
+  ref: PeerRef
   /** Wall time of instant 0, as last told. */
   private wallTimeAtZero: WallTime
   private started = false
@@ -85,74 +83,10 @@ class MeshPeer implements Peer {
       rendezvous: [],
     })
     const rng = new Rng(options.seed)
-    this.connector = new Connector(suite, identity, options.relays, options.dialable, {
-      onContact: (turn, contact) => this.overlay.onContact(turn, contact),
-      onPathLost: (turn, contact, fault) => {
-        this.overlay.onContactLost(turn, contact, fault)
-      },
-      onContactLost: (turn, contact, fault) => {
-        this.hellos.delete(contact)
-        this.overlay.onContactLost(turn, contact, fault)
-        this.services.onSessionClosed(turn, contact.peer)
-      },
-      onMessage: (turn, contact, channel, bytes) => this.onMessage(turn, contact, channel, bytes),
-      nextHop: (target, avoid, from) => this.overlay.nextHopToPeer(target, this.positionOf(target), avoid, from),
-      standsClosest: target => this.overlay.standsClosest(this.positionOf(target)),
-      refOf: peer => this.overlay.refOf(peer),
-      isDialable: () => this.ref.addresses.length > 0,
-      negotiates: options.negotiates,
-    })
-    this.overlay = new Overlay(
-      {
-        peer: identity.peer,
-        position: this.ref.position,
-        capacity: options.capacity,
-        views: options.views,
-        self: () => this.ref,
-        send: (turn, to, message) => this.connector.send(turn, to, message),
-        reach: (turn, target, onReached) => this.reach(turn, target, false, onReached),
-        contact: peer => this.connector.contact(peer),
-        need: (turn, contact) => this.connector.need(turn.now, contact, Need.link),
-        release: contact => this.connector.release(contact, Need.link),
-        suspectSilent: (turn, silentMs) => this.connector.suspectSilent(turn, silentMs),
-        closeIfUnneeded: (turn, contact) => {
-          const openedForThis = contact.session.initiator && turn.now - contact.since < 3 * GLARE_MS
-          if (!contact.wanted && openedForThis) this.connector.closeUnneeded(turn, contact, 'closed')
-        },
-        admit: (turn, bytes) => {
-          const read = this.registry.refs.read(bytes, turn.wallTime)
-          return read.ok ? read.value : null
-        },
-        isForged: (turn, bytes) => {
-          const read = this.registry.refs.read(bytes, turn.wallTime)
-          return !read.ok && read.fault.code === 'ref-forged'
-        },
-        answer: (turn, key, method, payload) =>
-          method === RoutedMethod.registry ? this.registry.onRequest(turn, key, payload) : null,
-        onNearChanged: turn => this.registry.onNearChanged(turn),
-        onRendezvous: (turn, rendezvous) => this.renewRef(turn, { rendezvous }),
-      },
-      rng.fork('overlay'),
-      0,
-    )
-    const port: OverlayPort = {
-      self: () => this.ref,
-      request: (turn, key, method, payload, onAnswer, ways) =>
-        this.overlay.requests.request(turn, key, method, payload, onAnswer, null, ways),
-      near: () => this.overlay.near(),
-      estimatedPeers: () => this.overlay.estimatedPeers(),
-      send: (turn, channel, to, message) => this.connector.sendMessage(turn, to, channel, message),
-      keep: (turn, ref, onOpen) =>
-        this.connector.reach(turn, ref.peer, ref, true, (later, outcome) => {
-          if (outcome.ok) this.connector.need(later.now, outcome.value, Need.service)
-          onOpen(later, outcome.ok ? { ok: true, value: outcome.value.peer } : outcome)
-        }),
-      release: (_turn, peer) => {
-        const contact = this.connector.contact(peer)
-        if (contact !== null) this.connector.release(contact, Need.service)
-      },
-      learn: (turn, ref) => this.overlay.learn(turn, ref),
-    }
+    const { relays, dialable } = options
+    this.connector = new Connector(suite, identity, relays, dialable, new ConnectorSide(this, options))
+    this.overlay = new Overlay(new OverlaySide(this, options), rng.fork('overlay'), 0)
+    const port = new UpperSide(this)
     this.registry = new Registry({ port, suite, identity, rng: rng.fork('registry'), refs: options.refs })
     this.services = new Services({ port, suite, identity, rng: rng.fork('service'), registry: this.registry })
     if (options.settled !== undefined) this.settle(options.settled, rng.fork('settled'))
@@ -282,7 +216,13 @@ class MeshPeer implements Peer {
     if (this.saveAt !== null && this.saveAt <= turn.now) this.saveRemembered(turn)
   }
 
-  private onMessage(turn: Turn, contact: Contact, channel: number, bytes: Uint8Array): void {
+  onContactLost(turn: Turn, contact: Contact, fault: Fault): void {
+    this.hellos.delete(contact)
+    this.overlay.onContactLost(turn, contact, fault)
+    this.services.onSessionClosed(turn, contact.peer)
+  }
+
+  onMessage(turn: Turn, contact: Contact, channel: number, bytes: Uint8Array): void {
     const fault = this.messageFault(turn, contact, channel, bytes)
     if (fault !== null) this.connector.onSessionBroken(turn, contact.session, fault)
   }
@@ -460,12 +400,7 @@ class MeshPeer implements Peer {
     })
   }
 
-  private reach(
-    turn: Turn,
-    target: Target,
-    patient: boolean,
-    onReached: (turn: Turn, outcome: Result<Contact>) => void,
-  ): void {
+  reach(turn: Turn, target: Target, patient: boolean, onReached: (turn: Turn, outcome: Result<Contact>) => void): void {
     switch (target.kind) {
       case 'peer':
         this.connector.reach(turn, target.peer, null, patient, onReached)
@@ -491,12 +426,12 @@ class MeshPeer implements Peer {
     this.connector.revive(turn, session)
   }
 
-  private positionOf(peer: PeerId): number {
+  positionOf(peer: PeerId): number {
     return this.overlay.refOf(peer)?.position ?? positionOfHash(this.suite.sha256(bytesOfPeerId(peer)))
   }
 
   /** Signs this peer's ref anew and tells those who should know. */
-  private renewRef(
+  renewRef(
     turn: Turn,
     changes: Partial<Pick<PeerRefFields, 'addresses'>> & { rendezvous?: readonly Rendezvous[] },
   ): void {
