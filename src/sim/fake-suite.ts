@@ -31,7 +31,7 @@ export function createFakeSuite(rng: Rng): CryptoSuite {
     dhKey,
     dhPublicKeyOf: publicKey => publicKey,
     isDhPublicKeyOf: equalBytes,
-    aeadKey: (_cipher, key) => handleOf(key),
+    aeadKey: (_cipher, key) => shared.get(key) ?? new FakeAeadKey(key),
   }
 }
 
@@ -72,16 +72,12 @@ function fakeSignature(publicKey: Uint8Array, message: Uint8Array): Uint8Array {
   return signature
 }
 
-/** One for all who hold the same bytes: the sessions of a peer that begins settled share them. */
-const handles = new WeakMap<Uint8Array, AeadKey>()
+/** By their bytes, the very array: handles that stand for many sessions. */
+const shared = new WeakMap<Uint8Array, AeadKey>()
 
-function handleOf(key: Uint8Array): AeadKey {
-  let handle = handles.get(key)
-  if (handle === undefined) {
-    handle = new FakeAeadKey(key)
-    handles.set(key, handle)
-  }
-  return handle
+/** From now on all who are given this key get the same handle. */
+export function shareKey(key: Uint8Array): void {
+  shared.set(key, new FakeAeadKey(key))
 }
 
 class FakeAeadKey implements AeadKey {

@@ -28,6 +28,7 @@ import type {
   SettledState,
 } from '../core/overlay/settled-state.ts'
 import { estimatePeers } from '../core/overlay/size-estimate.ts'
+import { shareKey } from './fake-suite.ts'
 import { slowerOf, WireEnd } from './network.ts'
 import { PeerStore } from './peer-store.ts'
 import { drawLinks, type SettledLinks } from './settled-links.ts'
@@ -348,6 +349,7 @@ class SettledPlan {
 function keyOf(index: number): Uint8Array {
   const key = new Uint8Array(KEY_BYTES)
   writeU32(key, 0, index + 1)
+  shareKey(key)
   return key
 }
 

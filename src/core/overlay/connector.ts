@@ -552,7 +552,7 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
   private onCarrierLost(turn: Turn, carrier: Carrier, fault: Fault): void {
     this.asks.forget(carrier)
     this.unused.delete(carrier)
-    for (const session of this.allSessions()) {
+    for (const session of this.sessionsOver(carrier)) {
       if (session.path === carrier) this.onPathLost(turn, session, fault)
     }
   }
@@ -669,9 +669,14 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
 
   private isUsed(carrier: Carrier): boolean {
     if (this.reaching.uses(carrier) || this.asks.has(carrier)) return true
-    for (const { session } of this.contacts.values()) if (session.path === carrier) return true
-    for (const session of this.retired.keys()) if (session.path === carrier) return true
-    return false
+    return this.sessionsOver(carrier).length > 0
+  }
+
+  private sessionsOver(carrier: Carrier): Session[] {
+    const sessions: Session[] = []
+    for (const session of this.retired.keys()) if (session.path === carrier) sessions.push(session)
+    for (const { session } of this.contacts.values()) if (session.path === carrier) sessions.push(session)
+    return sessions
   }
 
   /** As they are now: each may end while they are gone through. */
