@@ -115,6 +115,12 @@ export const REF_ASK_AGAIN_MS = 1_000
 export const REFS_ASKED_MAX = 256
 /** With a full memory one in so many refs that were named and are unknown is asked for: it stays fresh, and cheap. */
 export const REF_ASK_SHARE = 1 / 4
+/** Public peers that a way in tells a newcomer of: one more than it needs. */
+export const WAY_IN_PUBLIC_REFS = 4
+/** Of so many drawn by chance the one with the most room is taken. */
+export const ROOM_CHOICES = 3
+/** A way in that carries no more links than this stays one, where there is room. */
+export const WAY_IN_KEPT_LINKS = 24
 /** Random and public refs in a gossip message, beside those around the partner. */
 export const GOSSIP_RANDOM_REFS = 2
 export const GOSSIP_PUBLIC_REFS = 3
@@ -146,9 +152,10 @@ export const LINKING_MAX = 4
 export const LINKING_ALARM_MAX = 8
 /**
  * A newcomer behind a NAT first looks for public peers beside its way in, for so long; meanwhile others behind NATs leave
- * it alone. What they tell each other would all go through the way in.
+ * it alone. What they tell each other would all go through the way in. With two it may begin.
  */
 export const NEWCOMER_MS = 1_500
+export const NEWCOMER_PUBLICS = 2
 /** In an alarm most who are tried are dead: who has not answered by then holds up no other try. */
 export const LINKING_ALARM_SLOT_MS = 3_000
 /** A candidate that failed waits, twice as long each time (rule 5); a near one waits less in an alarm. */
@@ -178,8 +185,9 @@ export const GOSSIP_MAX_MS = 40_000
 export const GOSSIP_ALARM_MAX_MS = 4_000
 /** Only refs heard of so recently are passed on (rule 7). */
 export const FRESH_MS = 300_000
-/** What a link told of the network's size counts for so long: some six of them, while it may be growing. */
+/** What a link told of the network's size counts for so long, while what this peer sees alone has changed by less than that. */
 export const ESTIMATE_MS = 120_000
+export const ESTIMATE_DRIFT = 1.25
 /** The same links are not looked at again for this peer's own estimate before. */
 export const OWN_ESTIMATE_MS = 2_000
 /** The search for one's own position: its interval doubles from the first to the second (rule 8). */
@@ -189,6 +197,8 @@ export const SEARCH_MAX_MS = 120_000
 export const NEIGHBOURS_DELAY_MS = 500
 /** And how long they hear no more after that: links come and go together. */
 export const NEIGHBOURS_PAUSE_MS = 3_000
+/** A link over a circuit with one who is a neighbour no more is given up at this interval, where enough others are left. */
+export const UNBURDEN_MS = 20_000
 /** A random link is exchanged for another at this interval (rule 11). */
 export const ROTATE_MS = 600_000
 /** How often a peer that was lost is looked for again (rule 9). */
@@ -247,6 +257,8 @@ export const DIAL_TIMEOUT_MS = 2_500
 export const DIAL_STAGGER_MS = 250
 /** A circuit is tried beside the dials after this time. */
 export const CIRCUIT_STAGGER_MS = 400
+/** The same where only a link is wanted: circuits to those that can be dialled would go through the way in for nothing. */
+export const CIRCUIT_STAGGER_LINK_MS = 1_000
 /** A peer that was not reached by then is unreachable. */
 export const REACH_TIMEOUT_MS = 10_000
 /** For so long a user's attempt is made again where nothing leads to the peer: a mesh heals in less. */

@@ -64,6 +64,14 @@ export class ConnectorSide implements ConnectorPort {
     return inside.overlay.nextHopToPeer(target, inside.positionOf(target), avoid, from)
   }
 
+  spared(): readonly PeerId[] {
+    return this.inside.overlay.spared()
+  }
+
+  loadOf(peer: PeerId): number {
+    return this.inside.overlay.loadOf(peer)
+  }
+
   standsClosest(target: PeerId): boolean {
     return this.inside.overlay.standsClosest(this.inside.positionOf(target))
   }

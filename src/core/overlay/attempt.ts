@@ -6,6 +6,7 @@ import type { PeerId } from '../base/peer-id.ts'
 import type { Rendezvous } from '../crypto/peer-ref.ts'
 import {
   ADDRESSES_TRIED_MAX,
+  CIRCUIT_STAGGER_LINK_MS,
   CIRCUIT_STAGGER_MS,
   DIAL_STAGGER_MS,
   REACH_PATIENCE_MS,
@@ -75,6 +76,8 @@ export class Attempt {
   /** Those not asked yet, or reached. */
   rendezvous: Rendezvous[]
   lastFault: Fault = { code: 'peer-unreachable' }
+  /** Neighbours that are to be spared are passed over. */
+  spares = true
   private waiters: Waiter[] = []
   private addresses: Address[]
   private nextDialAt: Instant
@@ -95,7 +98,7 @@ export class Attempt {
     this.rendezvous = [...this.knownRendezvous]
     this.giveUpAt = now + REACH_TIMEOUT_MS
     this.nextDialAt = now
-    this.circuitFrom = this.addresses.length > 0 ? now + CIRCUIT_STAGGER_MS : now
+    this.circuitFrom = this.addresses.length > 0 ? now + CIRCUIT_STAGGER_LINK_MS : now
   }
 
   get upgrade(): boolean {
@@ -111,6 +114,8 @@ export class Attempt {
   takeOver(waiter: Waiter): void {
     this.giveUpAt = Math.max(this.giveUpAt, waiter.until)
     this.waiters.push(waiter)
+    if (waiter.patient)
+      this.circuitFrom = Math.min(this.circuitFrom, waiter.until - REACH_TIMEOUT_MS + CIRCUIT_STAGGER_MS)
   }
 
   /** Takes those who wait along to another attempt. */
@@ -141,6 +146,13 @@ export class Attempt {
     this.circuitFrom = now + (this.tries.size > 0 ? CIRCUIT_STAGGER_MS : 0)
     if (this.isUpgrade) this.giveUpAt = now + REACH_TIMEOUT_MS
     this.isUpgrade = false
+  }
+
+  /** Nobody else leads there: those that are to be spared may. */
+  startSparingNone(): void {
+    this.spares = false
+    this.circuitsSpent = false
+    this.rendezvous = [...this.knownRendezvous]
   }
 
   answer(turn: Turn, outcome: Result<Contact>): void {
@@ -195,6 +207,7 @@ export class Attempt {
     this.addresses = [...this.knownAddresses]
     this.rendezvous = [...this.knownRendezvous]
     this.hopsTried.length = 0
+    this.spares = true
     this.unknownTo = 0
     this.circuitsSpent = false
   }

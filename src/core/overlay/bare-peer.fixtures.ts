@@ -48,6 +48,8 @@ export class BarePeer implements Peer {
       },
       onMessage: (turn, contact, channel, bytes) => this.onMessage(turn, contact, channel, bytes),
       nextHop: (target, avoid) => this.nextHop(target, avoid),
+      spared: () => [],
+      loadOf: () => 0,
       standsClosest: target => this.closestTo.has(target),
       refOf: peer => this.refs.get(peer) ?? null,
       isDialable: () => this.ref.addresses.length > 0,

@@ -56,6 +56,10 @@ export interface ConnectorPort {
   onMessage(turn: Turn, contact: Contact, channel: number, bytes: Uint8Array): void
   /** The best neighbour on the way to a peer. */
   nextHop(target: PeerId, avoid: readonly PeerId[], from: PeerId | null): PeerId | null
+  /** Neighbours that are to carry no circuit of this peer while any other can. */
+  spared(): readonly PeerId[]
+  /** How much of what it can carry a neighbour carries, as it told. */
+  loadOf(peer: PeerId): number
   /** Whether no neighbour that relays stands closer to a peer's place than this one. */
   standsClosest(target: PeerId): boolean
   /** Newest ref of a peer, where one is known. */
@@ -260,6 +264,14 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
 
   nextHop(target: PeerId, avoid: readonly PeerId[], from: PeerId | null): PeerId | null {
     return this.port.nextHop(target, avoid, from)
+  }
+
+  spared(): readonly PeerId[] {
+    return this.port.spared()
+  }
+
+  loadOf(peer: PeerId): number {
+    return this.port.loadOf(peer)
   }
 
   standsClosest(target: PeerId): boolean {

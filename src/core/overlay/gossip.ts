@@ -24,10 +24,12 @@ import {
   REFS_ASKED_MAX,
   REFS_PER_MESSAGE_MAX,
   REMEMBERED_MAX,
+  ROOM_CHOICES,
   ROUTED_PAYLOAD_BYTES_MAX,
   SEARCH_MAX_MS,
   SEARCH_MIN_MS,
   SEARCH_PUBLIC_REFS,
+  WAY_IN_PUBLIC_REFS,
 } from '../limits.ts'
 import type { Turn } from '../turn.ts'
 import type { Contact } from './contact.ts'
@@ -104,19 +106,39 @@ export class Gossip {
    */
   introduce(turn: Turn, newcomer: PeerRef): void {
     const { links, rng } = this.around
-    const others = links.all().filter(link => link.peer !== newcomer.peer)
-    const told = new Set([
-      ...closestAfter(newcomer.position, others, 1),
-      ...closestBefore(newcomer.position, others, 1),
-      ...(isPublic(newcomer) ? rng.sample(others, INTRODUCED_PUBLIC) : []),
+    const near = new Set([
+      ...closestAfter(newcomer.position, this.freshRefs(turn, newcomer.peer), 1),
+      ...closestBefore(newcomer.position, this.freshRefs(turn, newcomer.peer), 1),
     ])
+    const others = links.all().filter(link => link.peer !== newcomer.peer)
+    const told = new Set<PeerId>()
+    for (const { peer } of near) if (links.has(peer)) told.add(peer)
+    if (isPublic(newcomer)) for (const { peer } of rng.sample(others, INTRODUCED_PUBLIC)) told.add(peer)
     const refs = [{ ageSeconds: 0, bytes: newcomer.bytes }]
-    for (const link of told) this.send(turn, link.peer, refs)
+    for (const peer of told) this.send(turn, peer, refs)
   }
 
-  /** The refs closest to another on each side of it: in full for a newcomer, who holds none, else by name. */
-  refsAround(turn: Turn, other: PeerRef, full: boolean): RefEntry[] {
-    return this.entriesAround(turn, other.position, this.freshRefs(turn, other.peer), full)
+  /** The refs closest to another on each side of it, by name. */
+  refsAround(turn: Turn, other: PeerRef): RefEntry[] {
+    return this.entriesAround(turn, other.position, this.freshRefs(turn, other.peer), NEAR_PER_SIDE + 1, false)
+  }
+
+  /** In full, since a newcomer holds none: those next to it, and public ones that have room for it. */
+  refsForNewcomer(turn: Turn, newcomer: PeerRef): RefEntry[] {
+    const { rng, links } = this.around
+    const pool = this.freshRefs(turn, newcomer.peer)
+    const refs = this.entriesAround(turn, newcomer.position, pool, NEAR_PER_SIDE, true)
+    const roomOf = (ref: PeerRef): number => ref.capacity - (links.get(ref.peer)?.neighbours.length ?? 0)
+    let open = pool.filter(isPublic)
+    for (let i = 0; i < WAY_IN_PUBLIC_REFS; i += 1) {
+      const [first, ...others] = rng.sample(open, ROOM_CHOICES)
+      if (first === undefined) break
+      let best = first
+      for (const ref of others) if (roomOf(ref) > roomOf(best)) best = ref
+      open = open.filter(ref => ref !== best)
+      refs.push(this.entryOf(turn, best, true))
+    }
+    return refs
   }
 
   /**
@@ -211,7 +233,7 @@ export class Gossip {
     const { rng, links, needs } = this.around
     this.searchAt = turn.now + rng.around(this.searchDelayMs)
     this.searchDelayMs = Math.min(this.searchDelayMs * 2, SEARCH_MAX_MS)
-    const link = rng.pick(links.all())
+    const link = rng.pick(links.all().filter(link => !this.around.isCrowded(link)))
     if (link !== undefined) this.search(turn, needs.position, link.peer)
   }
 
@@ -220,9 +242,10 @@ export class Gossip {
     const delayMax = alarm.isOn(turn.now) ? GOSSIP_ALARM_MAX_MS : GOSSIP_MAX_MS
     this.gossipAt = turn.now + rng.around(Math.min(this.gossipDelayMs, delayMax))
     this.gossipDelayMs = Math.min(this.gossipDelayMs * 2, GOSSIP_MAX_MS)
-    const near = links.near()
+    const others = links.all().filter(link => !this.around.isCrowded(link))
+    const near = others.filter(link => links.near().includes(link))
     const active = this.gossipDelayMs < GOSSIP_MAX_MS || rng.unit() < 0.5
-    const link = rng.pick(active && near.length > 0 ? near : links.all())
+    const link = rng.pick(active && near.length > 0 ? near : others)
     const contact = link === undefined ? null : needs.contact(link.peer)
     if (contact === null) return
     const refs = this.refsFor(turn, contact)
@@ -235,8 +258,8 @@ export class Gossip {
     const pool = this.freshRefs(turn, partner.peer)
     const refs =
       partner.ref === null
-        ? this.refsAround(turn, needs.self(), false)
-        : this.entriesAround(turn, partner.ref.position, pool, false)
+        ? this.refsAround(turn, needs.self())
+        : this.entriesAround(turn, partner.ref.position, pool, NEAR_PER_SIDE + 1, false)
     const open = pool.filter(isPublic)
     const others = new Set([...rng.sample(pool, GOSSIP_RANDOM_REFS), ...rng.sample(open, GOSSIP_PUBLIC_REFS)])
     for (const ref of others) refs.push(this.entryOf(turn, ref, false))
@@ -274,11 +297,14 @@ export class Gossip {
     return fresh
   }
 
-  private entriesAround(turn: Turn, position: Position, pool: readonly PeerRef[], full: boolean): RefEntry[] {
-    const chosen = new Set([
-      ...closestAfter(position, pool, NEAR_PER_SIDE + 1),
-      ...closestBefore(position, pool, NEAR_PER_SIDE + 1),
-    ])
+  private entriesAround(
+    turn: Turn,
+    position: Position,
+    pool: readonly PeerRef[],
+    perSide: number,
+    full: boolean,
+  ): RefEntry[] {
+    const chosen = new Set([...closestAfter(position, pool, perSide), ...closestBefore(position, pool, perSide)])
     return Array.from(chosen, ref => this.entryOf(turn, ref, full))
   }
 

@@ -18,6 +18,7 @@ import {
   LINKS_RESERVED,
   NEAR_PER_SIDE,
   NEWCOMER_MS,
+  NEWCOMER_PUBLICS,
   PUBLIC_LINKS_MIN,
   REACH_TIMEOUT_MS,
   REFUSED_BACKOFF_MAX_MS,
@@ -54,6 +55,8 @@ export class LinkSeeking {
   /** Peers being linked to, and when that is given up. */
   private readonly linking = new RareMap<PeerId, Linking>()
   private readonly refused = new RareMap<PeerId, { until: Instant; delayMs: number }>()
+  /** Ways in that this peer has left, and until when it asks them for nothing. */
+  private readonly left = new RareMap<PeerId, Instant>()
   private searchAt: Instant = 0
   /** When the first link stood. */
   private firstLinkAt: Instant = 0
@@ -81,6 +84,7 @@ export class LinkSeeking {
     for (const [peer, { until, delayMs }] of this.refused) {
       if (until + 2 * delayMs <= turn.now) this.refused.delete(peer)
     }
+    for (const [peer, until] of this.left) if (until <= turn.now) this.left.delete(peer)
     const { alarm, hungry, hidden, links } = this.around
     const linkingMax = alarm.isOn(turn.now) && hungry ? LINKING_ALARM_MAX : LINKING_MAX
     const room = (reserved = 0): boolean => this.countLinking(turn, null) + reserved < linkingMax
@@ -94,6 +98,7 @@ export class LinkSeeking {
     // Near ones that cannot be reached must not take their places.
     const reserved = Math.max(0, publicMissing - this.countLinking(turn, purpose))
     for (const candidate of this.nearCandidates(turn)) if (room(reserved)) this.linkTo(turn, candidate, 'near')
+    if (this.isNewcomer(turn)) return
     if (this.roamAt > turn.now || links.size + this.linking.size >= links.capacity - LINKS_RESERVED) return
     const quota = linkQuota(links.capacity)
     if (links.count('random') + this.countLinking(turn, 'random') < quota.random && room()) {
@@ -112,7 +117,9 @@ export class LinkSeeking {
     let at = roams ? this.roamAt : Number.POSITIVE_INFINITY
     for (const index of this.knownNear()) {
       const { peer } = memory.refs()[index]!
-      if (!links.has(peer)) at = Math.min(at, Math.max(memory.restsUntil(index), this.refused.get(peer)?.until ?? 0))
+      if (links.has(peer)) continue
+      const refusedUntil = this.refused.get(peer)?.until ?? 0
+      at = Math.min(at, Math.max(memory.restsUntil(index), refusedUntil, this.left.get(peer) ?? 0))
     }
     return at
   }
@@ -155,6 +162,16 @@ export class LinkSeeking {
     this.refused.set(peer, { until: turn.now + delayMs, delayMs })
   }
 
+  /** What this peer gave up is not asked for again soon. */
+  leave(turn: Turn, peer: PeerId): void {
+    this.left.set(peer, turn.now + REFUSED_BACKOFF_MAX_MS)
+  }
+
+  /** Whom it has left lately. */
+  leftNow(): Iterable<PeerId> {
+    return this.left.keys()
+  }
+
   onContactLost(peer: PeerId): void {
     this.linking.delete(peer)
   }
@@ -163,6 +180,7 @@ export class LinkSeeking {
   onReturn(): void {
     this.linking.clear()
     this.refused.clear()
+    this.left.clear()
     this.roamAt = 0
     this.roamDelayMs = ROAM_MIN_MS
   }
@@ -267,8 +285,11 @@ export class LinkSeeking {
   }
 
   /** This peer has only its way in as yet. */
-  private isNewcomer(turn: Turn): boolean {
-    return turn.now - this.firstLinkAt < NEWCOMER_MS && this.around.publicLinks().length < 2
+  isNewcomer(turn: Turn): boolean {
+    return (
+      turn.now - this.firstLinkAt < NEWCOMER_MS &&
+      this.around.publicLinks().filter(link => link.role !== 'way-in').length < NEWCOMER_PUBLICS
+    )
   }
 
   /** Neither can dial the other. In an alarm nobody waits. */
@@ -293,6 +314,7 @@ export class LinkSeeking {
     const { links, memory } = this.around
     const { peer } = memory.refs()[index]!
     if (memory.restsUntil(index) > turn.now || links.has(peer) || this.linking.has(peer)) return false
+    if (this.left.has(peer) && !this.around.alarm.isOn(turn.now)) return false
     const refusal = this.refused.get(peer)
     return refusal === undefined || refusal.until <= turn.now
   }

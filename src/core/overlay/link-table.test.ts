@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import type { PeerId } from '../base/peer-id.ts'
 import { Rng } from '../base/rng.ts'
 import type { PeerRef } from '../crypto/peer-ref.ts'
+import { ESTIMATE_MS } from '../limits.ts'
 import { Link, type LinkRole, LinkTable, linkQuota } from './link-table.ts'
 
 function link(position: number, role: LinkRole, open = true): Link {
@@ -83,5 +84,25 @@ describe('the table of links', () => {
   ])('of capacity %d asks for no more than %d links', (capacity, most) => {
     const { far, random } = linkQuota(capacity)
     expect(4 + far + random).toBeLessThanOrEqual(most)
+  })
+})
+
+describe('what a link tells', () => {
+  it('of the size of the network counts while this side sees about as many as it did then, and not for long', () => {
+    const told = link(5, 'far')
+    expect(told.tellsSize(0, 100)).toBe(false)
+    told.hearEstimate(1_000, 120, 100)
+    expect(told.tellsSize(2_000, 100)).toBe(true)
+    expect(told.tellsSize(2_000, 120)).toBe(true)
+    expect(told.tellsSize(2_000, 130)).toBe(false)
+    expect(told.tellsSize(2_000, 75)).toBe(false)
+    expect(told.tellsSize(1_000 + ESTIMATE_MS, 100)).toBe(false)
+  })
+
+  it('of whom it is linked to shows whether this peer is among those next to it', () => {
+    const told = link(1_000, 'guest')
+    told.tell(Float64Array.of(990, 995, 1_003, 1_010), 4)
+    expect([991, 1_009, 1_002].map(position => told.holdsNear(position))).toEqual([true, true, true])
+    expect([989, 1_011].map(position => told.holdsNear(position))).toEqual([false, false])
   })
 })

@@ -5,9 +5,9 @@ import type { PeerId } from '../base/peer-id.ts'
 import type { Position } from '../base/position.ts'
 import type { Rng } from '../base/rng.ts'
 import type { PeerRef } from '../crypto/peer-ref.ts'
-import { NEAR_PER_SIDE } from '../limits.ts'
+import { ESTIMATE_DRIFT, ESTIMATE_MS, NEAR_PER_SIDE } from '../limits.ts'
 import { inOrder, type NeighbourChange, type NeighbourView, withChanges } from './neighbour-news.ts'
-import { closestAfter, closestBefore, isWithin, type NearBounds, nearBounds } from './ring-order.ts'
+import { belongsNear, closestAfter, closestBefore, isWithin, type NearBounds, nearBounds } from './ring-order.ts'
 import type { ToldViews } from './told-views.ts'
 
 /** What this side asked the link for; `guest` where the other side asked. */
@@ -27,6 +27,8 @@ export class Link {
   /** How many peers there are by what it sees alone, 0 while it has not said so; and when it did, in whole milliseconds. */
   estimate = 0
   estimatedAt: Instant = 0
+  /** What this side saw alone just then; 0 where that is not known. */
+  estimatedBeside = 0
   /** What it was told of this peer's own links; null before. */
   told: NeighbourView | null = null
 
@@ -37,11 +39,32 @@ export class Link {
     this.role = role
   }
 
+  /** The peer said how many there are, by what it sees; `own` is what this side sees. */
+  hearEstimate(now: Instant, estimate: number, own: number): void {
+    this.estimate = estimate
+    // A whole number lies within the object.
+    this.estimatedAt = Math.floor(now)
+    this.estimatedBeside = own
+  }
+
+  /** Whether what it told of the network's size still counts: lately, and of a network that was about as large as it is now. */
+  tellsSize(now: Instant, own: number): boolean {
+    if (this.estimate === 0 || now - this.estimatedAt >= ESTIMATE_MS) return false
+    const then = this.estimatedBeside === 0 ? own : this.estimatedBeside
+    return own <= then * ESTIMATE_DRIFT && then <= own * ESTIMATE_DRIFT
+  }
+
   /** The peer said whom it is linked to. Where others may have been told the same, `views` holds it for all. */
   tell(neighbours: Float64Array, direct: number, views?: ToldViews): void {
     const positions = inOrder(neighbours, direct)
     this.neighbours = views?.shared(this.peer, positions) ?? positions
     this.directNeighbours = direct
+  }
+
+  /** Whether, as far as it said whom it is linked to, a peer there is among the nearest of it. */
+  holdsNear(position: Position): boolean {
+    const others = Array.from(this.neighbours, other => ({ position: other }))
+    return belongsNear(this.position, others, position, NEAR_PER_SIDE)
   }
 
   /** The peer said what changed since. */

@@ -6,7 +6,7 @@ import type { Position } from '../base/position.ts'
 import type { Rng } from '../base/rng.ts'
 import { isPublic, type PeerRef, type Rendezvous } from '../crypto/peer-ref.ts'
 import type { Target } from '../input.ts'
-import { OWN_ESTIMATE_MS } from '../limits.ts'
+import { OWN_ESTIMATE_MS, WAY_IN_KEPT_LINKS } from '../limits.ts'
 import type { Turn } from '../turn.ts'
 import type { Contact } from './contact.ts'
 import { type Link, LinkTable } from './link-table.ts'
@@ -68,7 +68,21 @@ export class Surrounds {
 
   /** Fewer links than a peer needs to be safe, while others are known. */
   get hungry(): boolean {
-    return this.links.size < Math.min((this.links.capacity * 2) / 3, 32, this.memory.size)
+    return this.links.size < this.linksWanted
+  }
+
+  private get linksWanted(): number {
+    return Math.min((this.links.capacity * 2) / 3, 32, this.memory.size)
+  }
+
+  /** With one link fewer it would not be hungry. */
+  get hasSpareLinks(): boolean {
+    return this.links.size - 1 >= this.linksWanted
+  }
+
+  /** A way in through which many come: what others can do as well is asked of them. */
+  isCrowded(link: Link): boolean {
+    return link.role === 'way-in' && link.neighbours.length > WAY_IN_KEPT_LINKS
   }
 
   /** How many peers there are by what this one sees alone. */

@@ -12,12 +12,12 @@ import type { Rng } from '../base/rng.ts'
 import { isPublic, type PeerRef } from '../crypto/peer-ref.ts'
 import type { StoreEntry, Target } from '../input.ts'
 import {
-  ESTIMATE_MS,
   FORGER_REST_MS,
   FORGERS_MAX,
   FRESH_MS,
   LINKS_RESERVED,
   LOST_PROBE_MS,
+  NEAR_PER_SIDE,
   NEIGHBOURS_DELAY_MS,
   NEIGHBOURS_PAUSE_MS,
   PUBLIC_LINKS_MIN,
@@ -29,6 +29,7 @@ import {
   TEND_MS,
   TEND_REST_STEPS,
   TEND_SOON_MS,
+  UNBURDEN_MS,
 } from '../limits.ts'
 import type { Turn } from '../turn.ts'
 import type { Contact } from './contact.ts'
@@ -43,6 +44,7 @@ import { RoutedMethod } from './overlay-port.ts'
 import { PeerSearch } from './peer-search.ts'
 import { readRefName } from './ref-names.ts'
 import type { RememberedPeers } from './remembered-peers.ts'
+import { isWithin, nearBounds } from './ring-order.ts'
 import { RoutedRequests } from './routed-requests.ts'
 import type { SettledState } from './settled-state.ts'
 import { middleEstimate } from './size-estimate.ts'
@@ -60,12 +62,15 @@ export class Overlay {
   private tendAt: Instant = 0
   private rotateAt: Instant
   private probeAt: Instant
+  private unburdenAt: Instant
   private neighboursAt: Instant | null = null
   private neighboursToldAt: Instant = Number.NEGATIVE_INFINITY
   /** When something was last told of or looked at here. */
   private now: Instant
   /** The near links, to see when they change. */
   private nearest: readonly Link[] = []
+  /** It has looked for those around itself since its first link stood. */
+  private isSought = false
 
   constructor(needs: OverlayNeeds, rng: Rng, now: Instant) {
     this.around = new Surrounds(needs, rng)
@@ -84,8 +89,9 @@ export class Overlay {
       () => this.estimatedPeers(),
     )
     this.now = now
-    this.rotateAt = now + rng.around(ROTATE_MS)
+    this.rotateAt = now + rng.around(ROTATE_MS, 0.5)
     this.probeAt = now + rng.around(LOST_PROBE_MS)
+    this.unburdenAt = now + rng.around(UNBURDEN_MS)
   }
 
   get links(): LinkTable {
@@ -133,15 +139,14 @@ export class Overlay {
     this.tendAt = this.now + rng.unit() * TEND_MS
     this.rotateAt = this.now + rng.unit() * ROTATE_MS
     this.probeAt = this.now + rng.unit() * LOST_PROBE_MS
+    this.unburdenAt = this.now + rng.unit() * UNBURDEN_MS
   }
 
   estimatedPeers(): number {
     const own = this.around.ownEstimate(this.now)
     if (this.links.size < 4) return own
     const told: number[] = []
-    for (const { estimate, estimatedAt } of this.links.all()) {
-      if (estimate > 0 && this.now - estimatedAt < ESTIMATE_MS) told.push(estimate)
-    }
+    for (const link of this.links.all()) if (link.tellsSize(this.now, own)) told.push(link.estimate)
     return Math.max(middleEstimate(own, told), this.links.size + 1)
   }
 
@@ -173,10 +178,28 @@ export class Overlay {
     const overWire = (link: Link): boolean => usable(link) && around.isDirect(link.peer)
     const roundTripMs = (link: Link): number => around.roundTripMs(link.peer)
     // Over wires alone if that leads on: a circuit over circuits is long.
+    const spared = this.spared()
+    const unspared = (link: Link): boolean => !spared.includes(link.peer) && overWire(link)
     const step =
+      nextStep(self, position, links.all(), { usable: unspared, directOnly: true, roundTripMs }) ??
       nextStep(self, position, links.all(), { usable: overWire, directOnly: true, roundTripMs }) ??
       nextStep(self, position, links.all(), { usable, roundTripMs })
     return step?.peer ?? null
+  }
+
+  /** Ways in through which many come, and those that this peer has left: others carry its circuits as long as any can. */
+  spared(): readonly PeerId[] {
+    const { alarm } = this.around
+    if (alarm.isOn(this.now)) return []
+    const spared = [...this.seeking.leftNow()]
+    for (const link of this.links.all()) if (this.around.isCrowded(link)) spared.push(link.peer)
+    return spared
+  }
+
+  /** How much of what it can carry a link carries, as it told; of others nothing is known. */
+  loadOf(peer: PeerId): number {
+    const link = this.links.get(peer)
+    return link === undefined ? 1 : load(link)
   }
 
   /** Whether no link that relays stands closer to a position than this peer. */
@@ -285,7 +308,9 @@ export class Overlay {
       this.gossip.tend(turn)
       if (this.rotateAt <= turn.now) this.rotate(turn)
       if (this.probeAt <= turn.now) this.probeLost(turn)
+      if (this.unburdenAt <= turn.now) this.unburden(turn)
     }
+    this.leaveWaysIn(turn)
     this.renewRendezvous(turn)
     if (alarm.isOn(turn.now)) {
       this.tendAt = turn.now + rng.around(TEND_HUNGRY_MS)
@@ -299,7 +324,13 @@ export class Overlay {
   /** When there is something to do if nothing happens before: most peers are at rest most of the time. */
   private tendsAgainAt(turn: Turn, restMs: number): Instant {
     if (this.links.size === 0 || this.waysIn.awaited) return turn.now
-    const dueAt = Math.min(this.gossip.nextAt(), this.rotateAt, this.probeAt, this.seeking.nextAt(turn))
+    const dueAt = Math.min(
+      this.gossip.nextAt(),
+      this.rotateAt,
+      this.probeAt,
+      this.unburdenAt,
+      this.seeking.nextAt(turn),
+    )
     return Math.min(dueAt, turn.now + restMs)
   }
 
@@ -322,10 +353,25 @@ export class Overlay {
 
   private rotate(turn: Turn): void {
     const { rng } = this.around
-    this.rotateAt = turn.now + rng.around(ROTATE_MS)
+    this.rotateAt = turn.now + rng.around(ROTATE_MS, 0.5)
     const near = this.links.near()
     const link = rng.pick(this.links.all().filter(item => item.role === 'random' && !near.includes(item)))
     if (link !== undefined && this.seeking.randomCandidate(turn, true) !== null) this.giveUp(turn, link)
+  }
+
+  /** Links of former neighbours over circuits cost those that relay them: without need they go, one at a time. */
+  private unburden(turn: Turn): void {
+    const { around, links } = this
+    this.unburdenAt = turn.now + around.rng.around(UNBURDEN_MS)
+    if (!around.hasSpareLinks || around.alarm.isOn(turn.now)) return
+    const near = links.near()
+    const idle = links.all().filter(link => {
+      const since = around.needs.contact(link.peer)?.since ?? turn.now
+      if (near.includes(link) || turn.now - since < UNBURDEN_MS) return false
+      return !around.isDirect(link.peer) && around.hasPath(link.peer) && !link.holdsNear(around.needs.position)
+    })
+    const link = around.rng.pick(idle)
+    if (link !== undefined) this.giveUp(turn, link)
   }
 
   /** A peer that was lost may be on the other side of a split: it is looked for now and then (rule 9). */
@@ -361,9 +407,7 @@ export class Overlay {
   private hearEstimate(turn: Turn, from: PeerId, estimate: number): void {
     const link = this.links.get(from)
     if (link === undefined) return
-    link.estimate = estimate
-    // A whole number lies within the object.
-    link.estimatedAt = Math.floor(turn.now)
+    link.hearEstimate(turn.now, estimate, this.around.ownEstimate(turn.now))
     this.now = turn.now
   }
 
@@ -387,7 +431,7 @@ export class Overlay {
     }
     const accepted =
       this.links.has(ref.peer) || this.makeRoom(turn, ref, purpose === 'way-in' ? 0 : LINKS_RESERVED, false)
-    const refs = this.gossip.refsAround(turn, ref, accepted && purpose === 'way-in')
+    const refs = purpose === 'way-in' ? this.gossip.refsForNewcomer(turn, ref) : this.gossip.refsAround(turn, ref)
     needs.send(turn, ref.peer, { kind: 'link-answer', accepted, refs })
     if (accepted && purpose === 'way-in') this.gossip.introduce(turn, ref)
     if (accepted) this.addLink(turn, contact, ref, this.seeking.purposeOf(ref.peer) ?? 'guest')
@@ -427,7 +471,7 @@ export class Overlay {
     if (accepted && !this.links.has(contact.peer)) {
       // Others may have taken the last place since it was asked for, or it is wanted no more.
       const wanted = purpose !== null && ref !== null && this.makeRoom(turn, ref, 0, purpose === 'public')
-      if (wanted) this.addLink(turn, contact, ref, purpose)
+      if (wanted) this.addLink(turn, contact, ref, purpose, refs.length)
       else this.decline(turn, contact)
     } else if (accepted) {
       this.seeking.onLinked(turn, contact.peer)
@@ -439,7 +483,7 @@ export class Overlay {
     this.waysIn.report(turn, { ok: true, value: contact.peer })
   }
 
-  private addLink(turn: Turn, contact: Contact, ref: PeerRef, role: LinkRole): void {
+  private addLink(turn: Turn, contact: Contact, ref: PeerRef, role: LinkRole, told = 0): void {
     const { needs } = this.around
     this.seeking.onLinked(turn, ref.peer)
     const present = this.links.get(ref.peer)
@@ -459,7 +503,9 @@ export class Overlay {
     // Who is told that this peer is in may pass its ref on at once: it must lead here.
     if (needs.self().rendezvous.length === 0) this.renewRendezvous(turn)
     this.waysIn.report(turn, { ok: true, value: ref.peer })
-    if (this.links.size === 1) this.gossip.search(turn, needs.position, ref.peer)
+    if (this.isSought || (role === 'way-in' && told > 2 * NEAR_PER_SIDE)) return
+    this.isSought = true
+    this.gossip.search(turn, needs.position, ref.peer)
   }
 
   /** The other side takes this peer for a link that it is not. */
@@ -487,6 +533,7 @@ export class Overlay {
     const link = this.links.remove(peer)
     this.requests.onNeighbourLost(turn, peer)
     if (link === undefined) return
+    if (this.links.size === 0) this.isSought = false
     const contact = needs.contact(peer)
     if (contact !== null) {
       needs.release(contact)
@@ -546,17 +593,42 @@ export class Overlay {
     return { positions: around.needs.views?.shared(around.needs.peer, positions) ?? positions, direct }
   }
 
+  /** A way in through which many come is left as soon as others serve in its place. */
+  private leaveWaysIn(turn: Turn): void {
+    const { around, links } = this
+    const crowded = links.all().filter(link => around.isCrowded(link))
+    if (crowded.length === 0) return
+    const open = around.publicLinks()
+    // With few links the way in is among the nearest; who is known says whether it belongs there.
+    const { position } = around.needs
+    const known = [...links.all(), ...this.memory.refs().filter(({ peer }) => !links.has(peer))]
+    const bounds = nearBounds(position, known, NEAR_PER_SIDE)
+    for (const link of crowded) {
+      if (isWithin(position, bounds, link.position)) continue
+      const others = around.hidden ? open.filter(other => other !== link && other.role !== 'way-in') : links.all()
+      if (others.length < PUBLIC_LINKS_MIN) continue
+      this.seeking.leave(turn, link.peer)
+      // What it tells newcomers of this peer is to lead here without it.
+      this.renewRendezvous(turn)
+      this.giveUp(turn, link)
+    }
+  }
+
   /** A hidden peer names public peers that it is linked to in its ref, and changes them as seldom as it can. */
   private renewRendezvous(turn: Turn): void {
     const { around } = this
     if (!around.hidden) return
     const present = around.needs.self().rendezvous
-    const usable = around.publicLinks()
+    const spared = this.spared()
+    const all = around.publicLinks()
+    const others = all.filter(link => !spared.includes(link.peer))
+    const usable = others.length >= PUBLIC_LINKS_MIN ? others : all
     const kept = usable.filter(link => present.some(entry => entry.peer === link.peer))
     if (kept.length === PUBLIC_LINKS_MIN) return
     const fresh = usable.filter(link => !kept.includes(link)).sort((a, b) => load(a) - load(b))
     // The way in is the first that every newcomer has: among three others, the least loaded serve.
     const gathering = present.length < PUBLIC_LINKS_MIN
+    if (kept.length > 0 && others.length < PUBLIC_LINKS_MIN && this.seeking.isNewcomer(turn)) return
     if (gathering) fresh.push(...kept.splice(0).sort((a, b) => load(a) - load(b)))
     const chosen = [...kept, ...fresh].slice(0, PUBLIC_LINKS_MIN)
     const same =
@@ -630,9 +702,9 @@ export class Overlay {
   }
 }
 
-/** How much of what a peer can carry it carries. */
+/** How much of what a peer can carry it carries; a way in comes after all others. */
 function load(link: Link): number {
-  return link.neighbours.length / Math.max(1, link.ref.capacity)
+  return link.neighbours.length / Math.max(1, link.ref.capacity) + (link.role === 'way-in' ? 1 : 0)
 }
 
 function samePeers(some: readonly Link[], others: readonly Link[]): boolean {

@@ -23,6 +23,10 @@ export interface ReachingPort {
   contact(peer: PeerId): Contact | null
   refOf(peer: PeerId): PeerRef | null
   nextHop(target: PeerId, avoid: readonly PeerId[], from: PeerId | null): PeerId | null
+  /** Neighbours that are to carry no circuit of this peer while any other can. */
+  spared(): readonly PeerId[]
+  /** How much of what it can carry a neighbour carries, as it told. */
+  loadOf(peer: PeerId): number
   /** The neighbours whose sessions ride on the one with `peer`: no way to reach it. */
   ridersOf(peer: PeerId): PeerId[]
   /** A carrier is open for a session that looks for one. */
@@ -320,9 +324,16 @@ export class Reaching {
   private circle(turn: Turn, attempt: Attempt): void {
     const { peer } = attempt
     if (peer === null) return
-    const avoid = [peer, ...attempt.hopsTried, ...this.port.ridersOf(peer)]
+    const avoid = [
+      peer,
+      ...attempt.hopsTried,
+      ...this.port.ridersOf(peer),
+      ...(attempt.spares ? this.port.spared() : []),
+    ]
     const isOpen = (entry: Rendezvous): boolean => this.port.contact(entry.peer)?.isReached === true
-    const linked = attempt.rendezvous.find(entry => isOpen(entry) && !avoid.includes(entry.peer))
+    const linked = attempt.rendezvous
+      .filter(entry => isOpen(entry) && !avoid.includes(entry.peer))
+      .sort((a, b) => this.port.loadOf(a.peer) - this.port.loadOf(b.peer))[0]
     // A candidate for a link is looked for again another time; what a user is told is made sure of.
     const unknown = attempt.unknownTo >= (attempt.isPatient ? UNKNOWN_TO_MAX : 1)
     const spent = attempt.hopsTried.length >= FIRST_HOPS_TRIED_MAX || unknown
@@ -341,6 +352,11 @@ export class Reaching {
     const asked = attempt.rendezvous
       .splice(0)
       .filter(entry => entry.peer !== this.port.self && !avoid.includes(entry.peer) && !isOpen(entry))
+    if (asked.length === 0 && this.maySpareNone(attempt)) {
+      attempt.startSparingNone()
+      this.circle(turn, attempt)
+      return
+    }
     attempt.rendezvousAwaited += asked.length
     for (const entry of asked) {
       this.reachRendezvous(turn, entry, (later, outcome) => {
@@ -348,10 +364,16 @@ export class Reaching {
         if (outcome.ok) {
           attempt.rendezvous.push(entry)
           attempt.circuitsSpent = false
+        } else if (attempt.rendezvousAwaited === 0 && this.maySpareNone(attempt)) {
+          attempt.startSparingNone()
         }
         this.advance(later, attempt)
       })
     }
+  }
+
+  private maySpareNone(attempt: Attempt): boolean {
+    return attempt.spares && this.port.spared().length > 0
   }
 
   /** Only by the addresses that the ref gives: a rendezvous that is itself behind another would lead in circles. */
