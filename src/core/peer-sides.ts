@@ -129,6 +129,10 @@ export class OverlaySide implements OverlayNeeds {
     this.inside.connector.suspectSilent(turn, silentMs)
   }
 
+  suspect(turn: Turn, contact: Contact, silentMs: number): void {
+    this.inside.connector.suspect(turn, contact, silentMs)
+  }
+
   closeIfUnneeded(turn: Turn, contact: Contact): void {
     const openedForThis = contact.session.initiator && turn.now - contact.since < 3 * GLARE_MS
     if (!contact.wanted && openedForThis) this.inside.connector.closeUnneeded(turn, contact, 'closed')

@@ -208,11 +208,14 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
 
   /** Pings every wanted contact that has been silent for so long: one death makes the others suspect. */
   suspectSilent(turn: Turn, silentMs: number): void {
-    for (const contact of this.contacts.values()) {
-      const { path } = contact.session
-      if (path === null || !contact.wanted || contact.pingedAt !== null) continue
-      if (turn.now - path.heardAt >= silentMs) this.pingPath(turn, contact)
-    }
+    for (const contact of this.contacts.values()) this.suspect(turn, contact, silentMs)
+  }
+
+  /** Pings a wanted contact if it has been silent for so long. */
+  suspect(turn: Turn, contact: Contact, silentMs: number): void {
+    const { path } = contact.session
+    if (path === null || !contact.wanted || contact.pingedAt !== null) return
+    if (turn.now - path.heardAt >= silentMs) this.pingPath(turn, contact)
   }
 
   /** The user's hold on a session ends; with it the session, if nothing else needs it. */

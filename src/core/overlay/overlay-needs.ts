@@ -29,7 +29,10 @@ export interface OverlayNeeds {
   /** A link's session is kept alive. */
   need(turn: Turn, contact: Contact): void
   release(contact: Contact): void
+  /** Asks all links that have been silent for so long whether they live. */
   suspectSilent(turn: Turn, silentMs: number): void
+  /** The same of one. */
+  suspect(turn: Turn, contact: Contact, silentMs: number): void
   /** A session that was opened for a link that was refused. */
   closeIfUnneeded(turn: Turn, contact: Contact): void
   /** Reads and verifies a ref; null where it is not to be believed. */

@@ -98,6 +98,7 @@ export class NetPeer {
         need: (_turn, contact) => this.setLinked(contact.peer, true),
         release: contact => this.setLinked(contact.peer, false),
         suspectSilent: () => {},
+        suspect: () => {},
         closeIfUnneeded: (_turn, contact) => {
           const end = this.ends.get(contact.peer)
           if (end?.contact === contact && !end.linked && end.shown.initiator) net.later(0, () => net.end(this, end))

@@ -30,6 +30,7 @@ import {
   TEND_REST_STEPS,
   TEND_SOON_MS,
   UNBURDEN_MS,
+  WATCHED_SILENT_MS,
 } from '../limits.ts'
 import type { Turn } from '../turn.ts'
 import type { Contact } from './contact.ts'
@@ -306,6 +307,7 @@ export class Overlay {
     this.seeking.seek(turn)
     if (this.links.size > 0) {
       this.gossip.tend(turn)
+      this.watchNext(turn)
       if (this.rotateAt <= turn.now) this.rotate(turn)
       if (this.probeAt <= turn.now) this.probeLost(turn)
       if (this.unburdenAt <= turn.now) this.unburden(turn)
@@ -332,6 +334,17 @@ export class Overlay {
       this.seeking.nextAt(turn),
     )
     return Math.min(dueAt, turn.now + restMs)
+  }
+
+  /**
+   * The next peer on the ring is asked sooner than others whether it lives. Who lost all its links at once has lost that
+   * one too: it notices in time to find others within 20 s (spec 5.8, rule 1).
+   */
+  private watchNext(turn: Turn): void {
+    const { links, needs } = this.around
+    const [next] = links.after()
+    const contact = next === undefined ? null : needs.contact(next.peer)
+    if (contact !== null) needs.suspect(turn, contact, WATCHED_SILENT_MS)
   }
 
   private tendSoon(turn: Turn): void {
