@@ -34,13 +34,13 @@ class Among {
   now = 0
   readonly asked: Asked[] = []
   readonly registry: Registry
+  neighbours: readonly PeerRef[] = [refOf(4)]
   private flying: { at: number; run: (turn: Turn) => void }[] = []
 
   constructor(answerOf: (request: RegistryRequest, index: number) => Result<Uint8Array> | null) {
-    const none = { before: [], after: [] }
     const port: OverlayPort = {
       self: () => self,
-      near: () => none,
+      near: () => ({ before: this.neighbours, after: [] }),
       estimatedPeers: () => 100,
       send: () => true,
       keep: () => {},
@@ -127,6 +127,23 @@ describe('a search for members', () => {
     silent.run(10_000)
     expect(nothing.peers).toEqual([])
     expect(silent.asked).toHaveLength(FIND_WAYS_MAX)
+  })
+
+  it('ends soon where all say that there is nobody, but not for a peer without any link, that has answered itself', () => {
+    const inside = new Among(() => telling())
+    inside.find()
+    inside.run(2_000)
+    expect(inside.asked).toHaveLength(FIND_WAYS_MIN)
+    const alone = new Among((_request, index) => (index < FIND_WAYS_MIN ? telling() : telling(member)))
+    alone.neighbours = []
+    const outcome = alone.find()
+    alone.run(4_000)
+    expect(outcome.peers).toEqual([member.peer])
+    const lonely = new Among(() => telling())
+    lonely.neighbours = []
+    const nobody = lonely.find()
+    lonely.run(4_000)
+    expect([nobody.peers, lonely.asked.length]).toEqual([[], FIND_WAYS_MAX])
   })
 
   it('counts members as the middle of the answers does, not as the boldest', () => {

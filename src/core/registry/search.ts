@@ -114,9 +114,16 @@ export class Search {
     } else {
       search.miss(answer.ok ? { code: 'malformed', detail: 'answer to find' } : answer.fault)
     }
+    const isOwn = search.found.size === 0 && this.isAlone
     // Answers may come here before all are asked: this peer may be the one that answers.
-    if (search.settled || (search.idle && !search.mayAsk)) this.conclude(turn, search)
-    else if (search.idle && search.asked >= FIND_WAYS_MIN && found !== null) this.ask(turn, search)
+    if ((search.settled && !isOwn) || (search.idle && !search.mayAsk)) this.conclude(turn, search)
+    else if (search.idle && search.asked >= FIND_WAYS_MIN && found !== null && !isOwn) this.ask(turn, search)
+  }
+
+  /** Without any link a peer answers itself: that it knows of nobody says little, and it may be linked again in a moment. */
+  private get isAlone(): boolean {
+    const { before, after } = this.port.near()
+    return before.length === 0 && after.length === 0
   }
 
   private conclude(turn: Turn, search: MemberSearch): void {
