@@ -13,7 +13,7 @@ import { type Contact, Need } from './overlay/contact.ts'
 import type { Overlay } from './overlay/overlay.ts'
 import type { OverlayMessage } from './overlay/overlay-messages.ts'
 import type { OverlayNeeds } from './overlay/overlay-needs.ts'
-import { type OnAnswer, type OverlayPort, RoutedMethod } from './overlay/overlay-port.ts'
+import { isForRegistry, type OnAnswer, type OverlayPort, type RoutedMethod } from './overlay/overlay-port.ts'
 import type { ToldViews } from './overlay/told-views.ts'
 import type { Negotiable, PeerOptions } from './peer-options.ts'
 import type { Registry } from './registry/registry.ts'
@@ -149,7 +149,7 @@ export class OverlaySide implements OverlayNeeds {
   }
 
   answer(turn: Turn, key: Position, method: number, payload: Uint8Array): Uint8Array | null {
-    return method === RoutedMethod.registry ? this.inside.registry.onRequest(turn, key, payload) : null
+    return isForRegistry(method) ? this.inside.registry.onRequest(turn, key, payload) : null
   }
 
   onNearChanged(turn: Turn): void {

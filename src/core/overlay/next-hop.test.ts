@@ -48,6 +48,13 @@ describe('the next step towards a key', () => {
     expect(nextStep(30, 100, links.slice(3), rules)?.position).toBe(180)
   })
 
+  it('can go by where links stand themselves, whatever they say of their neighbours', () => {
+    const links = [step(40, [100]), step(80, [10]), step(60, [99])]
+    expect(nextStep(0, 100, links, { usable: all })?.position).toBe(40)
+    expect(nextStep(0, 100, links, { usable: all, ownOnly: true })?.position).toBe(80)
+    expect(nextStep(90, 100, links, { usable: all, ownOnly: true })).toBeNull()
+  })
+
   it('passes over links that may not be used', () => {
     const links = [step(100), step(50)]
     expect(nextStep(0, 100, links, { usable: link => link.position !== 100 })?.position).toBe(50)

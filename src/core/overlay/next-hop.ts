@@ -22,6 +22,8 @@ export interface StepRules<T> {
   readonly besides?: boolean
   /** Only those neighbours of a link count that it reaches over a wire: for circuits. */
   readonly directOnly?: boolean
+  /** What links say of their neighbours does not count, only where they stand themselves: it may be a lie. */
+  readonly ownOnly?: boolean
   /** Of the session with a link; where nothing is said all are alike. */
   readonly roundTripMs?: (link: T) => number
 }
@@ -36,7 +38,7 @@ export function nextStep<T extends Step>(
   links: Iterable<T>,
   rules: StepRules<T>,
 ): T | null {
-  const { usable, besides = false, directOnly = false } = rules
+  const { usable, besides = false, directOnly = false, ownOnly = false } = rules
   const selfDistance = besides && self === key ? Number.POSITIVE_INFINITY : ringDistance(self, key)
   let best: T | null = null
   let bestDistance = selfDistance
@@ -44,8 +46,9 @@ export function nextStep<T extends Step>(
     const own = ringDistance(link.position, key)
     if (besides && own === 0) continue
     const { neighbours, directNeighbours } = link
-    let distance = reach(neighbours, 0, directNeighbours, key, self, besides, own)
-    if (!directOnly) distance = reach(neighbours, directNeighbours, neighbours.length, key, self, besides, distance)
+    let distance = ownOnly ? own : reach(neighbours, 0, directNeighbours, key, self, besides, own)
+    if (!directOnly && !ownOnly)
+      distance = reach(neighbours, directNeighbours, neighbours.length, key, self, besides, distance)
     if (distance > bestDistance) continue
     if (distance === bestDistance && (best === null || !isBetter(link, best, key, selfDistance, rules))) continue
     if (!usable(link)) continue

@@ -6,8 +6,13 @@ import type { PeerRef } from '../crypto/peer-ref.ts'
 import type { Turn } from '../turn.ts'
 
 /** Which part answers a routed request; numbers are those on the wire (spec 5.5). */
-export const RoutedMethod = { closest: 1, registry: 2, locate: 3 } as const
+/** `witness`: to the registry too, from link to link by where they stand themselves. */
+export const RoutedMethod = { closest: 1, registry: 2, locate: 3, witness: 4 } as const
 export type RoutedMethod = (typeof RoutedMethod)[keyof typeof RoutedMethod]
+
+export function isForRegistry(method: number): boolean {
+  return method === RoutedMethod.registry || method === RoutedMethod.witness
+}
 
 export type OnAnswer = (turn: Turn, answer: Result<Uint8Array>) => void
 

@@ -41,7 +41,7 @@ import { allNeighbours, inOrder, type NeighbourView, neighbourNews } from './nei
 import { nextStep } from './next-hop.ts'
 import type { LinkPurpose, OverlayMessage, RefEntry } from './overlay-messages.ts'
 import { type OverlayNeeds, Surrounds } from './overlay-needs.ts'
-import { RoutedMethod } from './overlay-port.ts'
+import { isForRegistry, RoutedMethod } from './overlay-port.ts'
 import { PeerSearch } from './peer-search.ts'
 import { readRefName } from './ref-names.ts'
 import type { RememberedPeers } from './remembered-peers.ts'
@@ -661,8 +661,9 @@ export class Overlay {
     const usable = (link: Link): boolean => !avoid.includes(link.peer) && around.hasPath(link.peer)
     const besides = method === RoutedMethod.closest
     // What the registry answers proves nothing: a liar that is quick and says that it is linked to all would draw it to itself.
-    const roundTripMs = (link: Link): number => (method === RoutedMethod.registry ? 0 : around.roundTripMs(link.peer))
-    return nextStep(around.needs.position, key, links.all(), { usable, besides, roundTripMs })?.peer ?? null
+    const roundTripMs = (link: Link): number => (isForRegistry(method) ? 0 : around.roundTripMs(link.peer))
+    const ownOnly = method === RoutedMethod.witness
+    return nextStep(around.needs.position, key, links.all(), { usable, besides, roundTripMs, ownOnly })?.peer ?? null
   }
 
   private linkCloserThan(peer: PeerId | null, key: Position, method: number, avoid: readonly PeerId[]): PeerId | null {

@@ -6,7 +6,7 @@ import { Rng } from '../base/rng.ts'
 import { type PeerRef, REF_LIFETIME_MS, signPeerRef } from '../crypto/peer-ref.ts'
 import { nativeSuite, testIdentity } from '../crypto/suite.fixtures.ts'
 import { ANNOUNCEMENT_INTERVAL_MS, FIND_WAYS_MAX, FIND_WAYS_MIN, PUBLICATION_GAP_MS } from '../limits.ts'
-import type { OverlayPort } from '../overlay/overlay-port.ts'
+import { type OverlayPort, RoutedMethod } from '../overlay/overlay-port.ts'
 import { Turn } from '../turn.ts'
 import { Registry } from './registry.ts'
 import { decodeRegistryRequest, encodeFindAnswer, encodePutAnswer, type RegistryRequest } from './registry-messages.ts'
@@ -25,6 +25,7 @@ function refOf(byte: number): PeerRef {
 
 interface Asked {
   readonly kind: RegistryRequest['kind']
+  readonly method: RoutedMethod
   readonly ways: PeerId[]
   readonly at: number
 }
@@ -46,10 +47,10 @@ class Among {
       keep: () => {},
       release: () => {},
       learn: () => {},
-      request: (_turn, _key, _method, payload, onAnswer, ways) => {
+      request: (_turn, _key, method, payload, onAnswer, ways) => {
         const request = decodeRegistryRequest(payload)
         if (request === null) throw new Error('no request')
-        this.asked.push({ kind: request.kind, ways: [...(ways ?? [])], at: this.now })
+        this.asked.push({ kind: request.kind, method, ways: [...(ways ?? [])], at: this.now })
         // reason: any text serves as an id.
         ways?.push(`way ${this.asked.length}` as PeerId)
         const answer = answerOf(request, this.asked.length - 1)
@@ -133,7 +134,8 @@ describe('a search for members', () => {
     const inside = new Among(() => telling())
     inside.find()
     inside.run(2_000)
-    expect(inside.asked).toHaveLength(FIND_WAYS_MIN)
+    const { registry, witness } = RoutedMethod
+    expect(inside.asked.map(({ method }) => method)).toEqual([registry, witness, registry])
     const alone = new Among((_request, index) => (index < FIND_WAYS_MIN ? telling() : telling(member)))
     alone.neighbours = []
     const outcome = alone.find()

@@ -97,9 +97,11 @@ export class Search {
     const count = asked > 0 && asked < FIND_WAYS_MIN ? FIND_WITNESS_REFS : FOUND_REFS_MAX
     const request = encodeRegistryRequest({ kind: 'find', service, count, marks: [...held.keys()] })
     const aim = asked === 0 ? key : besideKey(this.rng, key, this.port.estimatedPeers(), asked)
+    // Every second one goes round those who say that they are linked to everybody.
+    const method = asked % 2 === 1 ? RoutedMethod.witness : RoutedMethod.registry
     search.asked += 1
     const onAnswer: OnAnswer = (now, answer) => this.onAnswer(now, search, answer)
-    this.port.request(turn, aim, RoutedMethod.registry, request, onAnswer, ways)
+    this.port.request(turn, aim, method, request, onAnswer, ways)
   }
 
   private onAnswer(turn: Turn, search: MemberSearch, answer: Result<Uint8Array>): void {

@@ -12,7 +12,7 @@ import { type PeerRef, REF_LIFETIME_MS, signPeerRef } from '../crypto/peer-ref.t
 import { nativeSuite } from '../crypto/suite.fixtures.ts'
 import type { CryptoSuite, Identity } from '../crypto/suite.ts'
 import type { Effect, PeerEvent } from '../effect.ts'
-import { type OverlayPort, RoutedMethod } from '../overlay/overlay-port.ts'
+import { isForRegistry, type OverlayPort } from '../overlay/overlay-port.ts'
 import { Registry } from '../registry/registry.ts'
 import { Channel } from '../session/session-owner.ts'
 import { Turn } from '../turn.ts'
@@ -208,7 +208,7 @@ export class TestMesh {
         peer.kept.delete(other)
       },
       request: (turn, key, method, payload, onAnswer) => {
-        if (method !== RoutedMethod.registry) throw new Error('unexpected method')
+        if (!isForRegistry(method)) throw new Error('unexpected method')
         const owner = this.ownerOf(key)
         if (owner === undefined || owner === peer) {
           const answer = peer.registry.onRequest(turn, key, payload)
