@@ -42,10 +42,12 @@ export const massFailure: Scenario = {
     if (churnedMs > 0) {
       const until = run.world.now + churnedMs
       const { waysIn } = run
+      // Somebody who accepts dials has to be there for long enough to be known when the ways in are gone.
+      const other = run.live().filter(node => node.public && !waysIn.includes(node))[0]
       new Churning(run, {
         medianMs: setting.medianMinutes * MINUTE_MS,
         until,
-        staying: waysIn,
+        staying: other === undefined ? waysIn : [...waysIn, other],
         waysIn: () => waysIn,
       })
       run.pass(churnedMs, 'churn')
