@@ -110,7 +110,7 @@ describe('two peers behind NATs', () => {
     const moves = b.events.filter(event => event.kind === 'path').length
     world.freeze(b)
     write(1)
-    world.run(10_000)
+    world.run(6_000)
     expect(arrived).toEqual([])
     world.thaw(b)
     world.run(1_000)

@@ -163,4 +163,19 @@ describe('a mesh', () => {
       expect(from.events.some(other => other.kind === 'session-closed' && other.fault.code === 'malformed')).toBe(false)
     }
   })
+
+  it('whose sessions overtake each other on new paths ends none of them as malformed', () => {
+    for (let seed = 40; seed < 50; seed += 1) {
+      const world = new World({ seed })
+      const nodes = grow(world, 10)
+      world.runUntil(() => ringIsCorrect(world), 30_000)
+      const calls = nodes.flatMap(from => nodes.filter(to => to !== from).map(to => connect(from, to)))
+      world.runUntil(() => calls.every(call => call.answer() !== undefined), 15_000)
+      const faults = nodes.flatMap(({ events }) => events.filter(event => event.kind === 'session-closed'))
+      expect(
+        faults.filter(({ fault }) => fault.code === 'malformed'),
+        `seed ${seed}`,
+      ).toEqual([])
+    }
+  }, 60_000)
 })

@@ -557,12 +557,14 @@ export class Session {
 
   /**
    * A loose ping or pong, which acknowledges what came and leaves nothing to be acknowledged. False where only an ordered one
-   * will do: over a path that may drop, and while this side waits for acknowledgement, since that one would show a gap.
+   * will do: over a path that may drop, and while this side waits for acknowledgement, since that one would show a gap; or
+   * while packets wait for earlier ones: it may be asked for amid those whose turn has come, when what is told of them is
+   * half true.
    */
   private sendLooseToken(turn: Turn, kind: typeof FRAME_PING | typeof FRAME_PONG, token: number): boolean {
-    const { path, sent } = this
+    const { path, sent, reorder } = this
     if (path === null || !path.open || !path.reliable || path.room() <= 0) return false
-    if ((sent !== null && sent.size > 0) || this.is(Bit.hereDue)) return false
+    if ((sent !== null && sent.size > 0) || (reorder !== null && reorder.size > 0) || this.is(Bit.hereDue)) return false
     packetContent.u8(LOOSE)
     if (this.acknowledgementDue) {
       this.addAcknowledgement(turn)
