@@ -132,7 +132,7 @@ export const REMEMBERED_LOST_MAX = 64
 export const REMEMBERED_NEAR_MAX = 64
 /** A silent link is pinged after this time and dead when it does not answer (prototype, rule 1). */
 export const LINK_SILENT_MS = 20_000
-/** The link to the next peer on the ring is pinged after this: when all are lost at once it is the first to tell. */
+/** The link to the next peer on the ring that a wire leads to is pinged after this: when all are lost at once it is the first to tell. */
 export const WATCHED_SILENT_MS = 8_000
 /** Silence is looked at in such steps: a ping leaves up to so much later. */
 export const SILENCE_STEP_MS = 2_000

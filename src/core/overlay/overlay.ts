@@ -7,7 +7,7 @@ import { ExpiringSet } from '../base/expiring-set.ts'
 import type { Fault } from '../base/fault.ts'
 import { earlier, type Instant } from '../base/instant.ts'
 import { PEER_ID_BYTES, type PeerId, peerIdOfBytes } from '../base/peer-id.ts'
-import { type Position, ringDistance } from '../base/position.ts'
+import { clockwise, type Position, ringDistance } from '../base/position.ts'
 import type { Rng } from '../base/rng.ts'
 import { isPublic, type PeerRef } from '../crypto/peer-ref.ts'
 import type { StoreEntry, Target } from '../input.ts'
@@ -337,12 +337,19 @@ export class Overlay {
   }
 
   /**
-   * The next peer on the ring is asked sooner than others whether it lives. Who lost all its links at once has lost that
-   * one too: it notices in time to find others within 20 s (spec 5.8, rule 1).
+   * The next peer on the ring to which a wire leads is asked sooner than others whether it lives. Who lost all its links at
+   * once has lost that one too: it notices in time to find others within 20 s (spec 5.8, rule 1).
    */
   private watchNext(turn: Turn): void {
     const { links, needs } = this.around
-    const [next] = links.after()
+    let [next] = links.after()
+    let nearest = Number.POSITIVE_INFINITY
+    for (const link of links.all()) {
+      const gap = clockwise(needs.position, link.position)
+      if (gap >= nearest || !this.around.isDirect(link.peer)) continue
+      next = link
+      nearest = gap
+    }
     const contact = next === undefined ? null : needs.contact(next.peer)
     if (contact !== null) needs.suspect(turn, contact, WATCHED_SILENT_MS)
   }
