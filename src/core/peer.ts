@@ -261,6 +261,7 @@ class MeshPeer implements Peer, PeerInside {
         circuits.onClose(turn, from, message.label)
         return null
       case 'hello':
+        if (contact.ref !== null) return this.overlay.onMessage(turn, contact, message)
         // Verified a moment later: the first stream of a newcomer does not wait for it.
         this.hellos.set(contact, { kind: 'hello', ref: message.ref.slice() })
         this.hellosAt ??= turn.now + HELLO_VERIFY_MS

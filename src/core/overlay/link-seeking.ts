@@ -51,6 +51,8 @@ interface Linking {
 export class LinkSeeking {
   private readonly around: Surrounds
   private readonly search: (turn: Turn, key: Position) => void
+  /** One that was asked has refused or could not be reached: there is room for another. */
+  private readonly onFailed: (turn: Turn) => void
   private readonly estimatedPeers: () => number
   /** Peers being linked to, and when that is given up. */
   private readonly linking = new RareMap<PeerId, Linking>()
@@ -68,9 +70,15 @@ export class LinkSeeking {
   private nearWithin: NearBounds | null = null
   private nearVersion = -1
 
-  constructor(around: Surrounds, search: (turn: Turn, key: Position) => void, estimatedPeers: () => number) {
+  constructor(
+    around: Surrounds,
+    search: (turn: Turn, key: Position) => void,
+    onFailed: (turn: Turn) => void,
+    estimatedPeers: () => number,
+  ) {
     this.around = around
     this.search = search
+    this.onFailed = onFailed
     this.estimatedPeers = estimatedPeers
   }
 
@@ -85,8 +93,8 @@ export class LinkSeeking {
       if (until + 2 * delayMs <= turn.now) this.refused.delete(peer)
     }
     for (const [peer, until] of this.left) if (until <= turn.now) this.left.delete(peer)
-    const { alarm, hungry, hidden, links } = this.around
-    const linkingMax = alarm.isOn(turn.now) && hungry ? LINKING_ALARM_MAX : LINKING_MAX
+    const { hidden, links } = this.around
+    const linkingMax = this.linkingMax(turn)
     const room = (reserved = 0): boolean => this.countLinking(turn, null) + reserved < linkingMax
     // A peer that cannot be dialled needs public links before it can be reached at all.
     const publicMissing = hidden ? PUBLIC_LINKS_MIN - this.around.publicLinks().length : 0
@@ -98,30 +106,50 @@ export class LinkSeeking {
     // Near ones that cannot be reached must not take their places.
     const reserved = Math.max(0, publicMissing - this.countLinking(turn, purpose))
     for (const candidate of this.nearCandidates(turn)) if (room(reserved)) this.linkTo(turn, candidate, 'near')
-    if (this.isNewcomer(turn)) return
-    if (this.roamAt > turn.now || links.size + this.linking.size >= links.capacity - LINKS_RESERVED) return
-    const quota = linkQuota(links.capacity)
-    if (links.count('random') + this.countLinking(turn, 'random') < quota.random && room()) {
-      this.linkTo(turn, this.randomCandidate(turn, hidden), 'random')
-    }
-    if (links.count('far') + this.countLinking(turn, 'far') < quota.far && room()) this.linkFar(turn)
+    if (this.isNewcomer(turn) || this.roamAt > turn.now) return
+    const lacksRandom = this.lacks(turn, 'random')
+    const lacksFar = this.lacks(turn, 'far')
+    if (!lacksRandom && !lacksFar) return
+    let roams = lacksRandom && room() && this.linkTo(turn, this.randomCandidate(turn, hidden), 'random')
+    if (lacksFar && room()) roams = this.linkFar(turn) || roams
+    // Whom to ask nobody knows as yet.
+    if (!roams && room()) this.roamLater(turn)
+  }
+
+  private linkingMax(turn: Turn): number {
+    const { alarm, hungry } = this.around
+    return alarm.isOn(turn.now) && hungry ? LINKING_ALARM_MAX : LINKING_MAX
+  }
+
+  /** Whether this peer has fewer links of the kind than it wants, those being asked for included, and place for one more. */
+  private lacks(turn: Turn, kind: 'random' | 'far'): boolean {
+    const { links } = this.around
+    if (links.size + this.linking.size >= links.capacity - LINKS_RESERVED) return false
+    return links.count(kind) + this.countLinking(turn, kind) < linkQuota(links.capacity)[kind]
   }
 
   /** When to seek again if nothing happens before. */
   nextAt(turn: Turn): Instant {
-    const { hidden, links, memory } = this.around
-    if (this.linking.size > 0 || (hidden && this.around.publicLinks().length < PUBLIC_LINKS_MIN)) return turn.now
-    const quota = linkQuota(links.capacity)
-    const mayRoam = links.size < links.capacity - LINKS_RESERVED
-    const roams = mayRoam && (links.count('random') < quota.random || links.count('far') < quota.far)
-    let at = roams ? this.roamAt : Number.POSITIVE_INFINITY
-    for (const index of this.knownNear()) {
-      const { peer } = memory.refs()[index]!
-      if (links.has(peer)) continue
-      const refusedUntil = this.refused.get(peer)?.until ?? 0
-      at = Math.min(at, Math.max(memory.restsUntil(index), refusedUntil, this.left.get(peer) ?? 0))
+    const { hidden, memory } = this.around
+    let at = Number.POSITIVE_INFINITY
+    for (const { slotUntil, until } of this.linking.values()) at = Math.min(at, slotUntil > turn.now ? slotUntil : until)
+    if (this.countLinking(turn, null) >= this.linkingMax(turn)) return at
+    if (this.lacks(turn, 'random') || this.lacks(turn, 'far')) at = Math.min(at, this.roamAt)
+    for (const index of this.knownNear()) at = Math.min(at, this.candidateAt(index))
+    const publicMissing = hidden ? PUBLIC_LINKS_MIN - this.around.publicLinks().length : 0
+    if (publicMissing > this.countLinking(turn, 'public') + this.countLinking(turn, 'way-in')) {
+      const refs = memory.refs()
+      for (let i = 0; i < refs.length; i += 1) if (isPublic(refs[i]!)) at = Math.min(at, this.candidateAt(i))
     }
     return at
+  }
+
+  /** From when on one that is remembered can be tried; never while it is linked or being tried. */
+  private candidateAt(index: number): Instant {
+    const { links, memory } = this.around
+    const { peer } = memory.refs()[index]!
+    if (links.has(peer) || this.linking.has(peer)) return Number.POSITIVE_INFINITY
+    return Math.max(memory.restsUntil(index), this.refused.get(peer)?.until ?? 0, this.left.get(peer) ?? 0)
   }
 
   /** For a peer that begins settled: what it has not found by now it seeks slowly. */
@@ -160,6 +188,7 @@ export class LinkSeeking {
     if (purpose === 'far' || purpose === 'random') this.roamLater(turn)
     const delayMs = Math.min((this.refused.get(peer)?.delayMs ?? REFUSED_BACKOFF_MS / 2) * 2, REFUSED_BACKOFF_MAX_MS)
     this.refused.set(peer, { until: turn.now + delayMs, delayMs })
+    this.onFailed(turn)
   }
 
   /** What this peer gave up is not asked for again soon. */
@@ -241,8 +270,8 @@ export class LinkSeeking {
     return nearest
   }
 
-  /** A far link at a harmonically drawn distance: the known peer that fits best, or, if none does, a search for one. */
-  private linkFar(turn: Turn): void {
+  /** A far link at a harmonically drawn distance: the known peer that fits best, or, if none does, a search for one: false. */
+  private linkFar(turn: Turn): boolean {
     const { rng, memory, needs, links } = this.around
     const target = drawFarTarget(needs.position, this.estimatedPeers(), rng)
     let best: PeerRef | null = null
@@ -257,13 +286,12 @@ export class LinkSeeking {
         bestMismatch = mismatch
       }
     }
-    if (best !== null) {
-      this.linkTo(turn, best, 'far')
-    } else if (this.searchAt <= turn.now && links.size > 0) {
+    if (best !== null) return this.linkTo(turn, best, 'far')
+    if (this.searchAt <= turn.now && links.size > 0) {
       this.searchAt = turn.now + rng.around(FAR_SEARCH_MS)
-      this.roamLater(turn)
       this.search(turn, target)
     }
+    return false
   }
 
   private linkTo(turn: Turn, ref: PeerRef | null, purpose: LinkPurpose): boolean {
@@ -278,8 +306,10 @@ export class LinkSeeking {
         return
       }
       this.linking.delete(ref.peer)
-      const nearInAlarm = purpose === 'near' && alarm.isOn(later.now)
-      memory.failed(ref.peer, later.now, nearInAlarm ? CANDIDATE_BACKOFF_ALARM_MS : undefined)
+      // Where those who should know it do not, it is most likely gone.
+      const isSoonAgain = purpose === 'near' && alarm.isOn(later.now) && outcome.fault.detail !== 'unknown'
+      memory.failed(ref.peer, later.now, isSoonAgain ? CANDIDATE_BACKOFF_ALARM_MS : undefined)
+      this.onFailed(later)
     })
     return true
   }

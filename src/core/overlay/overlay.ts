@@ -87,6 +87,7 @@ export class Overlay {
     this.seeking = new LinkSeeking(
       this.around,
       (turn, key) => this.gossip.search(turn, key, null, true),
+      turn => this.tendBy(turn.now + TEND_HUNGRY_MS),
       () => this.estimatedPeers(),
     )
     this.now = now
@@ -314,13 +315,9 @@ export class Overlay {
     }
     this.leaveWaysIn(turn)
     this.renewRendezvous(turn)
-    if (alarm.isOn(turn.now)) {
-      this.tendAt = turn.now + rng.around(TEND_HUNGRY_MS)
-      return
-    }
-    const { hungry } = this.around
-    const delayMs = rng.around(hungry ? TEND_HUNGRY_MS : TEND_MS)
-    this.tendAt = Math.max(turn.now + delayMs, this.tendsAgainAt(turn, hungry ? TEND_MS : TEND_REST_STEPS * delayMs))
+    const restless = this.around.hungry || alarm.isOn(turn.now)
+    const delayMs = rng.around(restless ? TEND_HUNGRY_MS : TEND_MS)
+    this.tendAt = Math.max(turn.now + delayMs, this.tendsAgainAt(turn, restless ? 3 * TEND_MS : TEND_REST_STEPS * delayMs))
   }
 
   /** When there is something to do if nothing happens before: most peers are at rest most of the time. */
@@ -355,7 +352,11 @@ export class Overlay {
   }
 
   private tendSoon(turn: Turn): void {
-    this.tendAt = Math.min(this.tendAt, turn.now + TEND_SOON_MS)
+    this.tendBy(turn.now + TEND_SOON_MS)
+  }
+
+  private tendBy(at: Instant): void {
+    this.tendAt = Math.min(this.tendAt, at)
   }
 
   private tryWaysIn(turn: Turn): void {
@@ -571,7 +572,7 @@ export class Overlay {
   }
 
   private linksChanged(turn: Turn): void {
-    this.tendAt = Math.min(this.tendAt, turn.now + TEND_MS)
+    this.tendBy(turn.now + (this.around.hungry ? TEND_HUNGRY_MS : TEND_MS))
     this.neighboursAt ??= Math.max(turn.now + NEIGHBOURS_DELAY_MS, this.neighboursToldAt + NEIGHBOURS_PAUSE_MS)
     const before = this.nearest
     this.nearest = this.links.near()
