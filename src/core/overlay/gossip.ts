@@ -44,6 +44,7 @@ import {
   nameOfRef,
   readRefName,
 } from './ref-names.ts'
+import type { Known } from './remembered-peers.ts'
 import { closestAfter, closestBefore, closestTo } from './ring-order.ts'
 import type { RoutedRequests } from './routed-requests.ts'
 
@@ -106,13 +107,11 @@ export class Gossip {
    */
   introduce(turn: Turn, newcomer: PeerRef): void {
     const { links, rng } = this.around
-    const near = new Set([
-      ...closestAfter(newcomer.position, this.freshRefs(turn, newcomer.peer), 1),
-      ...closestBefore(newcomer.position, this.freshRefs(turn, newcomer.peer), 1),
-    ])
+    const pool = this.fresh(turn, newcomer.peer)
+    const near = new Set([...closestAfter(newcomer.position, pool, 1), ...closestBefore(newcomer.position, pool, 1)])
     const others = links.all().filter(link => link.peer !== newcomer.peer)
     const told = new Set<PeerId>()
-    for (const { peer } of near) if (links.has(peer)) told.add(peer)
+    for (const { ref } of near) if (links.has(ref.peer)) told.add(ref.peer)
     if (isPublic(newcomer)) for (const { peer } of rng.sample(others, INTRODUCED_PUBLIC)) told.add(peer)
     const refs = [{ ageSeconds: 0, bytes: newcomer.bytes }]
     for (const peer of told) this.send(turn, peer, refs)
@@ -120,16 +119,16 @@ export class Gossip {
 
   /** The refs closest to another on each side of it, by name. */
   refsAround(turn: Turn, other: PeerRef): RefEntry[] {
-    return this.entriesAround(turn, other.position, this.freshRefs(turn, other.peer), NEAR_PER_SIDE + 1, false)
+    return this.entriesAround(turn, other.position, this.fresh(turn, other.peer), NEAR_PER_SIDE + 1, false)
   }
 
   /** In full, since a newcomer holds none: those next to it, and public ones that have room for it. */
   refsForNewcomer(turn: Turn, newcomer: PeerRef): RefEntry[] {
     const { rng, links } = this.around
-    const pool = this.freshRefs(turn, newcomer.peer)
+    const pool = this.fresh(turn, newcomer.peer)
     const refs = this.entriesAround(turn, newcomer.position, pool, NEAR_PER_SIDE, true)
     const roomOf = (ref: PeerRef): number => ref.capacity - (links.get(ref.peer)?.neighbours.length ?? 0)
-    let open = pool.filter(isPublic)
+    let open = pool.filter(known => known.isPublic).map(({ ref }) => ref)
     for (let i = 0; i < WAY_IN_PUBLIC_REFS; i += 1) {
       const [first, ...others] = rng.sample(open, ROOM_CHOICES)
       if (first === undefined) break
@@ -149,8 +148,8 @@ export class Gossip {
     const request = decodeClosestRequest(payload)
     if (request === null) return null
     const self = this.around.needs.self()
-    const fresh = this.freshRefs(turn, null).filter(ref => ref.position !== key)
-    const open = fresh.filter(isPublic)
+    const fresh = this.fresh(turn, null).filter(known => known.position !== key)
+    const open = fresh.filter(known => known.isPublic)
     const pool = request.onlyPublic ? open : fresh
     const perSide = request.onlyPublic ? 1 : NEAR_PER_SIDE + 1
     const chosen = new Set([
@@ -159,7 +158,7 @@ export class Gossip {
       ...closestTo(key, pool, NEAR_PER_SIDE),
       ...this.around.rng.sample(open, request.publics),
     ])
-    const told: PeerRef[] = [...chosen]
+    const told = Array.from(chosen, ({ ref }) => ref)
     if (!request.onlyPublic || isPublic(self)) told.unshift(self)
     const entries: RefEntry[] = []
     let bytes = 1
@@ -210,12 +209,15 @@ export class Gossip {
   /** Looks for those around a position, or for the public ones of them, starting through a given link where one is named. */
   search(turn: Turn, key: Position, via: PeerId | null, onlyPublic = false): void {
     const { memory, links, hidden, hungry } = this.around
-    const others = links.all().map(link => link.ref)
-    const known = [...memory.refs(), ...others.filter(ref => memory.indexAt(ref.position) < 0)]
-    const held = onlyPublic ? known.filter(isPublic) : known
+    const held: Known[] = []
+    for (let i = 0; i < memory.size; i += 1) if (!onlyPublic || memory.isPublic(i)) held.push(memory.known(i))
+    for (const { position, ref } of links.all()) {
+      if (memory.indexAt(position) < 0 && (!onlyPublic || isPublic(ref)))
+        held.push({ position, isPublic: isPublic(ref), ref })
+    }
     const marks = new Set<number>()
-    for (const ref of closestAfter(key, held, NEAR_PER_SIDE + 2)) marks.add(markOf(ref))
-    for (const ref of closestBefore(key, held, NEAR_PER_SIDE + 2)) marks.add(markOf(ref))
+    for (const { ref } of closestAfter(key, held, NEAR_PER_SIDE + 2)) marks.add(markOf(ref))
+    for (const { ref } of closestBefore(key, held, NEAR_PER_SIDE + 2)) marks.add(markOf(ref))
     const publicMissing = hidden && this.around.publicLinks().length < PUBLIC_LINKS_MIN
     const publics = publicMissing || hungry ? SEARCH_PUBLIC_REFS : onlyPublic ? 0 : 1
     const payload = encodeClosestRequest({ onlyPublic, publics, marks })
@@ -255,14 +257,14 @@ export class Gossip {
   /** Names of those closest to the partner on each side, of random and of public ones (rule 6). */
   private refsFor(turn: Turn, partner: Contact): RefEntry[] {
     const { rng, needs } = this.around
-    const pool = this.freshRefs(turn, partner.peer)
+    const pool = this.fresh(turn, partner.peer)
     const refs =
       partner.ref === null
         ? this.refsAround(turn, needs.self())
         : this.entriesAround(turn, partner.ref.position, pool, NEAR_PER_SIDE + 1, false)
-    const open = pool.filter(isPublic)
+    const open = pool.filter(known => known.isPublic)
     const others = new Set([...rng.sample(pool, GOSSIP_RANDOM_REFS), ...rng.sample(open, GOSSIP_PUBLIC_REFS)])
-    for (const ref of others) refs.push(this.entryOf(turn, ref, false))
+    for (const { ref } of others) refs.push(this.entryOf(turn, ref, false))
     return refs
   }
 
@@ -284,15 +286,16 @@ export class Gossip {
   }
 
   /** Links and what is remembered of which somebody had contact lately (rule 7). */
-  private freshRefs(turn: Turn, except: PeerId | null): PeerRef[] {
+  private fresh(turn: Turn, except: PeerId | null): Known[] {
     const { links, memory } = this.around
-    const fresh: PeerRef[] = []
-    for (const { peer, ref } of links.all()) if (peer !== except) fresh.push(ref)
-    const remembered = memory.refs()
-    for (let i = 0; i < remembered.length; i += 1) {
-      if (!memory.isFresh(i, turn.now) || memory.failures(i) > 0) continue
-      const ref = remembered[i]!
-      if (ref.peer !== except && !links.has(ref.peer)) fresh.push(ref)
+    const fresh: Known[] = []
+    for (const { peer, position, ref } of links.all()) {
+      if (peer !== except) fresh.push({ position, isPublic: isPublic(ref), ref })
+    }
+    const exceptAt = except === null ? -1 : memory.indexOf(except)
+    for (let i = 0; i < memory.size; i += 1) {
+      if (memory.isLinked(i) || memory.hasFailed(i) || i === exceptAt || !memory.isFresh(i, turn.now)) continue
+      fresh.push(memory.known(i))
     }
     return fresh
   }
@@ -300,12 +303,12 @@ export class Gossip {
   private entriesAround(
     turn: Turn,
     position: Position,
-    pool: readonly PeerRef[],
+    pool: readonly Known[],
     perSide: number,
     full: boolean,
   ): RefEntry[] {
     const chosen = new Set([...closestAfter(position, pool, perSide), ...closestBefore(position, pool, perSide)])
-    return Array.from(chosen, ref => this.entryOf(turn, ref, full))
+    return Array.from(chosen, ({ ref }) => this.entryOf(turn, ref, full))
   }
 
   /** A ref as it is told, with the age of the last contact: none for a link and for this peer itself. */

@@ -7,7 +7,7 @@ import type { PeerId } from '../base/peer-id.ts'
 import type { Position } from '../base/position.ts'
 import { RareMap } from '../base/rare-map.ts'
 import type { Rng } from '../base/rng.ts'
-import { isPublic, type PeerRef } from '../crypto/peer-ref.ts'
+import type { PeerRef } from '../crypto/peer-ref.ts'
 import {
   CANDIDATE_BACKOFF_ALARM_MS,
   FAR_SEARCH_MS,
@@ -132,23 +132,24 @@ export class LinkSeeking {
   nextAt(turn: Turn): Instant {
     const { hidden, memory } = this.around
     let at = Number.POSITIVE_INFINITY
-    for (const { slotUntil, until } of this.linking.values()) at = Math.min(at, slotUntil > turn.now ? slotUntil : until)
+    for (const { slotUntil, until } of this.linking.values())
+      at = Math.min(at, slotUntil > turn.now ? slotUntil : until)
     if (this.countLinking(turn, null) >= this.linkingMax(turn)) return at
     if (this.lacks(turn, 'random') || this.lacks(turn, 'far')) at = Math.min(at, this.roamAt)
     for (const index of this.knownNear()) at = Math.min(at, this.candidateAt(index))
     const publicMissing = hidden ? PUBLIC_LINKS_MIN - this.around.publicLinks().length : 0
     if (publicMissing > this.countLinking(turn, 'public') + this.countLinking(turn, 'way-in')) {
-      const refs = memory.refs()
-      for (let i = 0; i < refs.length; i += 1) if (isPublic(refs[i]!)) at = Math.min(at, this.candidateAt(i))
+      for (let i = 0; i < memory.size; i += 1) if (memory.isPublic(i)) at = Math.min(at, this.candidateAt(i))
     }
     return at
   }
 
   /** From when on one that is remembered can be tried; never while it is linked or being tried. */
   private candidateAt(index: number): Instant {
-    const { links, memory } = this.around
+    const { memory } = this.around
+    if (memory.isLinked(index)) return Number.POSITIVE_INFINITY
     const { peer } = memory.refs()[index]!
-    if (links.has(peer) || this.linking.has(peer)) return Number.POSITIVE_INFINITY
+    if (this.linking.has(peer)) return Number.POSITIVE_INFINITY
     return Math.max(memory.restsUntil(index), this.refused.get(peer)?.until ?? 0, this.left.get(peer) ?? 0)
   }
 
@@ -221,14 +222,14 @@ export class LinkSeeking {
 
   /** A known peer with which a random link would be as good as with any other. */
   randomCandidate(turn: Turn, publicOnly: boolean): PeerRef | null {
-    const refs = this.around.memory.refs()
+    const { memory, rng } = this.around
     const candidates: number[] = []
-    for (let i = 0; i < refs.length; i += 1) {
-      if (this.isCandidate(turn, i) && (!publicOnly || isPublic(refs[i]!))) candidates.push(i)
+    for (let i = 0; i < memory.size; i += 1) {
+      if ((!publicOnly || memory.isPublic(i)) && this.isCandidate(turn, i)) candidates.push(i)
     }
     const [best] = this.byPromise(turn, candidates)
-    const index = this.around.rng.pick(best ?? NOBODY)
-    return index === undefined ? null : refs[index]!
+    const index = rng.pick(best ?? NOBODY)
+    return index === undefined ? null : memory.refs()[index]!
   }
 
   /** Those remembered that belong next to this peer: found anew only when links or memory have changed. */
@@ -239,8 +240,7 @@ export class LinkSeeking {
       this.nearWithin = bounds
       this.nearVersion = memory.version
       const near: number[] = []
-      const refs = memory.refs()
-      for (let i = 0; i < refs.length; i += 1) if (links.belongsNear(refs[i]!.position)) near.push(i)
+      for (let i = 0; i < memory.size; i += 1) if (links.belongsNear(memory.positionOf(i))) near.push(i)
       this.nearKnown = near
     }
     return this.nearKnown
@@ -279,7 +279,7 @@ export class LinkSeeking {
     const refs = memory.refs()
     for (let i = 0; i < refs.length; i += 1) {
       const ref = refs[i]!
-      if (!isPublic(ref) || !this.isCandidate(turn, i)) continue
+      if (!memory.isPublic(i) || !this.isCandidate(turn, i)) continue
       const mismatch = farMismatch(needs.position, target, ref.position, ref.capacity) + memory.failures(i)
       if (mismatch < bestMismatch) {
         best = ref
@@ -325,7 +325,7 @@ export class LinkSeeking {
   /** Neither can dial the other. In an alarm nobody waits. */
   private needsRelay(turn: Turn, index: number): boolean {
     const { hidden, alarm, memory } = this.around
-    return hidden && !isPublic(memory.refs()[index]!) && !alarm.isOn(turn.now)
+    return hidden && !memory.isPublic(index) && !alarm.isOn(turn.now)
   }
 
   /** Another that has only its way in as yet: it will ask by itself. */
@@ -341,9 +341,10 @@ export class LinkSeeking {
   }
 
   private isCandidate(turn: Turn, index: number): boolean {
-    const { links, memory } = this.around
+    const { memory } = this.around
+    if (memory.isLinked(index) || memory.isResting(index, turn.now)) return false
     const { peer } = memory.refs()[index]!
-    if (memory.restsUntil(index) > turn.now || links.has(peer) || this.linking.has(peer)) return false
+    if (this.linking.has(peer)) return false
     if (this.left.has(peer) && !this.around.alarm.isOn(turn.now)) return false
     const refusal = this.refused.get(peer)
     return refusal === undefined || refusal.until <= turn.now
@@ -357,7 +358,7 @@ export class LinkSeeking {
     const untried: number[] = []
     const failed: number[] = []
     for (const index of candidates) {
-      if (memory.failures(index) > 0) failed.push(index)
+      if (memory.hasFailed(index)) failed.push(index)
       else if (alarmSince !== null && memory.heardAt(index) >= alarmSince) heard.push(index)
       else untried.push(index)
     }

@@ -132,6 +132,7 @@ export class Overlay {
       link.estimate = settled.estimate
       link.estimatedAt = settled.estimatedAt
       this.links.add(link)
+      this.memory.setLinked(link.peer, true)
     }
     const told = this.neighbours()
     for (const link of this.links.all()) link.told = told
@@ -317,7 +318,10 @@ export class Overlay {
     this.renewRendezvous(turn)
     const restless = this.around.hungry || alarm.isOn(turn.now)
     const delayMs = rng.around(restless ? TEND_HUNGRY_MS : TEND_MS)
-    this.tendAt = Math.max(turn.now + delayMs, this.tendsAgainAt(turn, restless ? 3 * TEND_MS : TEND_REST_STEPS * delayMs))
+    this.tendAt = Math.max(
+      turn.now + delayMs,
+      this.tendsAgainAt(turn, restless ? 3 * TEND_MS : TEND_REST_STEPS * delayMs),
+    )
   }
 
   /** When there is something to do if nothing happens before: most peers are at rest most of the time. */
@@ -399,7 +403,7 @@ export class Overlay {
   private probeLost(turn: Turn): void {
     const { rng, needs } = this.around
     this.probeAt = turn.now + rng.around(LOST_PROBE_MS)
-    const lost = this.memory.refs().filter((item, i) => this.memory.reason(i) === 'lost' && !this.links.has(item.peer))
+    const lost = this.memory.refs().filter((_, i) => this.memory.reason(i) === 'lost' && !this.memory.isLinked(i))
     const ref = rng.pick(lost)
     if (ref === undefined || this.seeking.purposeOf(ref.peer) !== null) return
     needs.reach(turn, { kind: 'ref', ref }, (later, outcome) => {
@@ -516,6 +520,7 @@ export class Overlay {
     }
     const link = new Link(ref, role)
     this.links.add(link)
+    this.memory.setLinked(ref.peer, true)
     this.memory.succeeded(ref.peer, turn.now)
     needs.need(turn, contact)
     turn.emit({ kind: 'link-up', peer: ref.peer, role, path: contact.session.path?.view() ?? { kind: 'none' } })
@@ -554,6 +559,7 @@ export class Overlay {
     const link = this.links.remove(peer)
     this.requests.onNeighbourLost(turn, peer)
     if (link === undefined) return
+    this.memory.setLinked(peer, false)
     if (this.links.size === 0) this.isSought = false
     const contact = needs.contact(peer)
     if (contact !== null) {
@@ -622,7 +628,7 @@ export class Overlay {
     const open = around.publicLinks()
     // With few links the way in is among the nearest; who is known says whether it belongs there.
     const { position } = around.needs
-    const known = [...links.all(), ...this.memory.refs().filter(({ peer }) => !links.has(peer))]
+    const known = [...links.all(), ...this.memory.refs().filter((_, i) => !this.memory.isLinked(i))]
     const bounds = nearBounds(position, known, NEAR_PER_SIDE)
     for (const link of crowded) {
       if (isWithin(position, bounds, link.position)) continue
@@ -715,8 +721,8 @@ export class Overlay {
     const { needs } = this.around
     if (ref.peer === needs.peer || this.forgers.has(ref.peer, turn.now)) return
     const near = this.links.belongsNear(ref.position)
-    this.memory.learn(ref, near ? 'near' : 'random', heardAt)
     const link = this.links.get(ref.peer)
+    this.memory.learn(ref, near ? 'near' : 'random', heardAt, link !== undefined)
     if (link !== undefined && ref.sequence > link.ref.sequence) link.ref = ref
     if (near && link === undefined) this.tendSoon(turn)
     // A peer without enough public links takes up any that it hears of.

@@ -23,14 +23,23 @@ import {
 /** Why a peer is remembered: it was a link and is gone, it stands near on the ring, or by chance. */
 export type MemoryReason = 'lost' | 'near' | 'random'
 
+/** One that is known, with what is asked of many at once: the ref itself is looked into only where it is chosen. */
+export interface Known {
+  readonly position: Position
+  readonly isPublic: boolean
+  readonly ref: PeerRef
+}
+
 /** Bytes of one in all columns. */
-const ENTRY_BYTES = 13
+const ENTRY_BYTES = 21
 const DOT = 46
 const COLON = 58
 /** No address is of other characters. */
 const NAME = /[^\d.:a-f]|[g-z]/
 const REASONS: readonly MemoryReason[] = ['random', 'near', 'lost']
 const RANDOM = 0
+const NEAR = 1
+const LOST = 2
 // Of the flags; the lowest two bits are the reason.
 const REASON = 3
 /** It could not be reached since the last contact. */
@@ -39,6 +48,12 @@ const FAILED = 4
 const STORED = 8
 /** The store holds this ref of it. */
 const SAVED = 16
+/** It accepts dials. */
+const PUBLIC = 32
+/** It is a link. */
+const LINKED = 64
+/** It failed, and may rest: looked at again when the first of all those has rested. */
+const RESTING = 128
 
 interface Failures {
   readonly count: number
@@ -51,12 +66,16 @@ export class RememberedPeers {
   private list: PeerRef[] = []
   /** When somebody, as far as this peer heard, last had contact with it; may lie before the start of time. */
   private heard = new Float64Array(0)
-  /** Parts of their ids and positions, by which they are found. */
+  private positions = new Float64Array(0)
+  /** Parts of their ids, by which they are found. */
   private peerTags = new Uint16Array(0)
-  private positionTags = new Uint16Array(0)
+  /** The ranges of their addresses. */
+  private ranges = new Uint16Array(0)
   private flags = new Uint8Array(0)
   /** Of those flagged as failed. */
   private readonly failing = new RareMap<PeerId, Failures>()
+  /** When the first of those that rest has rested. */
+  private restedAt: Instant = Number.POSITIVE_INFINITY
   /** Those in the store that gave way since it was last written. */
   private dropped: PeerId[] = []
   /** Grows with each peer that comes or goes and with each newer ref: who keeps something worked out from them looks. */
@@ -89,16 +108,37 @@ export class RememberedPeers {
 
   /** Whose position that is. */
   indexAt(position: Position): number {
-    const { list, positionTags } = this
-    const tag = tagOfPosition(position)
-    for (let i = list.length - 1; i >= 0; i -= 1) {
-      if (positionTags[i] === tag && list[i]!.position === position) return i
-    }
+    const { list, positions } = this
+    for (let i = list.length - 1; i >= 0; i -= 1) if (positions[i] === position) return i
     return -1
   }
 
   refAt(position: Position): PeerRef | undefined {
     return this.list[this.indexAt(position)]
+  }
+
+  /** With what is known of it, without a look into its ref. */
+  known(index: number): Known {
+    return { position: this.positions[index]!, isPublic: this.isPublic(index), ref: this.list[index]! }
+  }
+
+  positionOf(index: number): Position {
+    return this.positions[index]!
+  }
+
+  /** Whether it accepts dials. */
+  isPublic(index: number): boolean {
+    return (this.flags[index]! & PUBLIC) !== 0
+  }
+
+  isLinked(index: number): boolean {
+    return (this.flags[index]! & LINKED) !== 0
+  }
+
+  /** It became a link, or is none any more. */
+  setLinked(peer: PeerId, linked: boolean): void {
+    const index = this.indexOf(peer)
+    if (index >= 0) this.setFlag(index, LINKED, linked)
   }
 
   heardAt(index: number): Instant {
@@ -118,22 +158,33 @@ export class RememberedPeers {
     return this.failuresOf(index)?.count ?? 0
   }
 
+  hasFailed(index: number): boolean {
+    return (this.flags[index]! & FAILED) !== 0
+  }
+
   /** Not to be tried before. */
   restsUntil(index: number): Instant {
     return this.failuresOf(index)?.restsUntil ?? 0
   }
 
+  /** Whether it failed so lately that it is not to be tried now. */
+  isResting(index: number, now: Instant): boolean {
+    if (now >= this.restedAt) this.findResting(now)
+    return (this.flags[index]! & RESTING) !== 0
+  }
+
   /** Takes in a verified ref. The newest of a peer counts; contact later than a failure clears it (rule 7). */
-  learn(ref: PeerRef, reason: MemoryReason, heardAt: Instant): void {
+  learn(ref: PeerRef, reason: MemoryReason, heardAt: Instant, linked = false): void {
     const index = this.indexOf(ref.peer)
     if (index < 0) {
-      this.place(ref, reason, heardAt)
+      this.place(ref, reason, heardAt, linked)
       return
     }
     const present = this.list[index]!
     if (ref.sequence > present.sequence) {
       this.list[index] = ref
-      this.flags[index]! &= ~SAVED
+      this.setAddress(index, ref)
+      this.setFlag(index, SAVED, false)
       this.version += 1
     }
     if (heardAt > this.heard[index]!) {
@@ -160,7 +211,8 @@ export class RememberedPeers {
     const before = this.failures(index)
     const restsUntil = now + Math.min(restMs * 2 ** Math.min(before, 10), CANDIDATE_BACKOFF_MAX_MS)
     this.failing.set(peer, { count: before + 1, lastAt: now, restsUntil })
-    this.flags[index]! |= FAILED
+    this.flags[index]! |= FAILED | RESTING
+    this.restedAt = Math.min(this.restedAt, restsUntil)
   }
 
   /** Failures of before say nothing any more. */
@@ -191,15 +243,16 @@ export class RememberedPeers {
 
   // ---- coming and going ----
 
-  private place(ref: PeerRef, reason: MemoryReason, heardAt: Instant): void {
+  private place(ref: PeerRef, reason: MemoryReason, heardAt: Instant, linked: boolean): void {
     const { list } = this
     const index = list.length
     if (index === this.flags.length) this.grow()
     list.push(ref)
     this.heard[index] = heardAt
+    this.positions[index] = ref.position
     this.peerTags[index] = tagOfPeer(ref.peer)
-    this.positionTags[index] = tagOfPosition(ref.position)
-    this.flags[index] = 0
+    this.flags[index] = linked ? LINKED : 0
+    this.setAddress(index, ref)
     this.setReason(index, reason)
     this.version += 1
     if (list.length > REMEMBERED_MAX) this.evict(index)
@@ -219,9 +272,10 @@ export class RememberedPeers {
     for (let i = 0; i < list.length; i += 1) {
       if ((flags[i]! & REASON) !== over) continue
       entries.push(i)
-      if (over === RANDOM && !isPublic(list[i]!)) hidden.push(i)
+      if (over === RANDOM && !this.isPublic(i)) hidden.push(i)
     }
-    const pool = over !== RANDOM ? entries : hidden.length > entries.length / 4 ? hidden : mostCrowded(entries, list)
+    const pool =
+      over !== RANDOM ? entries : hidden.length > entries.length / 4 ? hidden : mostCrowded(entries, this.ranges)
     const others = pool.filter(index => index !== newest)
     const victim = this.rng.pick(others.length > 0 ? others : pool)
     if (victim !== undefined) this.remove(victim)
@@ -231,17 +285,21 @@ export class RememberedPeers {
     const { peer } = this.list[index]!
     this.forgive(index)
     if ((this.flags[index]! & STORED) !== 0) this.dropped.push(peer)
-    this.list = this.list.slice(0, index).concat(this.list.slice(index + 1))
-    for (const column of [this.heard, this.peerTags, this.positionTags, this.flags]) column.copyWithin(index, index + 1)
+    this.list.splice(index, 1)
+    this.heard.copyWithin(index, index + 1)
+    this.positions.copyWithin(index, index + 1)
+    this.peerTags.copyWithin(index, index + 1)
+    this.ranges.copyWithin(index, index + 1)
+    this.flags.copyWithin(index, index + 1)
   }
 
   private overQuota(): MemoryReason {
     let lost = 0
     let near = 0
     for (let i = 0; i < this.list.length; i += 1) {
-      const reason = this.reason(i)
-      if (reason === 'lost') lost += 1
-      else if (reason === 'near') near += 1
+      const reason = this.flags[i]! & REASON
+      if (reason === LOST) lost += 1
+      else if (reason === NEAR) near += 1
     }
     return lost > REMEMBERED_LOST_MAX ? 'lost' : near > REMEMBERED_NEAR_MAX ? 'near' : 'random'
   }
@@ -251,16 +309,19 @@ export class RememberedPeers {
     // One buffer for all: each takes as much again as dozens of entries.
     const buffer = new ArrayBuffer(ENTRY_BYTES * room)
     const heard = new Float64Array(buffer, 0, room)
-    const peerTags = new Uint16Array(buffer, 8 * room, room)
-    const positionTags = new Uint16Array(buffer, 10 * room, room)
-    const flags = new Uint8Array(buffer, 12 * room, room)
+    const positions = new Float64Array(buffer, 8 * room, room)
+    const peerTags = new Uint16Array(buffer, 16 * room, room)
+    const ranges = new Uint16Array(buffer, 18 * room, room)
+    const flags = new Uint8Array(buffer, 20 * room, room)
     heard.set(this.heard)
+    positions.set(this.positions)
     peerTags.set(this.peerTags)
-    positionTags.set(this.positionTags)
+    ranges.set(this.ranges)
     flags.set(this.flags)
     this.heard = heard
+    this.positions = positions
     this.peerTags = peerTags
-    this.positionTags = positionTags
+    this.ranges = ranges
     this.flags = flags
   }
 
@@ -270,6 +331,27 @@ export class RememberedPeers {
     this.flags[index] = (this.flags[index]! & ~REASON) | REASONS.indexOf(reason)
   }
 
+  private setFlag(index: number, flag: number, on: boolean): void {
+    if (on) this.flags[index]! |= flag
+    else this.flags[index]! &= ~flag
+  }
+
+  private setAddress(index: number, ref: PeerRef): void {
+    this.setFlag(index, PUBLIC, isPublic(ref))
+    this.ranges[index] = rangeOf(ref)
+  }
+
+  /** Somebody has rested: who rests still, and until when the first of them. */
+  private findResting(now: Instant): void {
+    this.restedAt = Number.POSITIVE_INFINITY
+    for (let i = 0; i < this.list.length; i += 1) {
+      if ((this.flags[i]! & RESTING) === 0) continue
+      const until = this.restsUntil(i)
+      if (until <= now) this.setFlag(i, RESTING, false)
+      else this.restedAt = Math.min(this.restedAt, until)
+    }
+  }
+
   private failuresOf(index: number): Failures | undefined {
     return (this.flags[index]! & FAILED) === 0 ? undefined : this.failing.get(this.list[index]!.peer)
   }
@@ -277,7 +359,7 @@ export class RememberedPeers {
   private forgive(index: number): void {
     if ((this.flags[index]! & FAILED) === 0) return
     this.failing.delete(this.list[index]!.peer)
-    this.flags[index]! &= ~FAILED
+    this.flags[index]! &= ~(FAILED | RESTING)
   }
 }
 
@@ -291,15 +373,10 @@ function digit(peer: PeerId, at: number): number {
   return (code + 9 * (code >> 6)) & 15
 }
 
-/** The last 16 bits: neighbours share the first ones. */
-function tagOfPosition(position: Position): number {
-  return position % 65_536
-}
-
 /** Those of the range that has the most; all, where no range has more than one. */
-function mostCrowded(entries: readonly number[], refs: readonly PeerRef[]): readonly number[] {
-  const ranges = new Int32Array(entries.length)
-  for (let i = 0; i < entries.length; i += 1) ranges[i] = rangeOf(refs[entries[i]!]!)
+function mostCrowded(entries: readonly number[], rangeOf: Uint16Array): readonly number[] {
+  const ranges = new Uint16Array(entries.length)
+  for (let i = 0; i < entries.length; i += 1) ranges[i] = rangeOf[entries[i]!]!
   const sorted = ranges.slice().sort()
   let most = 1
   let crowded: number[] = []
@@ -314,8 +391,8 @@ function mostCrowded(entries: readonly number[], refs: readonly PeerRef[]): read
 }
 
 /**
- * A hash of the IPv4 /16, the IPv6 /32, or the last two labels of a name: asked for all at once, so without making texts.
- * Peers that cannot be dialled are in one of their own.
+ * A hash in 16 bits of the IPv4 /16, the IPv6 /32, or the last two labels of a name: without making texts. Peers that
+ * cannot be dialled are in one of their own.
  */
 function rangeOf(ref: PeerRef): number {
   const host = ref.addresses[0]?.host ?? ''
@@ -330,5 +407,5 @@ function rangeOf(ref: PeerRef): number {
     // FNV-1a.
     hash = Math.imul(hash ^ code, 0x01000193)
   }
-  return hash
+  return (hash ^ (hash >>> 16)) & 0xffff
 }
