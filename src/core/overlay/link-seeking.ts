@@ -105,7 +105,9 @@ export class LinkSeeking {
     }
     // Near ones that cannot be reached must not take their places.
     const reserved = Math.max(0, publicMissing - this.countLinking(turn, purpose))
-    for (const candidate of this.nearCandidates(turn)) if (room(reserved)) this.linkTo(turn, candidate, 'near')
+    if (room(reserved)) {
+      for (const candidate of this.nearCandidates(turn)) if (room(reserved)) this.linkTo(turn, candidate, 'near')
+    }
     if (this.isNewcomer(turn) || this.roamAt > turn.now) return
     const lacksRandom = this.lacks(turn, 'random')
     const lacksFar = this.lacks(turn, 'far')
