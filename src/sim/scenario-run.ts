@@ -8,7 +8,7 @@ import { REMEMBER_SAVE_MS } from '../core/limits.ts'
 import { Look } from './judge.ts'
 import { NetworkModel } from './network-model.ts'
 import type { Check, Progress, Sample, ScenarioOutcome, ScenarioSetting } from './scenario.ts'
-import { addSettled } from './settled-world.ts'
+import { addSettled, type ChooseGone } from './settled-world.ts'
 import { type Call, succeeded, successShare, telling, Watch } from './watch.ts'
 import { type Node, type PlacedPeer, World, type WorldOptions } from './world.ts'
 
@@ -90,8 +90,7 @@ export class ScenarioRun {
   grow(waysIn = 1, dialable = waysIn + this.dialableMin()): void {
     const { peers, settled } = this.setting
     if (settled) {
-      for (const node of addSettled(this.world, peers, waysIn)) this.watch.add(node)
-      this.waysIn.push(...this.world.nodes.slice(0, waysIn))
+      this.waysIn.push(...this.addSettled(waysIn).slice(0, waysIn))
       return
     }
     const gapMs = Math.min(JOIN_GAP_MS_MAX, GROW_MS / peers)
@@ -101,6 +100,28 @@ export class ScenarioRun {
       else this.join(this.waysIn, peers - i <= dialable && isNeeded() ? { public: true } : {})
       this.pass(gapMs, 'join')
     }
+  }
+
+  /** A settled world in the instant in which a share of it, the ways in included, has vanished; one that accepts dials is left. */
+  growWhatIsLeft(share: number, waysIn = 1): void {
+    const { peers } = this.setting
+    this.addSettled(waysIn, ({ all }) => {
+      const others = [...all.keys()].slice(waysIn)
+      const gone = new Set(this.pick(others, share * peers - waysIn))
+      const left = others.filter(index => !gone.has(index))
+      if (!left.some(index => all[index]!.public)) {
+        const open = [...gone].find(index => all[index]!.public)
+        if (open !== undefined) gone.delete(open)
+      }
+      for (let index = 0; index < waysIn; index += 1) gone.add(index)
+      return gone
+    })
+  }
+
+  private addSettled(waysIn: number, gone?: ChooseGone): Node[] {
+    const nodes = addSettled(this.world, this.setting.peers, waysIn, gone)
+    for (const node of nodes) this.watch.add(node)
+    return nodes
   }
 
   /** Lets a world that was grown come to rest; one that began settled writes what it remembers to its stores. */
@@ -137,8 +158,8 @@ export class ScenarioRun {
   }
 
   /** Different ones, chosen by the scenario's own chance. */
-  pick(nodes: readonly Node[], count: number): Node[] {
-    return this.rng.sample(nodes, Math.round(count))
+  pick<T>(items: readonly T[], count: number): T[] {
+    return this.rng.sample(items, Math.round(count))
   }
 
   /** What a newcomer has to be for one beside those to accept dials. */

@@ -30,12 +30,13 @@ import type {
 import { estimatePeers } from '../core/overlay/size-estimate.ts'
 import { shareKey } from './fake-suite.ts'
 import { slowerOf, WireEnd } from './network.ts'
+import { Node } from './node.ts'
 import { PeerStore } from './peer-store.ts'
 import { drawLinks, type SettledLinks } from './settled-links.ts'
 import { SettledMemory } from './settled-memory.ts'
 import { SettledPaths } from './settled-paths.ts'
 import { drawPeers, type SettledPeers } from './settled-peers.ts'
-import type { Node, World } from './world.ts'
+import type { World } from './world.ts'
 
 /** How long ago all links came to stand. */
 const STOOD_MS = 3_600_000
@@ -48,20 +49,35 @@ const TOLD_SHARE = 0.3
 const LABELS_PER_LINK = 16
 
 /** Adds peers to an empty world, the first `waysIn` of them servers. */
-export function addSettled(world: World, count: number, waysIn = 1): Node[] {
+/**
+ * `gone`: by index, those that vanished in the instant in which the world begins. They are never made: a mass failure of a
+ * large world costs what its survivors do.
+ */
+export function addSettled(world: World, count: number, waysIn = 1, gone?: ChooseGone): Node[] {
   const plan = new SettledPlan(world, count, waysIn)
+  const absent = gone?.(plan.peers) ?? NOBODY
   const nodes: Node[] = []
+  const byIndex: (Node | null)[] = []
   for (let index = 0; index < count; index += 1) {
+    if (absent.has(index)) {
+      byIndex.push(null)
+      continue
+    }
     const { identity, identitySeed, profile, address, public: isPublic } = plan.peers.all[index]!
     const remembered = plan.remembered(index)
     const store = new PeerStore(world.shelf, plan.stored(remembered))
     const placed = { identity, identitySeed, profile, address, public: isPublic, store }
-    nodes.push(world.add(placed, plan.state(index, remembered)))
+    const node = world.add(placed, plan.state(index, remembered))
+    nodes.push(node)
+    byIndex.push(node)
   }
-  plan.connect(nodes)
+  plan.connect(byIndex)
   plan.finish()
   return nodes
 }
+
+export type ChooseGone = (peers: SettledPeers) => ReadonlySet<number>
+const NOBODY: ReadonlySet<number> = new Set()
 
 /** Peers that one remembers, by index; the first `near` of them for standing near. */
 interface Chosen {
@@ -152,13 +168,20 @@ class SettledPlan {
     for (const number of this.shelved) this.world.shelf.remove(number)
   }
 
-  /** Lays the wires between the nodes, which stand in the order of their peers. */
-  connect(nodes: readonly Node[]): void {
+  /** Lays the wires between the nodes, which stand in the order of their peers; null for those that are gone. */
+  connect(nodes: readonly (Node | null)[]): void {
     const { world } = this
+    let nowhere: Node | null = null
     for (let link = 0; link < this.links.count; link += 1) {
       if (!this.paths.isWire(link)) continue
-      const dialler = nodes[this.diallerOf(link)]!
-      const acceptor = nodes[this.links.other(link, this.diallerOf(link))]!
+      let dialler = nodes[this.diallerOf(link)]!
+      let acceptor = nodes[this.links.other(link, this.diallerOf(link))]!
+      if (dialler === null && acceptor === null) continue
+      if (dialler === null || acceptor === null) {
+        nowhere ??= goneNode(world)
+        dialler ??= nowhere
+        acceptor ??= nowhere
+      }
       const delayMs = world.delayBetween(dialler, acceptor)
       const slower = slowerOf(dialler, acceptor)
       const thereMs = delayMs + acceptor.profile.lateMs
@@ -168,8 +191,8 @@ class SettledPlan {
       const there = new WireEnd(acceptor, this.accepted[link]!, backMs, slower, world.now, punched)
       here.other = there
       there.other = here
-      dialler.settleWire(here)
-      acceptor.settleWire(there)
+      if (dialler !== nowhere) dialler.settleWire(here)
+      if (acceptor !== nowhere) acceptor.settleWire(there)
     }
   }
 
@@ -344,6 +367,13 @@ class SettledPlan {
       return { ref: this.refs[other]!, reason, heardAt: -rng.below(HEARD_MS_MAX) }
     })
   }
+}
+
+/** Stands for all that have vanished, at the far end of wires that tell nobody of it. */
+function goneNode(world: World): Node {
+  const node = new Node(world, -1, { public: true })
+  node.kill(true)
+  return node
 }
 
 function keyOf(index: number): Uint8Array {

@@ -170,9 +170,10 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
           ? this.board.settleWire(path.wire, path.about, peer, heardAt)
           : this.circuits.settleEnd(initiator ? peer : null, path, peer, heardAt)
       const { cipher, sendKey, receiveKey, remoteLabel } = link
-      const keys = { cipher, sendKey, receiveKey, handshakeHash: NO_BYTES }
-      const labels = { localLabel: label, remoteLabel }
-      const session = this.board.settleSession({ peer, initiator, ...keys, ...labels }, carrier)
+      const session = this.board.settleSession(
+        { peer, initiator, cipher, sendKey, receiveKey, localLabel: label, remoteLabel, handshakeHash: NO_BYTES },
+        carrier,
+      )
       const contact = new Contact(session, ref, link.since)
       if (link.role !== null) contact.needs |= Need.link
       if (path.kind === 'circuit') {

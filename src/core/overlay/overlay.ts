@@ -182,12 +182,14 @@ export class Overlay {
     const roundTripMs = (link: Link): number => around.roundTripMs(link.peer)
     // Over wires alone if that leads on: a circuit over circuits is long.
     const spared = this.spared()
-    const unspared = (link: Link): boolean => !spared.includes(link.peer) && overWire(link)
-    const step =
-      nextStep(self, position, links.all(), { usable: unspared, directOnly: true, roundTripMs }) ??
-      nextStep(self, position, links.all(), { usable: overWire, directOnly: true, roundTripMs }) ??
-      nextStep(self, position, links.all(), { usable, roundTripMs })
-    return step?.peer ?? null
+    const overSome = (link: Link): boolean => overWire(link) && !spared.includes(link.peer)
+    const all = links.all()
+    const best = nextStep(self, position, all, { usable: overSome, directOnly: true, roundTripMs })
+    if (best !== null) return best.peer
+    // Each step looks at every link and all that it told: mostly nobody else leads on either.
+    const any = nextStep(self, position, all, { usable, roundTripMs })
+    if (any === null || spared.length === 0) return any?.peer ?? null
+    return (nextStep(self, position, all, { usable: overWire, directOnly: true, roundTripMs }) ?? any).peer
   }
 
   /** Ways in through which many come, and those that this peer has left: others carry its circuits as long as any can. */

@@ -64,7 +64,7 @@ export function signRecord(suite: CryptoSuite, identity: Identity, fields: Recor
     .raw(identity.publicKey)
     .finish()
   const bytes = concatBytes(body, identity.sign(concatBytes(CONTEXT, body)))
-  return { ...fields, peer: identity.peer, ...placeOf(suite, fields, identity.publicKey), bytes }
+  return recordOf(suite, fields, identity.peer, identity.publicKey, bytes)
 }
 
 /** Reads a record without checking its signature or its times. */
@@ -87,7 +87,7 @@ export function readRecord(suite: CryptoSuite, bytes: Uint8Array): Result<Servic
   const kind: RecordKind = code % 2 === 1 ? 'announcement' : 'descriptor'
   if (withdrawn ? payload.length > 0 : !payloadFits(kind, payload, publicKey)) return bad('payload')
   const fields = { kind, withdrawn, service: name.value, sequence, expires, payload: payload.slice() }
-  return ok({ ...fields, peer: peerIdOfBytes(publicKey), ...placeOf(suite, fields, publicKey), bytes: bytes.slice() })
+  return ok(recordOf(suite, fields, peerIdOfBytes(publicKey), publicKey, bytes.slice()))
 }
 
 export function recordIsAuthentic(suite: CryptoSuite, record: ServiceRecord): boolean {
@@ -125,17 +125,20 @@ export function hashOfService(suite: CryptoSuite, service: ServiceName): Uint8Ar
   return suite.sha256(encodeUtf8(`service:${service}`))
 }
 
-function placeOf(
+/** Written out: all records are of one shape, which they are not where fields are spread. */
+function recordOf(
   suite: CryptoSuite,
   fields: RecordFields,
+  peer: PeerId,
   publicKey: Uint8Array,
-): { readonly key: Position; readonly slot: Slot } {
-  const hash = hashOfService(suite, fields.service)
-  const announcement = fields.kind === 'announcement'
-  return {
-    key: announcement ? positionOfHash(hash) : keyOfShard(suite, hash[31]! % DIRECTORY_SHARDS),
-    slot: slotOfBytes(suite.sha256(new Uint8Array([announcement ? 1 : 2]), hash, publicKey)),
-  }
+  bytes: Uint8Array,
+): ServiceRecord {
+  const { kind, withdrawn, service, sequence, expires, payload } = fields
+  const hash = hashOfService(suite, service)
+  const announcement = kind === 'announcement'
+  const key = announcement ? positionOfHash(hash) : keyOfShard(suite, hash[31]! % DIRECTORY_SHARDS)
+  const slot = slotOfBytes(suite.sha256(new Uint8Array([announcement ? 1 : 2]), hash, publicKey))
+  return { kind, withdrawn, service, sequence, expires, payload, peer, key, slot, bytes }
 }
 
 export function slotOfBytes(bytes: Uint8Array): Slot {

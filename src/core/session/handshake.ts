@@ -294,7 +294,10 @@ function establish(
   noise: NoiseHandshake,
   facts: Pick<Established, 'peer' | 'initiator' | 'cipher' | 'localLabel' | 'remoteLabel'>,
 ): Established {
-  return { ...facts, ...noise.keys(), handshakeHash: noise.handshakeHash }
+  const { peer, initiator, cipher, localLabel, remoteLabel } = facts
+  const { sendKey, receiveKey } = noise.keys()
+  const { handshakeHash } = noise
+  return { peer, initiator, cipher, sendKey, receiveKey, localLabel, remoteLabel, handshakeHash }
 }
 
 function writeAnswer(localLabel: number, cipher: CipherName): ByteWriter {

@@ -33,26 +33,18 @@ export const massFailure: Scenario = {
   defaults: { share: 0.5 },
   run(setting, onProgress) {
     const churnedMs = setting.churnedMinutes * MINUTE_MS
-    const plannedMs = 420_000 + churnedMs
+    const plannedMs = (setting.settled ? 120_000 : 300_000) + churnedMs
     const run = new ScenarioRun({ scenario: 'mass-failure', setting, plannedMs, onProgress })
     const target = TARGETS.find(({ shareMax }) => setting.share <= shareMax)
     if (target === undefined) throw new RangeError(`share: ${setting.share} is more than all`)
-    run.grow()
-    run.settle(SETTLE_MS)
-    if (churnedMs > 0) {
-      const until = run.world.now + churnedMs
-      const { waysIn } = run
-      // Somebody who accepts dials has to be there for long enough to be known when the ways in are gone.
-      const other = run.live().filter(node => node.public && !waysIn.includes(node))[0]
-      new Churning(run, {
-        medianMs: setting.medianMinutes * MINUTE_MS,
-        until,
-        staying: other === undefined ? waysIn : [...waysIn, other],
-        waysIn: () => waysIn,
-      })
-      run.pass(churnedMs, 'churn')
+    if (setting.settled && churnedMs === 0) {
+      run.growWhatIsLeft(setting.share)
+    } else {
+      run.grow()
+      run.settle(SETTLE_MS)
+      if (churnedMs > 0) churn(run, churnedMs)
+      vanish([...run.waysIn, ...chosen(run)])
     }
-    vanish([...run.waysIn, ...chosen(run)])
     const { share, componentMs, routingMs } = target
     const healed = recovery(run, { limitMs: routingMs, phase: 'heal', share })
     checkComponent(run, healed, componentMs, share)
@@ -62,6 +54,19 @@ export const massFailure: Scenario = {
     checkSettled(run, share)
     return run.outcome()
   },
+}
+
+function churn(run: ScenarioRun, forMs: number): void {
+  const { waysIn } = run
+  // Somebody who accepts dials has to be there for long enough to be known when the ways in are gone.
+  const other = run.live().filter(node => node.public && !waysIn.includes(node))[0]
+  new Churning(run, {
+    medianMs: run.setting.medianMinutes * MINUTE_MS,
+    until: run.world.now + forMs,
+    staying: other === undefined ? waysIn : [...waysIn, other],
+    waysIn: () => waysIn,
+  })
+  run.pass(forMs, 'churn')
 }
 
 /**
