@@ -163,6 +163,8 @@ export const LINKING_ALARM_SLOT_MS = 3_000
 /** A candidate that failed waits, twice as long each time (rule 5); a near one waits less in an alarm. */
 export const CANDIDATE_BACKOFF_MS = 15_000
 export const CANDIDATE_BACKOFF_ALARM_MS = 4_000
+/** One that nobody has heard of since the alarm began, and that is not known where it should be. */
+export const CANDIDATE_BACKOFF_GONE_MS = 60_000
 export const CANDIDATE_BACKOFF_MAX_MS = 600_000
 /** A near link that was refused is asked for again after this, doubling (rule 4). */
 export const REFUSED_BACKOFF_MS = 2_000

@@ -2,6 +2,7 @@
  * Which links a peer asks for (spec 5.2): near ones always, then, where it cannot be dialled, public ones, then far and
  * random ones, a few at a time and more slowly the more it is refused.
  */
+import type { Fault } from '../base/fault.ts'
 import type { Instant } from '../base/instant.ts'
 import type { PeerId } from '../base/peer-id.ts'
 import type { Position } from '../base/position.ts'
@@ -10,6 +11,8 @@ import type { Rng } from '../base/rng.ts'
 import type { PeerRef } from '../crypto/peer-ref.ts'
 import {
   CANDIDATE_BACKOFF_ALARM_MS,
+  CANDIDATE_BACKOFF_GONE_MS,
+  CANDIDATE_BACKOFF_MS,
   FAR_SEARCH_MS,
   LINK_ASK_TIMEOUT_MS,
   LINKING_ALARM_MAX,
@@ -308,12 +311,24 @@ export class LinkSeeking {
         return
       }
       this.linking.delete(ref.peer)
-      // Where those who should know it do not, it is most likely gone.
-      const isSoonAgain = purpose === 'near' && alarm.isOn(later.now) && outcome.fault.detail !== 'unknown'
-      memory.failed(ref.peer, later.now, isSoonAgain ? CANDIDATE_BACKOFF_ALARM_MS : undefined)
+      memory.failed(ref.peer, later.now, this.restAfter(later, ref.peer, purpose, outcome.fault))
       this.onFailed(later)
     })
     return true
+  }
+
+  /**
+   * How long one that could not be reached rests. In an alarm a near one that somebody has heard of since then lives, and the
+   * way to it heals; one of which nobody has, and whom those do not know who should, is most likely gone: word of it would
+   * come by gossip.
+   */
+  private restAfter(turn: Turn, peer: PeerId, purpose: LinkPurpose, fault: Fault): number {
+    const { alarm, memory } = this.around
+    const since = alarm.since(turn.now)
+    const index = memory.indexOf(peer)
+    if (since === null || index < 0) return CANDIDATE_BACKOFF_MS
+    if (memory.heardAt(index) >= since) return purpose === 'near' ? CANDIDATE_BACKOFF_ALARM_MS : CANDIDATE_BACKOFF_MS
+    return fault.detail === 'unknown' ? CANDIDATE_BACKOFF_GONE_MS : CANDIDATE_BACKOFF_MS
   }
 
   /** This peer has only its way in as yet. */
