@@ -18,6 +18,7 @@ import {
   LINKS_RESERVED,
   LOST_PROBE_MS,
   NEAR_PER_SIDE,
+  NEIGHBOURS_CALM_MS,
   NEIGHBOURS_DELAY_MS,
   NEIGHBOURS_PAUSE_MS,
   PUBLIC_LINKS_MIN,
@@ -526,7 +527,7 @@ export class Overlay {
     this.memory.succeeded(ref.peer, turn.now)
     needs.need(turn, contact)
     turn.emit({ kind: 'link-up', peer: ref.peer, role, path: contact.session.path?.view() ?? { kind: 'none' } })
-    this.linksChanged(turn)
+    this.linksChanged(turn, false)
     this.tellAllNeighbours(turn, link, this.neighbours())
     // Who is told that this peer is in may pass its ref on at once: it must lead here.
     if (needs.self().rendezvous.length === 0) this.renewRendezvous(turn)
@@ -570,7 +571,7 @@ export class Overlay {
       if (lost) needs.send(turn, peer, { kind: 'link-drop' })
     }
     turn.emit({ kind: 'link-down', peer, fault })
-    this.linksChanged(turn)
+    this.linksChanged(turn, lost)
     if (!lost) return
     this.memory.learn(link.ref, 'lost', turn.now - 1)
     this.memory.failed(peer, turn.now, SEARCH_MIN_MS)
@@ -579,12 +580,17 @@ export class Overlay {
     this.tendSoon(turn)
   }
 
-  private linksChanged(turn: Turn): void {
+  /** `lost`: to one of them nothing leads any more. */
+  private linksChanged(turn: Turn, lost: boolean): void {
     this.tendBy(turn.now + (this.around.hungry ? TEND_HUNGRY_MS : TEND_MS))
-    this.neighboursAt ??= Math.max(turn.now + NEIGHBOURS_DELAY_MS, this.neighboursToldAt + NEIGHBOURS_PAUSE_MS)
     const before = this.nearest
     this.nearest = this.links.near()
-    if (samePeers(before, this.nearest)) return
+    const nearChanged = !samePeers(before, this.nearest)
+    const isUrgent = lost || nearChanged || this.around.hungry || this.around.alarm.isOn(turn.now)
+    const pauseMs = isUrgent ? NEIGHBOURS_PAUSE_MS : NEIGHBOURS_CALM_MS
+    const tellAt = Math.max(turn.now + NEIGHBOURS_DELAY_MS, this.neighboursToldAt + pauseMs)
+    this.neighboursAt = Math.min(this.neighboursAt ?? tellAt, tellAt)
+    if (!nearChanged) return
     this.seeking.onNearChanged()
     this.gossip.hurry(turn)
     this.around.needs.onNearChanged(turn)
