@@ -72,6 +72,16 @@ export class ConnectorSide implements ConnectorPort {
     return this.inside.overlay.loadOf(peer)
   }
 
+  isResting(turn: Turn, peer: PeerId): boolean {
+    const { memory } = this.inside.overlay
+    const index = memory.indexOf(peer)
+    return index >= 0 && memory.isResting(index, turn.now)
+  }
+
+  onUnreachable(turn: Turn, peer: PeerId): void {
+    this.inside.overlay.memory.failed(peer, turn.now)
+  }
+
   standsClosest(target: PeerId): boolean {
     return this.inside.overlay.standsClosest(this.inside.positionOf(target))
   }

@@ -50,6 +50,8 @@ export class BarePeer implements Peer {
       nextHop: (target, avoid) => this.nextHop(target, avoid),
       spared: () => [],
       loadOf: () => 0,
+      isResting: () => false,
+      onUnreachable: () => {},
       standsClosest: target => this.closestTo.has(target),
       refOf: peer => this.refs.get(peer) ?? null,
       isDialable: () => this.ref.addresses.length > 0,

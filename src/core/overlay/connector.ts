@@ -60,6 +60,10 @@ export interface ConnectorPort {
   spared(): readonly PeerId[]
   /** How much of what it can carry a neighbour carries, as it told. */
   loadOf(peer: PeerId): number
+  /** Whether a remembered peer could not be reached so lately that it is not to be tried now. */
+  isResting(turn: Turn, peer: PeerId): boolean
+  /** A dial to it has failed. */
+  onUnreachable(turn: Turn, peer: PeerId): void
   /** Whether no neighbour that relays stands closer to a peer's place than this one. */
   standsClosest(target: PeerId): boolean
   /** Newest ref of a peer, where one is known. */
@@ -276,6 +280,14 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
 
   loadOf(peer: PeerId): number {
     return this.port.loadOf(peer)
+  }
+
+  isResting(turn: Turn, peer: PeerId): boolean {
+    return this.port.isResting(turn, peer)
+  }
+
+  onUnreachable(turn: Turn, peer: PeerId): void {
+    this.port.onUnreachable(turn, peer)
   }
 
   standsClosest(target: PeerId): boolean {

@@ -27,6 +27,10 @@ export interface ReachingPort {
   spared(): readonly PeerId[]
   /** How much of what it can carry a neighbour carries, as it told. */
   loadOf(peer: PeerId): number
+  /** Whether it could not be reached so lately that it is not to be tried now. */
+  isResting(turn: Turn, peer: PeerId): boolean
+  /** A rendezvous, by its addresses. */
+  onUnreachable(turn: Turn, peer: PeerId): void
   /** The neighbours whose sessions ride on the one with `peer`: no way to reach it. */
   ridersOf(peer: PeerId): PeerId[]
   /** A carrier is open for a session that looks for one. */
@@ -352,6 +356,8 @@ export class Reaching {
     const asked = attempt.rendezvous
       .splice(0)
       .filter(entry => entry.peer !== this.port.self && !avoid.includes(entry.peer) && !isOpen(entry))
+      // The dead of a mass failure name each other: for a candidate those that were tried for others are not tried again.
+      .filter(entry => attempt.isPatient || !this.port.isResting(turn, entry.peer))
     if (asked.length === 0 && this.maySpareNone(attempt)) {
       attempt.startSparingNone()
       this.circle(turn, attempt)
@@ -364,8 +370,9 @@ export class Reaching {
         if (outcome.ok) {
           attempt.rendezvous.push(entry)
           attempt.circuitsSpent = false
-        } else if (attempt.rendezvousAwaited === 0 && this.maySpareNone(attempt)) {
-          attempt.startSparingNone()
+        } else {
+          this.port.onUnreachable(later, entry.peer)
+          if (attempt.rendezvousAwaited === 0 && this.maySpareNone(attempt)) attempt.startSparingNone()
         }
         this.advance(later, attempt)
       })
