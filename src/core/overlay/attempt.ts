@@ -62,6 +62,8 @@ export class Attempt {
   /** Tries again even while nobody waits. */
   persistent = false
   giveUpAt: Instant
+  /** When it is to be looked at again if nothing happens before. */
+  dueAt: Instant = 0
   circuitFrom: Instant
   readonly tries = new Map<Carrier, Try>()
   circuit: CircuitEnd | null = null

@@ -66,6 +66,8 @@ export class Circuits {
   /** How many of them run over each neighbour. */
   private readonly endsOver = new RareMap<PeerId, number>()
   private readonly hops = new Set<Hop>()
+  /** How many of them each neighbour asked for. */
+  private readonly hopsFrom = new RareMap<PeerId, number>()
   /** By the label that this peer gave to its next neighbour. */
   private readonly byLabel = new Map<number, CircuitEnd | HopSide>()
   private readonly waiting = new RareMap<Wire, Set<HopSide>>()
@@ -146,7 +148,7 @@ export class Circuits {
       this.board.settleLabel(side.label, side)
       this.byLabel.set(side.label, side)
     }
-    this.hops.add(hop)
+    this.addHop(hop)
     this.wakeAt = earlier(this.wakeAt, heardAt + CIRCUIT_IDLE_MS)
   }
 
@@ -166,7 +168,7 @@ export class Circuits {
       this.byLabel.set(side.label, side)
     }
     hop.back.towardsLabel = message.label
-    this.hops.add(hop)
+    this.addHop(hop)
     this.wakeAt = earlier(this.wakeAt, hop.answerBy)
     this.tryNext(turn, hop)
   }
@@ -371,9 +373,8 @@ export class Circuits {
     // The last that it went through is the one that sent it.
     if (message.via.at(-1) !== from || (!here && message.via.length >= CIRCUIT_HOPS_MAX)) return 'no-route'
     if (!here && this.hops.size >= CIRCUITS_RELAYED_MAX) return 'overloaded'
-    let fromNeighbour = 0
+    let fromNeighbour = here ? 0 : (this.hopsFrom.get(from) ?? 0)
     if (here) for (const end of this.ends) fromNeighbour += end.neighbour === from && end.target === null ? 1 : 0
-    else for (const hop of this.hops) fromNeighbour += hop.from === from ? 1 : 0
     return fromNeighbour >= CIRCUITS_PER_NEIGHBOUR_MAX ? 'overloaded' : null
   }
 
@@ -446,8 +447,17 @@ export class Circuits {
     }
   }
 
+  private addHop(hop: Hop): void {
+    this.hops.add(hop)
+    this.hopsFrom.set(hop.from, (this.hopsFrom.get(hop.from) ?? 0) + 1)
+  }
+
   private removeHop(hop: Hop): void {
-    this.hops.delete(hop)
+    if (this.hops.delete(hop)) {
+      const others = (this.hopsFrom.get(hop.from) ?? 1) - 1
+      if (others > 0) this.hopsFrom.set(hop.from, others)
+      else this.hopsFrom.delete(hop.from)
+    }
     for (const side of [hop.ahead, hop.back]) {
       this.byLabel.delete(side.label)
       this.board.removeLabel(side.label)

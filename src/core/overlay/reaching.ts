@@ -243,7 +243,10 @@ export class Reaching {
     if (this.wakeAt === null || this.wakeAt > turn.now) return
     this.wakeAt = null
     // Those that go on set the deadline anew.
-    for (const attempt of [...this.attempts.values()]) this.advance(turn, attempt)
+    for (const attempt of [...this.attempts.values()]) {
+      if (attempt.dueAt <= turn.now) this.advance(turn, attempt)
+      else if (this.isUnderWay(attempt)) this.wakeAt = earlier(this.wakeAt, attempt.dueAt)
+    }
   }
 
   // ---- one attempt ----
@@ -290,8 +293,9 @@ export class Reaching {
     const { now } = turn
     if (!this.isUnderWay(attempt)) return
     attempt.startOver(now)
-    for (const [carrier, { openBy }] of [...attempt.tries]) {
-      if (!(carrier instanceof Wire) || carrier.about !== null || openBy > now) continue
+    // A map may change while it is gone through: what is gone is left out.
+    for (const [carrier, { openBy }] of attempt.tries) {
+      if (openBy > now || !(carrier instanceof Wire) || carrier.about !== null) continue
       attempt.lastFault = { code: 'dial-timeout' }
       this.drop(turn, attempt, carrier, attempt.lastFault)
     }
@@ -304,7 +308,8 @@ export class Reaching {
     if (attempt.giveUpAt <= now || (attempt.spent && !attempt.mayRetry(now))) {
       this.finish(turn, attempt, null, fail(attempt.lastFault))
     } else {
-      this.wakeAt = earlier(this.wakeAt, Math.max(attempt.nextWake(), now + 1))
+      attempt.dueAt = Math.max(attempt.nextWake(), now + 1)
+      this.wakeAt = earlier(this.wakeAt, attempt.dueAt)
     }
   }
 

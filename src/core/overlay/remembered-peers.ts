@@ -55,6 +55,10 @@ const LINKED = 64
 /** It failed, and may rest: looked at again when the first of all those has rested. */
 const RESTING = 128
 
+/** While one of them is chosen; for all alike, since nobody chooses within a choice. */
+const pool = new Uint16Array(REMEMBERED_MAX + 1)
+const rangeCounts = new Uint16Array(65_536)
+
 interface Failures {
   readonly count: number
   readonly lastAt: Instant
@@ -265,20 +269,37 @@ export class RememberedPeers {
    * first, then those of the address range of which most are known: a flood of refs from one place pushes out its own.
    */
   private evict(newest: number): void {
-    const { list, flags } = this
     const over = REASONS.indexOf(this.overQuota())
-    const entries: number[] = []
-    const hidden: number[] = []
-    for (let i = 0; i < list.length; i += 1) {
-      if ((flags[i]! & REASON) !== over) continue
-      entries.push(i)
-      if (over === RANDOM && !this.isPublic(i)) hidden.push(i)
+    let entries = 0
+    let hidden = 0
+    for (let i = 0; i < this.list.length; i += 1) {
+      if ((this.flags[i]! & REASON) !== over) continue
+      entries += 1
+      if (!this.isPublic(i)) hidden += 1
     }
-    const pool =
-      over !== RANDOM ? entries : hidden.length > entries.length / 4 ? hidden : mostCrowded(entries, this.ranges)
-    const others = pool.filter(index => index !== newest)
-    const victim = this.rng.pick(others.length > 0 ? others : pool)
-    if (victim !== undefined) this.remove(victim)
+    const onlyHidden = over === RANDOM && hidden > entries / 4
+    // Which way does not matter where no range has more than one.
+    const most = over === RANDOM && !onlyHidden ? this.countRanges(over) : 0
+    let count = 0
+    for (let i = 0; i < this.list.length; i += 1) {
+      if (i === newest || (this.flags[i]! & REASON) !== over || (onlyHidden && this.isPublic(i))) continue
+      if (most > 1 && rangeCounts[this.ranges[i]!] !== most) continue
+      pool[count++] = i
+    }
+    this.remove(count === 0 ? newest : pool[this.rng.below(count)]!)
+  }
+
+  /** How many of the reason there are in each range: for the most of them. Valid until the next count. */
+  private countRanges(reason: number): number {
+    for (let i = 0; i < this.list.length; i += 1) rangeCounts[this.ranges[i]!] = 0
+    let most = 0
+    for (let i = 0; i < this.list.length; i += 1) {
+      if ((this.flags[i]! & REASON) !== reason) continue
+      const count = rangeCounts[this.ranges[i]!]! + 1
+      rangeCounts[this.ranges[i]!] = count
+      most = Math.max(most, count)
+    }
+    return most
   }
 
   private remove(index: number): void {
@@ -371,23 +392,6 @@ function tagOfPeer(peer: PeerId): number {
 function digit(peer: PeerId, at: number): number {
   const code = peer.charCodeAt(at)
   return (code + 9 * (code >> 6)) & 15
-}
-
-/** Those of the range that has the most; all, where no range has more than one. */
-function mostCrowded(entries: readonly number[], rangeOf: Uint16Array): readonly number[] {
-  const ranges = new Uint16Array(entries.length)
-  for (let i = 0; i < entries.length; i += 1) ranges[i] = rangeOf[entries[i]!]!
-  const sorted = ranges.slice().sort()
-  let most = 1
-  let crowded: number[] = []
-  for (let i = 0, first = 0; i < sorted.length; i += 1) {
-    if (sorted[i] !== sorted[first]) first = i
-    const count = i - first + 1
-    if (count > most) crowded = []
-    if (count >= most) crowded.push(sorted[i]!)
-    most = Math.max(most, count)
-  }
-  return most === 1 ? entries : entries.filter((_, i) => crowded.includes(ranges[i]!))
 }
 
 /**
