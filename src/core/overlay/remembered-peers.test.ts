@@ -88,6 +88,44 @@ describe('the memory of peers', () => {
     expect([memory.failures(0), memory.heardAt(0)]).toEqual([0, 61_000])
   })
 
+  it('tells who rests at this moment, whoever has failed since or was forgiven', () => {
+    const memory = new RememberedPeers(new Rng(12))
+    const refs = [ref('10.0.0.1'), ref('10.1.0.1'), ref('10.2.0.1')]
+    for (const one of refs) memory.learn(one, 'random', 0)
+    const resting = (now: number): boolean[] => refs.map((_, index) => memory.isResting(index, now))
+    expect(resting(0)).toEqual([false, false, false])
+    memory.failed(refs[0]!.peer, 0, 5_000)
+    memory.failed(refs[1]!.peer, 0, 2_000)
+    memory.failed(refs[2]!.peer, 0, 9_000)
+    memory.succeeded(refs[2]!.peer, 1)
+    expect(resting(1_999)).toEqual([true, true, false])
+    expect(resting(2_000)).toEqual([true, false, false])
+    memory.failed(refs[1]!.peer, 2_500, 500)
+    expect(resting(3_499)).toEqual([true, true, false])
+    expect(resting(3_500)).toEqual([true, false, false])
+    expect(resting(5_000)).toEqual([false, false, false])
+    expect(refs.map((_, index) => memory.hasFailed(index))).toEqual([true, true, false])
+  })
+
+  it('knows of each where it stands, whether it accepts dials and is linked, while others come and go', () => {
+    const memory = new RememberedPeers(new Rng(13))
+    const known = new Map<PeerId, boolean>()
+    for (let i = 0; i < 1_000; i += 1) {
+      const one = ref(i % 3 === 0 ? `10.${i % 200}.0.1` : null)
+      const linked = i % 5 === 0
+      memory.learn(one, 'random', i, linked)
+      if (i % 10 === 0) memory.setLinked(one.peer, false)
+      known.set(one.peer, linked && i % 10 !== 0)
+    }
+    for (const [index, one] of memory.refs().entries()) {
+      expect(memory.known(index)).toEqual({ position: one.position, isPublic: isPublic(one), ref: one })
+      expect(memory.isLinked(index)).toBe(known.get(one.peer))
+    }
+    const moved = ref('10.0.0.9', { peer: memory.refs()[0]!.peer, sequence: 2, addresses: [] })
+    memory.learn(moved, 'random', 1_000)
+    expect(memory.isPublic(0)).toBe(false)
+  })
+
   it('knows fresh from old, also of before the start of time', () => {
     const memory = new RememberedPeers(new Rng(6))
     memory.learn(ref('10.0.0.1'), 'random', -FRESH_MS / 2)
