@@ -48,10 +48,9 @@ const TOLD_SHARE = 0.3
 /** Labels of one link: two ends of a session, two of its circuit, and two at each relay. */
 const LABELS_PER_LINK = 16
 
-/** Adds peers to an empty world, the first `waysIn` of them servers. */
 /**
- * `gone`: by index, those that vanished in the instant in which the world begins. They are never made: a mass failure of a
- * large world costs what its survivors do.
+ * Adds peers to an empty world, the first `waysIn` of them servers. `gone`: by index, those that vanished in the instant
+ * in which the world begins. They are never made: a mass failure of a large world costs what its survivors do.
  */
 export function addSettled(world: World, count: number, waysIn = 1, gone?: ChooseGone): Node[] {
   const plan = new SettledPlan(world, count, waysIn)
