@@ -29,6 +29,7 @@ import {
   ROAM_MAX_MS,
   ROAM_MIN_MS,
   SEARCH_MIN_MS,
+  TEND_MS,
 } from '../limits.ts'
 import type { Turn } from '../turn.ts'
 import type { Contact } from './contact.ts'
@@ -145,6 +146,8 @@ export class LinkSeeking {
     const publicMissing = hidden ? PUBLIC_LINKS_MIN - this.around.publicLinks().length : 0
     if (publicMissing > this.countLinking(turn, 'public') + this.countLinking(turn, 'way-in')) {
       for (let i = 0; i < memory.size; i += 1) if (memory.isPublic(i)) at = Math.min(at, this.candidateAt(i))
+      // One that others tell of meanwhile is not left to wait.
+      at = Math.min(at, turn.now + TEND_MS)
     }
     return at
   }
