@@ -7,7 +7,7 @@ import { ExpiringSet } from '../base/expiring-set.ts'
 import type { Fault } from '../base/fault.ts'
 import { earlier, type Instant } from '../base/instant.ts'
 import { PEER_ID_BYTES, type PeerId, peerIdOfBytes } from '../base/peer-id.ts'
-import { clockwise, type Position, ringDistance } from '../base/position.ts'
+import { type Position, ringDistance } from '../base/position.ts'
 import type { Rng } from '../base/rng.ts'
 import { isPublic, type PeerRef } from '../crypto/peer-ref.ts'
 import type { StoreEntry, Target } from '../input.ts'
@@ -16,26 +16,22 @@ import {
   FORGERS_MAX,
   FRESH_MS,
   LINKS_RESERVED,
-  LOST_PROBE_MS,
   NEAR_PER_SIDE,
   NEIGHBOURS_CALM_MS,
   NEIGHBOURS_DELAY_MS,
   NEIGHBOURS_PAUSE_MS,
   PUBLIC_LINKS_MIN,
-  RENDEZVOUS_ADDRESSES_MAX,
-  ROTATE_MS,
   SEARCH_MIN_MS,
   SUSPECT_SILENT_MS,
   TEND_HUNGRY_MS,
   TEND_MS,
   TEND_REST_STEPS,
   TEND_SOON_MS,
-  UNBURDEN_MS,
-  WATCHED_SILENT_MS,
 } from '../limits.ts'
 import type { Turn } from '../turn.ts'
 import type { Contact } from './contact.ts'
 import { Gossip } from './gossip.ts'
+import { LinkCare, type LinkCareOwner, loadOf } from './link-care.ts'
 import { LinkSeeking } from './link-seeking.ts'
 import { Link, type LinkRole, type LinkTable } from './link-table.ts'
 import { allNeighbours, inOrder, type NeighbourView, neighbourNews } from './neighbour-news.ts'
@@ -46,25 +42,22 @@ import { isForRegistry, RoutedMethod } from './overlay-port.ts'
 import { PeerSearch } from './peer-search.ts'
 import { readRefName } from './ref-names.ts'
 import type { RememberedPeers } from './remembered-peers.ts'
-import { isWithin, nearBounds } from './ring-order.ts'
 import { RoutedRequests } from './routed-requests.ts'
 import type { SettledState } from './settled-state.ts'
 import { middleEstimate } from './size-estimate.ts'
 import { type OnJoined, WaysIn } from './ways-in.ts'
 
-export class Overlay {
+export class Overlay implements LinkCareOwner {
   readonly requests: RoutedRequests
   readonly peerSearch: PeerSearch
   private readonly around: Surrounds
   private readonly seeking: LinkSeeking
   private readonly gossip: Gossip
+  private readonly care: LinkCare
   private readonly waysIn = new WaysIn()
   /** Who told forged refs lately. */
   private readonly forgers = new ExpiringSet<PeerId>({ sizeMax: FORGERS_MAX, lapseMs: FORGER_REST_MS })
   private tendAt: Instant = 0
-  private rotateAt: Instant
-  private probeAt: Instant
-  private unburdenAt: Instant
   private neighboursAt: Instant | null = null
   private neighboursToldAt: Instant = Number.NEGATIVE_INFINITY
   /** When something was last told of or looked at here. */
@@ -92,9 +85,7 @@ export class Overlay {
       () => this.estimatedPeers(),
     )
     this.now = now
-    this.rotateAt = now + rng.around(ROTATE_MS, 0.5)
-    this.probeAt = now + rng.around(LOST_PROBE_MS)
-    this.unburdenAt = now + rng.around(UNBURDEN_MS)
+    this.care = new LinkCare(this.around, this.seeking, this.gossip, this, now)
   }
 
   get links(): LinkTable {
@@ -141,9 +132,7 @@ export class Overlay {
     this.gossip.settle(this.now, rng)
     this.seeking.settle(this.now, rng)
     this.tendAt = this.now + rng.unit() * TEND_MS
-    this.rotateAt = this.now + rng.unit() * ROTATE_MS
-    this.probeAt = this.now + rng.unit() * LOST_PROBE_MS
-    this.unburdenAt = this.now + rng.unit() * UNBURDEN_MS
+    this.care.settle(this.now, rng)
   }
 
   estimatedPeers(): number {
@@ -205,7 +194,7 @@ export class Overlay {
   /** How much of what it can carry a link carries, as it told; of others nothing is known. */
   loadOf(peer: PeerId): number {
     const link = this.links.get(peer)
-    return link === undefined ? 1 : load(link)
+    return link === undefined ? 1 : loadOf(link)
   }
 
   /** Whether no link that relays stands closer to a position than this peer. */
@@ -312,13 +301,10 @@ export class Overlay {
     this.seeking.seek(turn)
     if (this.links.size > 0) {
       this.gossip.tend(turn)
-      this.watchNext(turn)
-      if (this.rotateAt <= turn.now) this.rotate(turn)
-      if (this.probeAt <= turn.now) this.probeLost(turn)
-      if (this.unburdenAt <= turn.now) this.unburden(turn)
+      this.care.tend(turn)
     }
-    this.leaveWaysIn(turn)
-    this.renewRendezvous(turn)
+    this.care.leaveWaysIn(turn)
+    this.care.renewRendezvous(turn)
     const restless = this.around.hungry || alarm.isOn(turn.now)
     const delayMs = rng.around(restless ? TEND_HUNGRY_MS : TEND_MS)
     this.tendAt = Math.max(
@@ -330,32 +316,8 @@ export class Overlay {
   /** When there is something to do if nothing happens before: most peers are at rest most of the time. */
   private tendsAgainAt(turn: Turn, restMs: number): Instant {
     if (this.links.size === 0 || this.waysIn.awaited) return turn.now
-    const dueAt = Math.min(
-      this.gossip.nextAt(),
-      this.rotateAt,
-      this.probeAt,
-      this.unburdenAt,
-      this.seeking.nextAt(turn),
-    )
+    const dueAt = Math.min(this.gossip.nextAt(), this.care.nextAt(), this.seeking.nextAt(turn))
     return Math.min(dueAt, turn.now + restMs)
-  }
-
-  /**
-   * The next peer on the ring to which a wire leads is asked sooner than others whether it lives. Who lost all its links at
-   * once has lost that one too: it notices in time to find others within 20 s (spec 5.8, rule 1).
-   */
-  private watchNext(turn: Turn): void {
-    const { links, needs } = this.around
-    let [next] = links.after()
-    let nearest = Number.POSITIVE_INFINITY
-    for (const link of links.all()) {
-      const gap = clockwise(needs.position, link.position)
-      if (gap >= nearest || !this.around.isDirect(link.peer)) continue
-      next = link
-      nearest = gap
-    }
-    const contact = next === undefined ? null : needs.contact(next.peer)
-    if (contact !== null) needs.suspect(turn, contact, WATCHED_SILENT_MS)
   }
 
   private tendSoon(turn: Turn): void {
@@ -377,42 +339,6 @@ export class Overlay {
         else this.seeking.ask(later, contact, 'way-in')
       },
     )
-  }
-
-  private rotate(turn: Turn): void {
-    const { rng } = this.around
-    this.rotateAt = turn.now + rng.around(ROTATE_MS, 0.5)
-    const near = this.links.near()
-    const link = rng.pick(this.links.all().filter(item => item.role === 'random' && !near.includes(item)))
-    if (link !== undefined && this.seeking.randomCandidate(turn, true) !== null) this.giveUp(turn, link)
-  }
-
-  /** Links of former neighbours over circuits cost those that relay them: without need they go, one at a time. */
-  private unburden(turn: Turn): void {
-    const { around, links } = this
-    this.unburdenAt = turn.now + around.rng.around(UNBURDEN_MS)
-    if (!around.hasSpareLinks || around.alarm.isOn(turn.now)) return
-    const near = links.near()
-    const idle = links.all().filter(link => {
-      const since = around.needs.contact(link.peer)?.since ?? turn.now
-      if (near.includes(link) || turn.now - since < UNBURDEN_MS) return false
-      return !around.isDirect(link.peer) && around.hasPath(link.peer) && !link.holdsNear(around.needs.position)
-    })
-    const link = around.rng.pick(idle)
-    if (link !== undefined) this.giveUp(turn, link)
-  }
-
-  /** A peer that was lost may be on the other side of a split: it is looked for now and then (rule 9). */
-  private probeLost(turn: Turn): void {
-    const { rng, needs } = this.around
-    this.probeAt = turn.now + rng.around(LOST_PROBE_MS)
-    const lost = this.memory.refs().filter((_, i) => this.memory.reason(i) === 'lost' && !this.memory.isLinked(i))
-    const ref = rng.pick(lost)
-    if (ref === undefined || this.seeking.purposeOf(ref.peer) !== null) return
-    needs.reach(turn, { kind: 'ref', ref }, (later, outcome) => {
-      if (!outcome.ok) this.memory.failed(ref.peer, later.now)
-      else this.gossip.search(later, needs.position, ref.peer)
-    })
   }
 
   // ---- links ----
@@ -530,7 +456,7 @@ export class Overlay {
     this.linksChanged(turn, false)
     this.tellAllNeighbours(turn, link, this.neighbours())
     // Who is told that this peer is in may pass its ref on at once: it must lead here.
-    if (needs.self().rendezvous.length === 0) this.renewRendezvous(turn)
+    if (needs.self().rendezvous.length === 0) this.care.renewRendezvous(turn)
     this.waysIn.report(turn, { ok: true, value: ref.peer })
     if (this.isSought || (role === 'way-in' && told > 2 * NEAR_PER_SIDE)) return
     this.isSought = true
@@ -551,7 +477,7 @@ export class Overlay {
     this.decline(turn, contact)
   }
 
-  private giveUp(turn: Turn, link: Link): void {
+  giveUp(turn: Turn, link: Link): void {
     this.around.needs.send(turn, link.peer, { kind: 'link-drop' })
     this.dropLink(turn, link.peer, { code: 'closed', detail: 'this peer gave the link up' }, false)
   }
@@ -628,54 +554,6 @@ export class Overlay {
     return { positions: around.needs.views?.shared(around.needs.peer, positions) ?? positions, direct }
   }
 
-  /** A way in through which many come is left as soon as others serve in its place. */
-  private leaveWaysIn(turn: Turn): void {
-    const { around, links } = this
-    const crowded = links.all().filter(link => around.isCrowded(link))
-    if (crowded.length === 0) return
-    const open = around.publicLinks()
-    // With few links the way in is among the nearest; who is known says whether it belongs there.
-    const { position } = around.needs
-    const known = [...links.all(), ...this.memory.refs().filter((_, i) => !this.memory.isLinked(i))]
-    const bounds = nearBounds(position, known, NEAR_PER_SIDE)
-    for (const link of crowded) {
-      if (isWithin(position, bounds, link.position)) continue
-      const others = around.hidden ? open.filter(other => other !== link && other.role !== 'way-in') : links.all()
-      if (others.length < PUBLIC_LINKS_MIN) continue
-      this.seeking.leave(turn, link.peer)
-      // What it tells newcomers of this peer is to lead here without it.
-      this.renewRendezvous(turn)
-      this.giveUp(turn, link)
-    }
-  }
-
-  /** A hidden peer names public peers that it is linked to in its ref, and changes them as seldom as it can. */
-  private renewRendezvous(turn: Turn): void {
-    const { around } = this
-    if (!around.hidden) return
-    const present = around.needs.self().rendezvous
-    const spared = this.spared()
-    const all = around.publicLinks()
-    const others = all.filter(link => !spared.includes(link.peer))
-    const usable = others.length >= PUBLIC_LINKS_MIN ? others : all
-    const kept = usable.filter(link => present.some(entry => entry.peer === link.peer))
-    if (kept.length === PUBLIC_LINKS_MIN) return
-    const fresh = usable.filter(link => !kept.includes(link)).sort((a, b) => load(a) - load(b))
-    // The way in is the first that every newcomer has: among three others, the least loaded serve.
-    const gathering = present.length < PUBLIC_LINKS_MIN
-    if (kept.length > 0 && others.length < PUBLIC_LINKS_MIN && this.seeking.isNewcomer(turn)) return
-    if (gathering) fresh.push(...kept.splice(0).sort((a, b) => load(a) - load(b)))
-    const chosen = [...kept, ...fresh].slice(0, PUBLIC_LINKS_MIN)
-    const same =
-      chosen.length === present.length && chosen.every(link => present.some(entry => entry.peer === link.peer))
-    if (same || (chosen.length < present.length && around.hungry)) return
-    const rendezvous = chosen.map(link => ({
-      peer: link.peer,
-      addresses: link.ref.addresses.slice(0, RENDEZVOUS_ADDRESSES_MAX),
-    }))
-    around.needs.onRendezvous(turn, rendezvous)
-  }
-
   // ---- routing ----
 
   private nextHopToKey(key: Position, method: number, avoid: readonly PeerId[]): PeerId | null {
@@ -736,11 +614,6 @@ export class Overlay {
     // A peer without enough public links takes up any that it hears of.
     else if (this.around.hungry && isPublic(ref)) this.tendSoon(turn)
   }
-}
-
-/** How much of what a peer can carry it carries; a way in comes after all others. */
-function load(link: Link): number {
-  return link.neighbours.length / Math.max(1, link.ref.capacity) + (link.role === 'way-in' ? 1 : 0)
 }
 
 function samePeers(some: readonly Link[], others: readonly Link[]): boolean {
