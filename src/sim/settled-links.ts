@@ -37,7 +37,7 @@ export class SettledLinks {
     const { length } = peers.all
     this.peers = peers
     this.firstSlots = new Uint32Array(length + 1)
-    for (let i = 0; i < length; i += 1) this.firstSlots[i + 1] = this.firstSlots[i]! + peers.all[i]!.capacity
+    for (let i = 0; i < length; i += 1) this.firstSlots[i + 1] = this.firstSlots[i]! + peers.capacities[i]!
     const slots = this.firstSlots[length]!
     this.slots = new Uint32Array(slots)
     this.degrees = new Uint32Array(length)
@@ -52,7 +52,7 @@ export class SettledLinks {
 
   /** Places that are not taken. */
   room(index: number): number {
-    return this.peers.all[index]!.capacity - this.degrees[index]!
+    return this.peers.capacities[index]! - this.degrees[index]!
   }
 
   /** The `at`th link of a peer. */
@@ -104,7 +104,7 @@ export function drawLinks(peers: SettledPeers, memory: SettledMemory, seed: stri
       if (other !== index && !links.areLinked(index, other)) links.add(index, other, 'near')
     }
   }
-  for (const index of order) if (!peers.all[index]!.public) linkPublic(links, index, rng)
+  for (const index of order) if (peers.publics[index] === 0) linkPublic(links, index, rng)
   for (let turn = 1; turn <= TURNS; turn += 1) {
     for (const index of order) linkRoaming(links, memory, index, turn / TURNS, rng)
   }
@@ -113,10 +113,10 @@ export function drawLinks(peers: SettledPeers, memory: SettledMemory, seed: stri
 
 /** Near links with public peers count as well. */
 function linkPublic(links: SettledLinks, index: number, rng: Rng): void {
-  const { all, open } = links.peers
+  const { open, publics, capacities } = links.peers
   let missing = PUBLIC_LINKS_MIN
   for (let at = 0; at < links.degree(index); at += 1) {
-    if (all[links.other(links.linkOf(index, at), index)]!.public) missing -= 1
+    missing -= publics[links.other(links.linkOf(index, at), index)]!
   }
   for (; missing > 0; missing -= 1) {
     let best: number | null = null
@@ -125,7 +125,7 @@ function linkPublic(links: SettledLinks, index: number, rng: Rng): void {
       const other = open[rng.below(open.length)]!
       if (links.room(other) <= LINKS_RESERVED || links.areLinked(index, other)) continue
       met += 1
-      const load = links.degree(other) / all[other]!.capacity
+      const load = links.degree(other) / capacities[other]!
       if (load < bestLoad) {
         best = other
         bestLoad = load
@@ -138,13 +138,13 @@ function linkPublic(links: SettledLinks, index: number, rng: Rng): void {
 
 /** Far and random links up to this share of their quotas, among those that the peer remembers. */
 function linkRoaming(links: SettledLinks, memory: SettledMemory, index: number, share: number, rng: Rng): void {
-  const { all } = links.peers
-  const self = all[index]!
+  const { positions, capacities, publics } = links.peers
   if (links.room(index) <= LINKS_RESERVED) return
-  const { far, random } = linkQuota(self.capacity)
+  const { far, random } = linkQuota(capacities[index]!)
   const known = memory.of(index)
-  const open = [...known.near.filter(other => all[other]!.public), ...known.open]
-  const anyone = self.public ? [...known.near, ...known.open, ...known.hidden] : open
+  const open = [...known.near.filter(other => publics[other] === 1), ...known.open]
+  const anyone = publics[index] === 1 ? [...known.near, ...known.open, ...known.hidden] : open
+  const position = positions[index]!
   let randomMissing = Math.ceil(random * share) - countOf(links, index, 'random')
   let farMissing = Math.ceil(far * share) - countOf(links, index, 'far')
   const isFree = (other: number): boolean => links.room(other) > LINKS_RESERVED && !links.areLinked(index, other)
@@ -156,12 +156,11 @@ function linkRoaming(links: SettledLinks, memory: SettledMemory, index: number, 
     }
     if (farMissing > 0 && links.room(index) > LINKS_RESERVED) {
       farMissing -= 1
-      const target = drawFarTarget(self.position, all.length, rng)
+      const target = drawFarTarget(position, positions.length, rng)
       let best: number | null = null
       let bestMismatch = FAR_MISMATCH_MAX
       for (const other of open) {
-        const { position, capacity } = all[other]!
-        const mismatch = farMismatch(self.position, target, position, capacity)
+        const mismatch = farMismatch(position, target, positions[other]!, capacities[other]!)
         if (mismatch >= bestMismatch || !isFree(other)) continue
         best = other
         bestMismatch = mismatch

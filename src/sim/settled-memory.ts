@@ -35,7 +35,7 @@ export class SettledMemory {
 
   of(index: number): SettledMemories {
     const { peers } = this
-    const { all } = peers
+    const { all, publics } = peers
     const rng = new Rng(`${this.seed}/memory/${index}`)
     this.call += 1
     this.take(index)
@@ -48,7 +48,7 @@ export class SettledMemory {
     }
     const others = REMEMBERED_MAX - near.length
     const open = this.draw(rng, Math.floor(others * PUBLIC_SHARE), peers.open, () => true)
-    const hidden = this.draw(rng, others - open.length, peers.ring, other => !all[other]!.public)
+    const hidden = this.draw(rng, others - open.length, peers.ring, other => publics[other] === 0)
     return { near, open, hidden }
   }
 

@@ -28,6 +28,11 @@ export interface SettledPeers {
   readonly rankOf: Uint32Array
   /** Indexes of those that accept dials. */
   readonly open: Uint32Array
+  // By index: what is asked of all of them again and again, without a look into as many objects.
+  readonly positions: Float64Array
+  readonly capacities: Uint16Array
+  /** 1 where it accepts dials. */
+  readonly publics: Uint8Array
 }
 
 export function drawPeers(world: World, count: number, waysIn: number): SettledPeers {
@@ -48,15 +53,16 @@ export function drawPeers(world: World, count: number, waysIn: number): SettledP
       capacity: profile.capacity,
     })
   }
-  const ring = Uint32Array.from(all.keys()).sort((a, b) => {
-    const one = all[a]!
-    const other = all[b]!
-    return one.position - other.position || (one.peer < other.peer ? -1 : 1)
-  })
+  const positions = Float64Array.from(all, peer => peer.position)
+  const capacities = Uint16Array.from(all, peer => peer.capacity)
+  const publics = Uint8Array.from(all, peer => (peer.public ? 1 : 0))
+  const ring = Uint32Array.from(all.keys()).sort(
+    (a, b) => positions[a]! - positions[b]! || (all[a]!.peer < all[b]!.peer ? -1 : 1),
+  )
   const rankOf = new Uint32Array(count)
   for (const [rank, index] of ring.entries()) rankOf[index] = rank
-  const open = Uint32Array.from(all.keys()).filter(index => all[index]!.public)
-  return { all, ring, rankOf, open }
+  const open = Uint32Array.from(all.keys()).filter(index => publics[index] === 1)
+  return { all, ring, rankOf, open, positions, capacities, publics }
 }
 
 /** Who stands `steps` places further on the ring. */
