@@ -202,7 +202,7 @@ export const NEIGHBOURS_DELAY_MS = 500
 /** And how long they hear no more after that: links come and go together. */
 export const NEIGHBOURS_PAUSE_MS = 3_000
 /** So long while this peer has what it needs and nothing was lost: who was let go still knows the way. A server tells 256. */
-export const NEIGHBOURS_CALM_MS = 60_000
+export const NEIGHBOURS_CALM_MS = 15_000
 /** A link over a circuit with one who is a neighbour no more is given up at this interval, where enough others are left. */
 export const UNBURDEN_MS = 20_000
 /** A random link is exchanged for another at this interval (rule 11). */
