@@ -9,13 +9,15 @@ import { drawFarTarget, farMismatch } from '../core/overlay/far-link-choice.ts'
 import { FAR_MISMATCH_MAX } from '../core/overlay/link-seeking.ts'
 import { type LinkRole, linkQuota } from '../core/overlay/link-table.ts'
 import type { SettledMemory } from './settled-memory.ts'
-import { neighbourOf, type SettledPeers } from './settled-peers.ts'
+import { neighbourOf, openAround, type SettledPeers } from './settled-peers.ts'
 
 const ROLES = ['near', 'far', 'random', 'public', 'guest'] as const satisfies readonly LinkRole[]
 type Role = (typeof ROLES)[number]
 
 /** Each peer asks for its far and random links in so many turns: else the first would take all that the servers have. */
 const TURNS = 4
+/** The answer to a search for public peers around a place names so many on each side, the answerer and its memory aside. */
+const SEARCHED_PER_SIDE = 2
 /** A peer that seeks a public link meets so many before it takes the least loaded. */
 const PUBLIC_TRIED = 4
 
@@ -159,12 +161,15 @@ function linkRoaming(links: SettledLinks, memory: SettledMemory, index: number, 
       const target = drawFarTarget(position, positions.length, rng)
       let best: number | null = null
       let bestMismatch = FAR_MISMATCH_MAX
-      for (const other of open) {
+      const consider = (other: number): void => {
         const mismatch = farMismatch(position, target, positions[other]!, capacities[other]!)
-        if (mismatch >= bestMismatch || !isFree(other)) continue
+        if (mismatch >= bestMismatch || other === index || !isFree(other)) return
         best = other
         bestMismatch = mismatch
       }
+      for (const other of open) consider(other)
+      // Where nobody that it knows fits, the peer searches for the public ones next to the place.
+      if (best === null) for (const other of openAround(links.peers, target, SEARCHED_PER_SIDE)) consider(other)
       if (best !== null) links.add(index, best, 'far')
     }
   }

@@ -26,8 +26,9 @@ export interface SettledPeers {
   /** Indexes in the order of the ring, and each one's place in it. */
   readonly ring: Uint32Array
   readonly rankOf: Uint32Array
-  /** Indexes of those that accept dials. */
+  /** Indexes of those that accept dials, in the order of making and in that of the ring. */
   readonly open: Uint32Array
+  readonly openRing: Uint32Array
   // By index: what is asked of all of them again and again, without a look into as many objects.
   readonly positions: Float64Array
   readonly capacities: Uint16Array
@@ -62,7 +63,25 @@ export function drawPeers(world: World, count: number, waysIn: number): SettledP
   const rankOf = new Uint32Array(count)
   for (const [rank, index] of ring.entries()) rankOf[index] = rank
   const open = Uint32Array.from(all.keys()).filter(index => publics[index] === 1)
-  return { all, ring, rankOf, open, positions, capacities, publics }
+  const openRing = ring.filter(index => publics[index] === 1)
+  return { all, ring, rankOf, open, openRing, positions, capacities, publics }
+}
+
+/** Those that accept dials and stand closest to a place: `perSide` on each side of it. */
+export function openAround({ openRing, positions }: SettledPeers, place: Position, perSide: number): number[] {
+  const { length } = openRing
+  let low = 0
+  let high = length
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if (positions[openRing[middle]!]! < place) low = middle + 1
+    else high = middle
+  }
+  const around: number[] = []
+  for (let step = -perSide; step < Math.min(perSide, length - perSide); step += 1) {
+    around.push(openRing[(low + step + length) % length]!)
+  }
+  return around
 }
 
 /** Who stands `steps` places further on the ring. */
