@@ -149,6 +149,8 @@ export const TEND_MS = 1_000
 /** So many times as long where nothing is due and nobody is sought. */
 export const TEND_REST_STEPS = 5
 export const TEND_HUNGRY_MS = 250
+/** And at the latest then, in an alarm and while it has too few: what it waits for mostly tells of itself. */
+export const TEND_HUNGRY_MAX_MS = 3_000
 /** Peers being linked to at once: settled, and in an alarm. */
 export const LINKING_MAX = 4
 export const LINKING_ALARM_MAX = 8

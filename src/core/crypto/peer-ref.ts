@@ -32,8 +32,8 @@ export interface Rendezvous {
 }
 
 /**
- * A class, so that V8 gives all of them one shape: objects put together by spreading had one each, and every look into a
- * ref missed its cache, a quarter of what a simulated peer took.
+ * A class, so that V8 gives all of them one shape: objects put together by spreading had one each, and every look into a ref
+ * missed its caches: a quarter of a simulation's time.
  */
 export class PeerRef {
   readonly peer: PeerId

@@ -23,6 +23,7 @@ import {
   PUBLIC_LINKS_MIN,
   SEARCH_MIN_MS,
   SUSPECT_SILENT_MS,
+  TEND_HUNGRY_MAX_MS,
   TEND_HUNGRY_MS,
   TEND_MS,
   TEND_REST_STEPS,
@@ -309,7 +310,7 @@ export class Overlay implements LinkCareOwner {
     const delayMs = rng.around(restless ? TEND_HUNGRY_MS : TEND_MS)
     this.tendAt = Math.max(
       turn.now + delayMs,
-      this.tendsAgainAt(turn, restless ? 3 * TEND_MS : TEND_REST_STEPS * delayMs),
+      this.tendsAgainAt(turn, restless ? TEND_HUNGRY_MAX_MS : TEND_REST_STEPS * delayMs),
     )
   }
 
