@@ -376,7 +376,8 @@ export class Reaching {
           attempt.rendezvous.push(entry)
           attempt.circuitsSpent = false
         } else {
-          this.port.onUnreachable(later, entry.peer)
+          // Where too many are being reached, nothing was dialled.
+          if (outcome.fault.code !== 'overloaded') this.port.onUnreachable(later, entry.peer)
           if (attempt.rendezvousAwaited === 0 && this.maySpareNone(attempt)) attempt.startSparingNone()
         }
         this.advance(later, attempt)
