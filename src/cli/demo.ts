@@ -240,7 +240,7 @@ class Actor {
       this.end(cause)
     }
     this.child.on('exit', (code, signalName) => onLost(`ended by itself (${code ?? signalName})`))
-    this.child.on('error', error => onLost(`cannot be used: ${error.message}`))
+    this.child.on('error', error => onLost(`cannot be started: ${error.message}`))
   }
 
   get id(): PeerId {
@@ -287,7 +287,8 @@ class Actor {
           reject(error)
         },
       })
-      this.child.send({ id, call, asked })
+      // A process that dies cannot be written to a moment before its exit is told, and the exit says why.
+      this.child.send({ id, call, asked }, () => {})
     })
   }
 
