@@ -2,17 +2,28 @@
 import { describe, expect, it } from 'vitest'
 import { fail, ok, type Result } from '../base/fault.ts'
 import type { PeerId } from '../base/peer-id.ts'
+import { type Position, RING } from '../base/position.ts'
 import { Rng } from '../base/rng.ts'
 import { type PeerRef, REF_LIFETIME_MS, signPeerRef } from '../crypto/peer-ref.ts'
 import { nativeSuite, testIdentity } from '../crypto/suite.fixtures.ts'
 import { ANNOUNCEMENT_INTERVAL_MS, FIND_WAYS_MAX, FIND_WAYS_MIN, PUBLICATION_GAP_MS } from '../limits.ts'
 import { type OverlayPort, RoutedMethod } from '../overlay/overlay-port.ts'
 import { Turn } from '../turn.ts'
+import { keyOfService, signRecord } from './record.ts'
 import { Registry } from './registry.ts'
-import { decodeRegistryRequest, encodeFindAnswer, encodePutAnswer, type RegistryRequest } from './registry-messages.ts'
+import {
+  decodeRegistryRequest,
+  encodeFindAnswer,
+  encodePutAnswer,
+  encodeRegistryRequest,
+  type RegistryRequest,
+} from './registry-messages.ts'
+import type { ServiceName } from './service-name.ts'
 
 const WALL_TIME = 1_800_000_000_000
 const SERVICE = 'chat.example/1'
+// reason: the name is one.
+const KEY = keyOfService(nativeSuite, SERVICE as ServiceName)
 const identity = testIdentity(nativeSuite, 1)
 const self = refOf(1)
 const [member, liar] = [refOf(2), refOf(3)]
@@ -28,6 +39,8 @@ interface Asked {
   readonly method: RoutedMethod
   readonly ways: PeerId[]
   readonly at: number
+  /** From the service's key, round the ring. */
+  readonly aside: number
 }
 
 /** A registry whose requests are answered 100 ms later as `answerOf` says, by their number; null stays without an answer. */
@@ -47,10 +60,10 @@ class Among {
       keep: () => {},
       release: () => {},
       learn: () => {},
-      request: (_turn, _key, method, payload, onAnswer, ways) => {
+      request: (_turn, key, method, payload, onAnswer, ways) => {
         const request = decodeRegistryRequest(payload)
         if (request === null) throw new Error('no request')
-        this.asked.push({ kind: request.kind, method, ways: [...(ways ?? [])], at: this.now })
+        this.asked.push({ kind: request.kind, method, ways: [...(ways ?? [])], at: this.now, aside: asideOf(key) })
         // reason: any text serves as an id.
         ways?.push(`way ${this.asked.length}` as PeerId)
         const answer = answerOf(request, this.asked.length - 1)
@@ -86,6 +99,12 @@ class Among {
   }
 }
 
+/** Below 0: before the service's key on the ring. */
+function asideOf(key: Position): number {
+  const distance = (key - KEY + RING) % RING
+  return distance > RING / 2 ? distance - RING : distance
+}
+
 function telling(...refs: PeerRef[]): Result<Uint8Array> {
   return ok(encodeFindAnswer({ members: refs.length, refs: refs.map(ref => ref.bytes) }))
 }
@@ -107,6 +126,33 @@ describe('a search for members', () => {
     among.run(2_000)
     expect(outcome.peers).toContain(member.peer)
     expect(among.asked).toHaveLength(4)
+  })
+
+  it('asks the key and both sides of it, by what neighbours say for the key alone', () => {
+    const among = new Among((_request, index) => telling(refOf(10 + index)))
+    among.find()
+    among.run(2_000)
+    const { registry, witness } = RoutedMethod
+    expect(among.asked.map(({ method }) => method)).toEqual([registry, witness, witness, registry, witness])
+    expect(among.asked.map(({ aside }) => Math.sign(aside))).toEqual([0, -1, 1, -1, 1])
+  })
+
+  it('counts what it holds itself as an answer, and that it holds nothing as none', () => {
+    const among = new Among((_request, index) => (index < 2 ? telling() : telling(member)))
+    const record = signRecord(nativeSuite, testIdentity(nativeSuite, 2), {
+      kind: 'announcement',
+      withdrawn: false,
+      service: SERVICE as ServiceName,
+      sequence: WALL_TIME,
+      expires: WALL_TIME + ANNOUNCEMENT_INTERVAL_MS,
+      payload: member.bytes,
+    })
+    // As one that is put to this peer.
+    among.registry.onRequest(among.turn(), KEY, encodeRegistryRequest({ kind: 'put', record: record.bytes }))
+    const outcome = among.find()
+    among.run(2_000)
+    expect(outcome.peers).toEqual([member.peer])
+    expect(among.asked).toHaveLength(FIND_WAYS_MIN)
   })
 
   it('does not wait for one that keeps silent', () => {
@@ -135,7 +181,7 @@ describe('a search for members', () => {
     inside.find()
     inside.run(2_000)
     const { registry, witness } = RoutedMethod
-    expect(inside.asked.map(({ method }) => method)).toEqual([registry, witness, registry])
+    expect(inside.asked.map(({ method }) => method)).toEqual([registry, witness, witness])
     const alone = new Among((_request, index) => (index < FIND_WAYS_MIN ? telling() : telling(member)))
     alone.neighbours = []
     const outcome = alone.find()

@@ -26,11 +26,12 @@ export class MemberSearch {
   readonly ways: PeerId[] = []
   readonly found = new Map<PeerId, PeerRef>()
   asked = 0
+  /** Of them those whose answer is still waited for. */
+  awaited = 0
   fault: Fault = { code: 'timeout', detail: 'find' }
   /** When another way is asked although not all have answered. */
   nextAt: Instant
   private readonly heard: Heard[] = []
-  private failed = 0
 
   constructor(service: ServiceName, key: Position, held: ReadonlyMap<number, PeerRef>, nextAt: Instant, done: OnFound) {
     this.service = service
@@ -49,18 +50,8 @@ export class MemberSearch {
     this.heard.push({ members: Math.max(members, refs.length), peers: new Set(refs.map(ref => ref.peer)) })
   }
 
-  miss(fault: Fault): void {
-    this.fault = fault
-    this.failed += 1
-  }
-
   get answered(): boolean {
     return this.heard.length > 0
-  }
-
-  /** None is awaited: what there is does not suffice, or does. */
-  get idle(): boolean {
-    return this.asked === this.heard.length + this.failed
   }
 
   get mayAsk(): boolean {

@@ -30,7 +30,7 @@ import {
   type PutAnswer,
 } from './registry-messages.ts'
 import { savedRecord, savedRecordKey, unsavedRecord } from './saved-record.ts'
-import { Search } from './search.ts'
+import { type MembersHeld, Search } from './search.ts'
 import type { ServiceName } from './service-name.ts'
 import { VerifiedRefs } from './verified-refs.ts'
 
@@ -72,7 +72,10 @@ export class Registry {
     this.rng = options.rng
     this.refs = options.refs ?? new VerifiedRefs(options.suite)
     this.publisher = new Publisher(options)
-    this.search = new Search(options, this.refs, (turn, service) => this.publisher.onUnlisted(turn, service))
+    this.search = new Search(options, this.refs, {
+      held: (turn, service, count) => this.membersHeld(turn, service, count),
+      onUnlisted: (turn, service) => this.publisher.onUnlisted(turn, service),
+    })
     this.position = positionOfPeer(options.suite, options.identity.publicKey)
     this.store = new RecordStore(options.suite, this.position)
   }
@@ -124,10 +127,9 @@ export class Registry {
       case 'put':
         return this.answerPut(turn, key, request.record)
       case 'find': {
-        const refs = this.store.live('announcement', request.service, turn.wallTime).map(record => record.payload)
-        const members = this.store.members(request.service, turn.wallTime)
+        const { members, refs } = this.membersHeld(turn, request.service, request.count)
         const held = new Set(request.marks)
-        const told = this.rng.sample(refs, request.count).map(ref => {
+        const told = refs.map(ref => {
           const mark = refMark(ref)
           return held.has(mark) ? markBytes(mark) : ref
         })
@@ -258,6 +260,11 @@ export class Registry {
     this.sweepAt ??= turn.now + RECORD_SWEEP_MS
     this.saveAt ??= turn.now + RECORD_SAVE_MS
     return 'new'
+  }
+
+  private membersHeld(turn: Turn, service: ServiceName, count: number): MembersHeld {
+    const refs = this.store.live('announcement', service, turn.wallTime).map(record => record.payload)
+    return { members: this.store.members(service, turn.wallTime), refs: this.rng.sample(refs, count) }
   }
 
   private entryOf(service: ServiceName, turn: Turn): ServiceEntry | null {

@@ -36,6 +36,20 @@ interface Listing {
   answered: number
 }
 
+/** What a search asks of the registry that it is a part of. */
+export interface SearchNeeds {
+  /** What this peer would answer itself, out of the records that it holds. */
+  readonly held: (turn: Turn, service: ServiceName, count: number) => MembersHeld
+  /** All members of a service were found, and this peer was not among them. */
+  readonly onUnlisted: (turn: Turn, service: ServiceName) => void
+}
+
+export interface MembersHeld {
+  readonly members: number
+  /** A random sample, as they were signed. */
+  readonly refs: readonly Uint8Array[]
+}
+
 export class Search {
   private readonly port: OverlayPort
   private readonly suite: CryptoSuite
@@ -43,11 +57,10 @@ export class Search {
   private readonly rng: Rng
   private readonly refs: VerifiedRefs
   private readonly finds = new RareSet<MemberSearch>()
-  /** All members of a service were found, and this peer was not among them. */
-  private readonly onUnlisted: (turn: Turn, service: ServiceName) => void
+  private readonly needs: SearchNeeds
 
-  constructor(options: RegistryOptions, refs: VerifiedRefs, onUnlisted: (turn: Turn, service: ServiceName) => void) {
-    this.onUnlisted = onUnlisted
+  constructor(options: RegistryOptions, refs: VerifiedRefs, needs: SearchNeeds) {
+    this.needs = needs
     this.port = options.port
     this.suite = options.suite
     this.self = options.identity.peer
@@ -66,6 +79,9 @@ export class Search {
     const nextAt = turn.now + this.rng.around(FIND_RETRY_MS)
     const search = new MemberSearch(name.value, key, byMark, nextAt, done)
     this.finds.add(search)
+    // Nobody on the way can falsify what this peer holds itself; that it holds nothing says nothing.
+    const own = this.needs.held(turn, name.value, FOUND_REFS_MAX)
+    if (own.refs.length > 0) search.hear(this.refsOf(turn, own.refs, byMark), own.members)
     for (let i = 0; i < FIND_WAYS_MIN && this.finds.has(search); i += 1) this.ask(turn, search)
   }
 
@@ -90,36 +106,34 @@ export class Search {
     return wake
   }
 
-  /** The first way leads to the key, the others beside it: other holders answer there. */
+  /**
+   * The first way leads to the key, the others to either side of it in turn: other holders answer there. Most go from link
+   * to link by where those stand themselves, round whoever says that it is linked to everybody.
+   */
   private ask(turn: Turn, search: MemberSearch): void {
     const { key, service, held, ways, asked } = search
     // The next are witnesses: a few members show whether the first has told the truth.
     const count = asked > 0 && asked < FIND_WAYS_MIN ? FIND_WITNESS_REFS : FOUND_REFS_MAX
     const request = encodeRegistryRequest({ kind: 'find', service, count, marks: [...held.keys()] })
     const aim = asked === 0 ? key : besideKey(this.rng, key, this.port.estimatedPeers(), asked)
-    // Every second one goes round those who say that they are linked to everybody.
-    const method = asked % 2 === 1 ? RoutedMethod.witness : RoutedMethod.registry
+    const method = asked % FIND_WAYS_MIN === 0 ? RoutedMethod.registry : RoutedMethod.witness
     search.asked += 1
+    search.awaited += 1
     const onAnswer: OnAnswer = (now, answer) => this.onAnswer(now, search, answer)
     this.port.request(turn, aim, method, request, onAnswer, ways)
   }
 
   private onAnswer(turn: Turn, search: MemberSearch, answer: Result<Uint8Array>): void {
     if (!this.finds.has(search)) return
+    search.awaited -= 1
     const found = answer.ok ? decodeFindAnswer(answer.value) : null
-    if (found !== null) {
-      const refs = found.refs.map(bytes => this.refOf(turn, bytes, search.held))
-      search.hear(
-        refs.filter(ref => ref !== undefined),
-        found.members,
-      )
-    } else {
-      search.miss(answer.ok ? { code: 'malformed', detail: 'answer to find' } : answer.fault)
-    }
+    if (found !== null) search.hear(this.refsOf(turn, found.refs, search.held), found.members)
+    else search.fault = answer.ok ? { code: 'malformed', detail: 'answer to find' } : answer.fault
+    const isIdle = search.awaited === 0
     const isOwn = search.found.size === 0 && this.isAlone
     // Answers may come here before all are asked: this peer may be the one that answers.
-    if ((search.settled && !isOwn) || (search.idle && !search.mayAsk)) this.conclude(turn, search)
-    else if (search.idle && search.asked >= FIND_WAYS_MIN && found !== null && !isOwn) this.ask(turn, search)
+    if ((search.settled && !isOwn) || (isIdle && !search.mayAsk)) this.conclude(turn, search)
+    else if (isIdle && search.asked >= FIND_WAYS_MIN && found !== null && !isOwn) this.ask(turn, search)
   }
 
   /** Without any link a peer answers itself: that it knows of nobody says little, and it may be linked again in a moment. */
@@ -136,9 +150,13 @@ export class Search {
       return
     }
     // This peer's own ref shows that an answer is true; it is none of those that it looks for.
-    if (!found.delete(this.self) && members <= FOUND_REFS_MAX) this.onUnlisted(turn, search.service)
+    if (!found.delete(this.self) && members <= FOUND_REFS_MAX) this.needs.onUnlisted(turn, search.service)
     for (const ref of found.values()) this.port.learn(turn, ref)
     done(turn, ok([...found.values()]), members)
+  }
+
+  private refsOf(turn: Turn, told: readonly Uint8Array[], byMark: ReadonlyMap<number, PeerRef>): PeerRef[] {
+    return told.map(bytes => this.refOf(turn, bytes, byMark)).filter(ref => ref !== undefined)
   }
 
   /** Of a ref, or of the mark of one that is held. */
