@@ -18,7 +18,8 @@ const SEEDS = [
 const SMALL: Readonly<Record<string, readonly Partial<ScenarioSetting>[]>> = {
   'join-storm': [{}],
   settled: [{ minutes: 1 }],
-  churn: [{ minutes: 1 }],
+  // In a minute one dead hub slows a lookup in twelve; the figure is about one in twenty.
+  churn: [{ minutes: 3 }],
   // After churn half vanish: of two survivors one may have joined a moment ago and never have heard of the other.
   'mass-failure': [{}, { share: 0.9 }, { share: 0.95 }, { churnedMinutes: 2, medianMinutes: 2 }],
   split: [{ minutes: 1 }, { minutes: 1, ways: 3 }],
