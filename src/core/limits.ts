@@ -207,6 +207,15 @@ export const NEIGHBOURS_PAUSE_MS = 3_000
 export const NEIGHBOURS_CALM_MS = 15_000
 /** A link over a circuit with one who is a neighbour no more is given up at this interval, where enough others are left. */
 export const UNBURDEN_MS = 20_000
+/**
+ * A peer that cannot be dialled looks this often whether circuits to it, and those of its sessions, had better run over
+ * public peers that carry less: a circuit weighs as much as so many links, and what is won must be worth it.
+ */
+export const REBALANCE_MS = 120_000
+export const RELAYED_WEIGHT = 8
+export const REBALANCE_RATIO = 1.5
+/** Of so many that could be named by chance the least loaded: all at once would come to the same. */
+export const REBALANCE_CHOICES = 2
 /** A random link is exchanged for another at this interval (rule 11). */
 export const ROTATE_MS = 600_000
 /** How often a peer that was lost is looked for again (rule 9). */

@@ -166,6 +166,10 @@ export class OverlaySide implements OverlayNeeds {
     this.inside.registry.onNearChanged(turn)
   }
 
+  relayed(): number {
+    return this.inside.connector.circuits.relayedCount
+  }
+
   onRendezvous(turn: Turn, rendezvous: readonly Rendezvous[]): void {
     this.inside.renewRef(turn, { rendezvous })
   }

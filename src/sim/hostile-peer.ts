@@ -249,7 +249,7 @@ class Mask {
     const { links, memory } = this.inside.overlay
     const places = new Set([...links.all(), ...memory.refs()].map(({ position }) => position))
     const positions = Float64Array.from([...places].slice(0, NEIGHBOURS_MAX))
-    return { kind: 'neighbours', direct: positions.length, positions }
+    return { kind: 'neighbours', relayed: 0, direct: positions.length, positions }
   }
 
   private answerFalsely(turn: Turn, to: PeerId, { id, key, method, payload }: RouteMessage): void {

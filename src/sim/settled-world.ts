@@ -280,6 +280,7 @@ class SettledPlan {
       around.push({
         position: this.peers.all[other]!.position,
         neighbours: this.told[other]!,
+        relayed: this.relayed.get(other)?.length ?? 0,
         directNeighbours: this.directs[other]!,
       })
     }
@@ -307,6 +308,7 @@ class SettledPlan {
       since: -STOOD_MS,
       heardAt: this.heardAt(link),
       neighbours: this.told[other]!,
+      relayed: this.relayed.get(other)?.length ?? 0,
       directNeighbours: this.directs[other]!,
       // Both as whole numbers: others take 16 bytes more.
       estimate: told ? this.estimates[other]! | 0 : 0,

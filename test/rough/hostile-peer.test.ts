@@ -309,11 +309,12 @@ describe('an authenticated peer that means ill', () => {
     for (let i = 0; i < 500; i += 1) {
       ensureSession()
       const positions = Float64Array.from({ length: NEIGHBOURS_MAX }, () => Math.floor(rng.unit() * (RING - 1)))
-      sayOverlay({ kind: 'neighbours', direct: i % 2 === 0 ? NEIGHBOURS_MAX : 0, positions })
+      sayOverlay({ kind: 'neighbours', relayed: 0xffff, direct: i % 2 === 0 ? NEIGHBOURS_MAX : 0, positions })
       world.run(5)
     }
     const excess = new ByteWriter()
       .u8(5)
+      .u16(0)
       .u16(0)
       .u16(0xffff)
       .raw(new Uint8Array(7 * 2_000))

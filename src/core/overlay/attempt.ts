@@ -24,8 +24,11 @@ import type { Contact } from './contact.ts'
 export type OnReached = (turn: Turn, outcome: Result<Contact>) => void
 
 export interface Goal {
-  /** `direct`: by a wire only. `upgrade`: the same, in place of a circuit that works. */
-  readonly kind: 'any' | 'direct' | 'upgrade'
+  /**
+   * `direct`: by a wire only. `upgrade`: the same, in place of a circuit that works. `reroute`: by one other circuit in its
+   * place, over a rendezvous.
+   */
+  readonly kind: 'any' | 'direct' | 'upgrade' | 'reroute'
   /** The peer, or the address where only that is known: there is one attempt for each. */
   readonly key: string
   /** Null where only an address is known. */
@@ -55,10 +58,8 @@ export class Attempt {
   readonly key: string
   readonly peer: PeerId | null
   readonly session: Session | null
-  /** The session has a path that works: a wire is wanted in place of it, and nothing else is touched. */
-  private isUpgrade: boolean
-  /** Circuits are not tried. */
-  private directOnly: boolean
+  /** What it may do: `any` as soon as somebody needs more than the better path that was looked for. */
+  private kind: Goal['kind']
   /** Tries again even while nobody waits. */
   persistent = false
   giveUpAt: Instant
@@ -89,8 +90,7 @@ export class Attempt {
   private retryAt: Instant | null = null
 
   constructor(goal: Goal, now: Instant) {
-    this.isUpgrade = goal.kind === 'upgrade'
-    this.directOnly = goal.kind !== 'any'
+    this.kind = goal.kind
     this.key = goal.key
     this.peer = goal.peer
     this.session = goal.session
@@ -103,8 +103,13 @@ export class Attempt {
     this.circuitFrom = this.addresses.length > 0 ? now + CIRCUIT_STAGGER_LINK_MS : now
   }
 
+  /** The session has a path that works: a better one is wanted in place of it, and nothing else is touched. */
   get upgrade(): boolean {
-    return this.isUpgrade
+    return this.kind === 'upgrade' || this.kind === 'reroute'
+  }
+
+  get reroutes(): boolean {
+    return this.kind === 'reroute'
   }
 
   /** Who waits hears exactly once, in time. Patient ones would rather wait than hear that it failed. */
@@ -143,11 +148,10 @@ export class Attempt {
 
   /** Any way will do from now on, a circuit too. */
   widen(now: Instant): void {
-    if (!this.directOnly) return
-    this.directOnly = false
+    if (this.kind === 'any') return
     this.circuitFrom = now + (this.tries.size > 0 ? CIRCUIT_STAGGER_MS : 0)
-    if (this.isUpgrade) this.giveUpAt = now + REACH_TIMEOUT_MS
-    this.isUpgrade = false
+    if (this.upgrade) this.giveUpAt = now + REACH_TIMEOUT_MS
+    this.kind = 'any'
   }
 
   /** Nobody else leads there: those that are to be spared may. */
@@ -192,7 +196,7 @@ export class Attempt {
 
   /** Whether what was tried in vain is tried again, after a pause, if there is time for it. */
   mayRetry(now: Instant): boolean {
-    if (this.isUpgrade || !this.isPatient) return false
+    if (this.upgrade || !this.isPatient) return false
     if (this.retryAt === null) {
       const patienceEnds = this.persistent ? this.giveUpAt : this.giveUpAt - REACH_TIMEOUT_MS + REACH_PATIENCE_MS
       if (now + this.pauseMs >= patienceEnds) return false
@@ -231,7 +235,11 @@ export class Attempt {
     return wake
   }
 
+  private get mayTakeCircuit(): boolean {
+    return this.kind === 'any' || this.kind === 'reroute'
+  }
+
   private get canCircle(): boolean {
-    return this.peer !== null && !this.directOnly && !this.circuitsSpent && this.circuit === null
+    return this.peer !== null && this.mayTakeCircuit && !this.circuitsSpent && this.circuit === null
   }
 }

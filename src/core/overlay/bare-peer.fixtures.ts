@@ -26,6 +26,8 @@ export class BarePeer implements Peer {
   /** Peers to whose places none stands closer than this one. */
   readonly closestTo = new Set<PeerId>()
   readonly refs = new Map<PeerId, PeerRef>()
+  /** What neighbours told of their load; 0 where nothing is said. */
+  readonly loads = new Map<PeerId, number>()
   readonly messages: { readonly from: PeerId; readonly bytes: Uint8Array }[] = []
   readonly lost: { readonly peer: PeerId; readonly fault: Fault }[] = []
   private readonly suite: CryptoSuite
@@ -49,7 +51,7 @@ export class BarePeer implements Peer {
       onMessage: (turn, contact, channel, bytes) => this.onMessage(turn, contact, channel, bytes),
       nextHop: (target, avoid) => this.nextHop(target, avoid),
       spared: () => [],
-      loadOf: () => 0,
+      loadOf: peer => this.loads.get(peer) ?? 0,
       isResting: () => false,
       onUnreachable: () => {},
       standsClosest: target => this.closestTo.has(target),
@@ -83,6 +85,12 @@ export class BarePeer implements Peer {
       records: 0,
       services: [],
     }
+  }
+
+  /** Its ref, with these as rendezvous. */
+  refBehind(others: readonly BarePeer[]): PeerRef {
+    const rendezvous = others.map(({ ref }) => ({ peer: ref.peer, addresses: ref.addresses }))
+    return this.sign({ addresses: [], rendezvous })
   }
 
   private sign(fields: Pick<PeerRefFields, 'addresses' | 'rendezvous'>): PeerRef {

@@ -1,6 +1,7 @@
 /** Sessions with peers: opened from both sides at once, over wires that break, by peers that forget (spec 5.2). */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { REBALANCE_MS } from '../limits.ts'
 import { pattern } from '../session/session.fixtures.ts'
 import { type Bare, type BareNet, bareNet, type Call, link } from './bare-peer.fixtures.ts'
 
@@ -398,6 +399,58 @@ describe('a session over a circuit', () => {
     expect(a.pathTo(b)).toBe('circuit')
     world.run(15_000)
     expect(a.counts.unprovenWires + other.counts.wires).toBe(0)
+  })
+
+  it('moves to a rendezvous that carries less, without losing a byte, and stays where none does', () => {
+    const { world, net, r, a, b } = relayed(3, false, false)
+    const q = net.add()
+    for (const end of [a, b]) link(end, q)
+    const contact = a.peer.connector.contact(b.id)
+    if (contact === null) throw new Error('reached')
+    contact.ref = b.peer.refBehind([r.peer, q.peer])
+    a.peer.loads.set(r.id, 0.9).set(q.id, 0.7)
+    world.run(2 * REBALANCE_MS)
+    expect([r.counts.hops, q.counts.hops]).toEqual([1, 0])
+    const session = a.sessionWith(b) ?? 0
+    const stream = a.openStream(session)
+    const bytes = pattern(500_000)
+    a.node.command({ kind: 'stream-write', session, stream, chunks: [bytes.slice()] })
+    a.peer.loads.set(q.id, 0.3)
+    const slow = net.world.runUntil(() => q.counts.hops === 1 && r.counts.hops === 0, REBALANCE_MS + 20_000)
+    expect(slow).not.toBeNull()
+    world.run(2_000)
+    expect(Buffer.compare(b.bytesOn(stream), bytes)).toBe(0)
+    expect([a.sessionWith(b), a.pathTo(b), b.pathTo(a)]).toEqual([session, 'circuit', 'circuit'])
+    world.run(15_000)
+    expectQuiet([a, b, r, q])
+  })
+
+  it('leaves a chain for one rendezvous that both have, and not one that is gone', () => {
+    const net = bareNet(8)
+    const { world } = net
+    const [r, s, q, a, b] = [net.add(), net.add(), net.add(), net.add({ public: false }), net.add({ public: false })]
+    for (const [one, other] of [
+      [a, r],
+      [r, s],
+      [b, s],
+      [a, q],
+    ] as const)
+      link(one, other)
+    a.routeTo(b, r)
+    r.routeTo(b, s)
+    const call = a.callPeer(b.id)
+    world.run(1_000)
+    expect(call.answer()).toMatchObject({ kind: 'connected' })
+    expect([r.counts.hops, s.counts.hops]).toEqual([1, 1])
+    const contact = a.peer.connector.contact(b.id)
+    if (contact === null) throw new Error('reached')
+    // The one that b names does not know it: the path that works is not touched.
+    contact.ref = b.peer.refBehind([q.peer])
+    world.run(2 * REBALANCE_MS)
+    expect([a.pathTo(b), r.counts.hops, q.counts.hops]).toEqual(['circuit', 1, 0])
+    link(b, q)
+    expect(world.runUntil(() => q.counts.hops === 1 && r.counts.hops === 0, REBALANCE_MS + 20_000)).not.toBeNull()
+    expectQuiet([a, b, q])
   })
 
   it('goes on over a circuit when its wire breaks, and back to a wire', () => {

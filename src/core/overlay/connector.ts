@@ -19,6 +19,8 @@ import {
   NEGOTIATION_STAGGER_MS,
   PATHLESS_MS,
   PING_TIMEOUT_MS,
+  REBALANCE_MS,
+  REBALANCE_RATIO,
   SESSION_LINGER_MS,
   SESSIONS_CHECK_MS,
   SILENCE_STEP_MS,
@@ -654,12 +656,31 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
   private upgrade(turn: Turn, contact: Contact): Instant | null {
     const known = this.port.refOf(contact.peer)
     const ref = known !== null && known.sequence > (contact.ref?.sequence ?? -1) ? known : contact.ref
+    const rerouteAt = ref === null ? null : this.reroute(turn, contact, ref)
     const canDial = ref !== null && this.reaching.usable(ref.addresses).length > 0
     const dialAt = canDial ? this.upgradeByDial(turn, contact, ref) : null
     // The side that opened the session first; a dial, by whichever side can, before that.
     const turnMs = contact.session.initiator ? 0 : UPGRADE_TURN_MS
     const dialMs = canDial || this.port.isDialable() ? NEGOTIATION_STAGGER_MS : 0
-    return earlier(dialAt, this.offers.consider(turn, contact, contact.since + UPGRADE_AFTER_MS + turnMs + dialMs))
+    const betterAt = earlier(rerouteAt, dialAt)
+    return earlier(betterAt, this.offers.consider(turn, contact, contact.since + UPGRADE_AFTER_MS + turnMs + dialMs))
+  }
+
+  /** Looks now and then whether a rendezvous that carries less can carry the session's circuit; when next. */
+  private reroute(turn: Turn, contact: Contact, ref: PeerRef): Instant | null {
+    const { path, initiator } = contact.session
+    if (!initiator || !(path instanceof CircuitEnd) || ref.rendezvous.length === 0) return null
+    if (turn.now < contact.rerouteAt) return contact.rerouteAt
+    contact.rerouteAt = turn.now + REBALANCE_MS
+    if (this.isReaching(contact.peer)) return contact.rerouteAt
+    const { neighbour, via } = path
+    const least = ref.rendezvous
+      .filter(({ peer }) => peer !== neighbour && this.contact(peer)?.session.path instanceof Wire)
+      .sort((a, b) => this.loadOf(a.peer) - this.loadOf(b.peer))[0]
+    if (least === undefined) return contact.rerouteAt
+    const gain = this.loadOf(neighbour) / this.loadOf(least.peer)
+    if (via.length > 1 || gain >= REBALANCE_RATIO) this.reaching.reroute(turn, contact, least)
+    return contact.rerouteAt
   }
 
   private upgradeByDial(turn: Turn, contact: Contact, ref: PeerRef): Instant {

@@ -2,6 +2,7 @@
 import type { Instant } from '../base/instant.ts'
 import type { PeerId } from '../base/peer-id.ts'
 import type { PeerRef } from '../crypto/peer-ref.ts'
+import { REBALANCE_MS } from '../limits.ts'
 import type { Session } from '../session/session.ts'
 
 /** Reasons to keep a session: bits of `Contact.needs`; `circuits`: this peer's own run over it. */
@@ -30,10 +31,14 @@ export class Contact {
   /** Null unless a wire was looked for in place of a circuit. */
   upgrade: Upgrade | null = null
 
+  /** When a less loaded circuit is looked for in place of the one it runs over. */
+  rerouteAt: Instant
+
   constructor(session: Session, ref: PeerRef | null, now: Instant) {
     this.session = session
     this.ref = ref
     this.since = now
+    this.rerouteAt = now + REBALANCE_MS
   }
 
   /** A ping was answered after so long: a quarter of the difference counts. */

@@ -11,6 +11,10 @@ import {
   LOST_PROBE_MS,
   NEAR_PER_SIDE,
   PUBLIC_LINKS_MIN,
+  REBALANCE_CHOICES,
+  REBALANCE_MS,
+  REBALANCE_RATIO,
+  RELAYED_WEIGHT,
   RENDEZVOUS_ADDRESSES_MAX,
   ROTATE_MS,
   UNBURDEN_MS,
@@ -37,6 +41,7 @@ export class LinkCare {
   private rotateAt: Instant
   private probeAt: Instant
   private unburdenAt: Instant
+  private rebalanceAt: Instant
 
   constructor(around: Surrounds, seeking: LinkSeeking, gossip: Gossip, owner: LinkCareOwner, now: Instant) {
     const { rng } = around
@@ -47,6 +52,7 @@ export class LinkCare {
     this.rotateAt = now + rng.around(ROTATE_MS, 0.5)
     this.probeAt = now + rng.around(LOST_PROBE_MS)
     this.unburdenAt = now + rng.around(UNBURDEN_MS)
+    this.rebalanceAt = now + rng.around(REBALANCE_MS, 0.5)
   }
 
   /** For a peer that begins settled: it is somewhere between one time and the next. */
@@ -54,11 +60,12 @@ export class LinkCare {
     this.rotateAt = now + rng.unit() * ROTATE_MS
     this.probeAt = now + rng.unit() * LOST_PROBE_MS
     this.unburdenAt = now + rng.unit() * UNBURDEN_MS
+    this.rebalanceAt = now + rng.unit() * REBALANCE_MS
   }
 
   /** When something of this is due. */
   nextAt(): Instant {
-    return Math.min(this.rotateAt, this.probeAt, this.unburdenAt)
+    return Math.min(this.rotateAt, this.probeAt, this.unburdenAt, this.rebalanceAt)
   }
 
   tend(turn: Turn): void {
@@ -66,6 +73,7 @@ export class LinkCare {
     if (this.rotateAt <= turn.now) this.rotate(turn)
     if (this.probeAt <= turn.now) this.probeLost(turn)
     if (this.unburdenAt <= turn.now) this.unburden(turn)
+    if (this.rebalanceAt <= turn.now) this.rebalance(turn)
   }
 
   /**
@@ -108,6 +116,26 @@ export class LinkCare {
     })
     const link = around.rng.pick(idle)
     if (link !== undefined) this.owner.giveUp(turn, link)
+  }
+
+  /** Names one that carries little in place of the rendezvous that carries most: those that came first would serve all. */
+  private rebalance(turn: Turn): void {
+    const { around } = this
+    const { rng, needs } = around
+    this.rebalanceAt = turn.now + rng.around(REBALANCE_MS, 0.5)
+    const present = needs.self().rendezvous
+    if (!around.hidden || present.length < PUBLIC_LINKS_MIN || around.alarm.isOn(turn.now)) return
+    const isNamed = (link: Link): boolean => present.some(entry => entry.peer === link.peer)
+    const open = around.publicLinks()
+    const least = leastLoaded(
+      rng.sample(
+        open.filter(link => !isNamed(link)),
+        REBALANCE_CHOICES,
+      ),
+    )
+    const most = open.filter(isNamed).sort((a, b) => loadOf(b) - loadOf(a))[0]
+    if (least === undefined || most === undefined || loadOf(most) < loadOf(least) * REBALANCE_RATIO) return
+    this.nameRendezvous(turn, [...open.filter(link => isNamed(link) && link !== most), least])
   }
 
   /** A peer that was lost may be on the other side of a split: it is looked for now and then (rule 9). */
@@ -165,15 +193,24 @@ export class LinkCare {
     const same =
       chosen.length === present.length && chosen.every(link => present.some(entry => entry.peer === link.peer))
     if (same || (chosen.length < present.length && around.hungry)) return
-    const rendezvous = chosen.map(link => ({
+    this.nameRendezvous(turn, chosen)
+  }
+
+  private nameRendezvous(turn: Turn, links: readonly Link[]): void {
+    const rendezvous = links.map(link => ({
       peer: link.peer,
       addresses: link.ref.addresses.slice(0, RENDEZVOUS_ADDRESSES_MAX),
     }))
-    around.needs.onRendezvous(turn, rendezvous)
+    this.around.needs.onRendezvous(turn, rendezvous)
   }
 }
 
 /** How much of what a peer can carry it carries, as it told; a way in comes after all others. */
 export function loadOf(link: Link): number {
-  return link.neighbours.length / Math.max(1, link.ref.capacity) + (link.role === 'way-in' ? 1 : 0)
+  const carried = link.neighbours.length + RELAYED_WEIGHT * link.relayed
+  return carried / Math.max(1, link.ref.capacity) + (link.role === 'way-in' ? 1 : 0)
+}
+
+function leastLoaded(links: readonly Link[]): Link | undefined {
+  return [...links].sort((a, b) => loadOf(a) - loadOf(b))[0]
 }

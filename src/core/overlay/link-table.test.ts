@@ -101,7 +101,7 @@ describe('what a link tells', () => {
 
   it('of whom it is linked to shows whether this peer is among those next to it', () => {
     const told = link(1_000, 'guest')
-    told.tell(Float64Array.of(990, 995, 1_003, 1_010), 4)
+    told.tell(Float64Array.of(990, 995, 1_003, 1_010), 4, 0)
     expect([991, 1_009, 1_002].map(position => told.holdsNear(position))).toEqual([true, true, true])
     expect([989, 1_011].map(position => told.holdsNear(position))).toEqual([false, false])
   })

@@ -24,6 +24,8 @@ export class Link {
   neighbours: Float64Array = NO_NEIGHBOURS
   /** How many of them, the first ones, it reaches over a wire. */
   directNeighbours = 0
+  /** Circuits of others that it carries, as it told last. */
+  relayed = 0
   /** How many peers there are by what it sees alone, 0 while it has not said so; and when it did, in whole milliseconds. */
   estimate = 0
   estimatedAt: Instant = 0
@@ -55,7 +57,8 @@ export class Link {
   }
 
   /** The peer said whom it is linked to. Where others may have been told the same, `views` holds it for all. */
-  tell(neighbours: Float64Array, direct: number, views?: ToldViews): void {
+  tell(neighbours: Float64Array, direct: number, relayed: number, views?: ToldViews): void {
+    this.relayed = relayed
     const positions = inOrder(neighbours, direct)
     this.neighbours = views?.shared(this.peer, positions) ?? positions
     this.directNeighbours = direct
@@ -68,7 +71,8 @@ export class Link {
   }
 
   /** The peer said what changed since. */
-  tellChanges(changes: readonly NeighbourChange[], views?: ToldViews): void {
+  tellChanges(changes: readonly NeighbourChange[], relayed: number, views?: ToldViews): void {
+    this.relayed = relayed
     const { positions, direct } = withChanges(this.neighbours, this.directNeighbours, changes)
     this.neighbours = views?.shared(this.peer, positions) ?? positions
     this.directNeighbours = direct

@@ -5,7 +5,7 @@ import { inOrder, type NeighbourView, neighbourNews, withChanges } from './neigh
 
 /** What a link that was told `before` holds after the news. */
 function after(before: NeighbourView, now: NeighbourView): NeighbourView {
-  const news = neighbourNews(before, now)
+  const news = neighbourNews(before, now, 7)
   if (news?.kind === 'neighbours') return news
   return news?.kind === 'neighbours-changed' ? withChanges(before.positions, before.direct, news.changes) : before
 }
@@ -37,13 +37,13 @@ describe('what a peer tells of its links', () => {
       [2, true],
       [3, false],
     ])
-    expect(neighbourNews(before, { ...before })).toBeNull()
+    expect(neighbourNews(before, { ...before }, 7)).toBeNull()
     const changes = [{ position: 3, state: 'gone' }]
     const now = viewOf([
       [1, true],
       [2, true],
     ])
-    expect(neighbourNews(before, now)).toEqual({ kind: 'neighbours-changed', changes })
+    expect(neighbourNews(before, now, 7)).toEqual({ kind: 'neighbours-changed', relayed: 7, changes })
   })
 
   it('never makes a link hold more than a peer may have', () => {

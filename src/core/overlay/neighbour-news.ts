@@ -20,12 +20,12 @@ export interface NeighbourChange {
   readonly state: NeighbourState
 }
 
-export function allNeighbours({ positions, direct }: NeighbourView): OverlayMessage {
-  return { kind: 'neighbours', direct, positions }
+export function allNeighbours({ positions, direct }: NeighbourView, relayed: number): OverlayMessage {
+  return { kind: 'neighbours', relayed, direct, positions }
 }
 
 /** What to tell one who knows `before`; null where nothing changed. */
-export function neighbourNews(before: NeighbourView, now: NeighbourView): OverlayMessage | null {
+export function neighbourNews(before: NeighbourView, now: NeighbourView, relayed: number): OverlayMessage | null {
   const changes: NeighbourChange[] = []
   for (const [index, position] of now.positions.entries()) {
     const state = index < now.direct ? 'direct' : 'relayed'
@@ -35,7 +35,8 @@ export function neighbourNews(before: NeighbourView, now: NeighbourView): Overla
     if (stateOf(now, position) === 'gone') changes.push({ position, state: 'gone' })
   }
   if (changes.length === 0) return null
-  return changes.length >= now.positions.length ? allNeighbours(now) : { kind: 'neighbours-changed', changes }
+  if (changes.length >= now.positions.length) return allNeighbours(now, relayed)
+  return { kind: 'neighbours-changed', relayed, changes }
 }
 
 function stateOf({ positions, direct }: NeighbourView, position: Position): NeighbourState {

@@ -44,6 +44,7 @@ const anyMessage: fc.Arbitrary<OverlayMessage> = fc.oneof(
   fc.array(position, { maxLength: 256 }).chain(positions =>
     fc.record({
       kind: fc.constant('neighbours' as const),
+      relayed: fc.nat(0xffff),
       direct: fc.nat(positions.length),
       positions: fc.constant(Float64Array.from(positions)),
     }),
@@ -75,6 +76,7 @@ const anyMessage: fc.Arbitrary<OverlayMessage> = fc.oneof(
   fc.record({ kind: fc.constant('ref-ask' as const), positions: fc.array(position, { maxLength: 16 }) }),
   fc.record({
     kind: fc.constant('neighbours-changed' as const),
+    relayed: fc.nat(0xffff),
     changes: fc.array(
       fc.record({
         position,

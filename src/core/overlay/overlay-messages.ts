@@ -5,7 +5,7 @@
  *    2 link-ask         purpose u8
  *    3 link-answer      accepted u8 | refs
  *    4 link-drop        (empty)
- *    5 neighbours       direct u16 | count u16 | positions u56 … (the direct ones first)
+ *    5 neighbours       relayed u16 | direct u16 | count u16 | positions u56 … (the direct ones first)
  *    6 gossip           flags u8 (1: answer me) | estimate u32 | refs
  *    7 route            id u32 | key u56 | method u8 | ttl u8 | payload sized
  *    8 route-answer     id u32 | status u8 (0 answered, 1 no way on, 2 refused) | hops u8 | payload sized
@@ -14,7 +14,7 @@
  *   11 circuit-refuse   forLabel u32 | reason u8
  *   12 circuit-close    label u32
  *   13 ref-ask          count u8 | positions u56 …
- *   14 neighbours-changed  count u16 | (position u56 | state u8: 0 gone, 1 direct, 2 over a circuit) …
+ *   14 neighbours-changed  relayed u16 | count u16 | (position u56 | state u8: 0 gone, 1 direct, 2 over a circuit) …
  *
  *   refs = count u8 | (age u16 s | ref or its name sized)…      via = count u8 | (public key 32)…
  */
@@ -48,8 +48,16 @@ export type OverlayMessage =
   | { readonly kind: 'link-ask'; readonly purpose: LinkPurpose }
   | { readonly kind: 'link-answer'; readonly accepted: boolean; readonly refs: readonly RefEntry[] }
   | { readonly kind: 'link-drop' }
-  /** Positions of links: first the `direct` ones that a wire leads to, then those over circuits. */
-  | { readonly kind: 'neighbours'; readonly direct: number; readonly positions: Float64Array }
+  /**
+   * Positions of links: first the `direct` ones that a wire leads to, then those over circuits. `relayed`: how many
+   * circuits of others the sender carries.
+   */
+  | {
+      readonly kind: 'neighbours'
+      readonly relayed: number
+      readonly direct: number
+      readonly positions: Float64Array
+    }
   /** `estimate`: how many peers there are by what the sender sees alone. */
   | {
       readonly kind: 'gossip'
@@ -88,7 +96,7 @@ export type OverlayMessage =
   | { readonly kind: 'circuit-refuse'; readonly forLabel: number; readonly reason: RefusalReason }
   | { readonly kind: 'circuit-close'; readonly label: number }
   | { readonly kind: 'ref-ask'; readonly positions: readonly Position[] }
-  | { readonly kind: 'neighbours-changed'; readonly changes: readonly NeighbourChange[] }
+  | { readonly kind: 'neighbours-changed'; readonly relayed: number; readonly changes: readonly NeighbourChange[] }
 
 const PURPOSES: readonly LinkPurpose[] = ['near', 'far', 'random', 'public', 'way-in']
 const REASONS: readonly RefusalReason[] = ['no-route', 'loop', 'declined', 'overloaded', 'unknown']
@@ -107,7 +115,7 @@ export function encodeOverlayMessage(message: OverlayMessage): Uint8Array {
     case 'link-drop':
       return writer.u8(4).finish()
     case 'neighbours':
-      writer.u8(5).u16(message.direct).u16(message.positions.length)
+      writer.u8(5).u16(message.relayed).u16(message.direct).u16(message.positions.length)
       for (const position of message.positions) writer.u56(position)
       return writer.finish()
     case 'gossip':
@@ -147,7 +155,7 @@ export function encodeOverlayMessage(message: OverlayMessage): Uint8Array {
       for (const position of message.positions) writer.u56(position)
       return writer.finish()
     case 'neighbours-changed':
-      writer.u8(14).u16(message.changes.length)
+      writer.u8(14).u16(message.relayed).u16(message.changes.length)
       for (const change of message.changes) writer.u56(change.position).u8(STATES.indexOf(change.state))
       return writer.finish()
   }
@@ -165,7 +173,7 @@ function roomFor(message: OverlayMessage): number {
       return bytes
     }
     case 'neighbours':
-      return 5 + 7 * message.positions.length
+      return 7 + 7 * message.positions.length
     case 'route':
     case 'route-answer':
       return message.payload.length + 20
@@ -194,9 +202,10 @@ function readMessage(reader: ByteReader): OverlayMessage | null {
     case 4:
       return { kind: 'link-drop' }
     case 5: {
+      const relayed = reader.u16()
       const direct = reader.u16()
       const positions = readPositions(reader, reader.u16(), NEIGHBOURS_MAX)
-      return direct > positions.length ? null : { kind: 'neighbours', direct, positions }
+      return direct > positions.length ? null : { kind: 'neighbours', relayed, direct, positions }
     }
     case 6:
       return { kind: 'gossip', wantsAnswer: reader.u8() === 1, estimate: reader.u32(), refs: readRefs(reader) }
@@ -236,7 +245,7 @@ function readMessage(reader: ByteReader): OverlayMessage | null {
       return { kind: 'ref-ask', positions }
     }
     case 14:
-      return { kind: 'neighbours-changed', changes: readChanges(reader) }
+      return { kind: 'neighbours-changed', relayed: reader.u16(), changes: readChanges(reader) }
     default:
       return null
   }

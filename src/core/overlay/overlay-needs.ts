@@ -42,6 +42,8 @@ export interface OverlayNeeds {
   /** The answer of another part to a routed request that ended here. */
   answer(turn: Turn, key: Position, method: number, payload: Uint8Array): Uint8Array | null
   onNearChanged(turn: Turn): void
+  /** Circuits of others that this peer carries. */
+  relayed(): number
   /** The rendezvous of this peer's ref are these now. */
   onRendezvous(turn: Turn, rendezvous: readonly Rendezvous[]): void
 }

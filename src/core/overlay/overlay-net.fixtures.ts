@@ -107,6 +107,7 @@ export class NetPeer {
         isForged: () => false,
         answer: () => null,
         onNearChanged: () => {},
+        relayed: () => 0,
         onRendezvous: (turn, rendezvous) => {
           this.ref = net.newRef(this.peer, position, capacity, open, this.ref.sequence + 1, rendezvous)
           this.overlay.onSelfChanged(turn)

@@ -121,7 +121,7 @@ export class Overlay implements LinkCareOwner {
     for (const settled of links) {
       if (settled.role === null) continue
       const link = new Link(settled.ref, settled.role)
-      link.tell(settled.neighbours, settled.directNeighbours, this.around.needs.views)
+      link.tell(settled.neighbours, settled.directNeighbours, settled.relayed, this.around.needs.views)
       link.estimate = settled.estimate
       link.estimatedAt = settled.estimatedAt
       this.links.add(link)
@@ -253,7 +253,7 @@ export class Overlay implements LinkCareOwner {
         this.dropLink(turn, from, { code: 'closed', detail: 'the peer gave the link up' }, false)
         return null
       case 'neighbours':
-        this.links.get(from)?.tell(message.positions, message.direct, this.around.needs.views)
+        this.links.get(from)?.tell(message.positions, message.direct, message.relayed, this.around.needs.views)
         this.checkLinked(turn, contact)
         return null
       case 'gossip':
@@ -265,7 +265,7 @@ export class Overlay implements LinkCareOwner {
         this.gossip.answer(turn, contact)
         return null
       case 'neighbours-changed':
-        this.links.get(from)?.tellChanges(message.changes, this.around.needs.views)
+        this.links.get(from)?.tellChanges(message.changes, message.relayed, this.around.needs.views)
         this.checkLinked(turn, contact)
         return null
       case 'ref-ask':
@@ -534,14 +534,14 @@ export class Overlay implements LinkCareOwner {
         this.tellAllNeighbours(turn, link, view)
         continue
       }
-      const message = news.get(link.told) ?? neighbourNews(link.told, view)
+      const message = news.get(link.told) ?? neighbourNews(link.told, view, this.around.needs.relayed())
       news.set(link.told, message)
       if (message === null || this.around.needs.send(turn, link.peer, message)) link.told = view
     }
   }
 
   private tellAllNeighbours(turn: Turn, link: Link, view: NeighbourView): void {
-    if (this.around.needs.send(turn, link.peer, allNeighbours(view))) link.told = view
+    if (this.around.needs.send(turn, link.peer, allNeighbours(view, this.around.needs.relayed()))) link.told = view
   }
 
   private neighbours(): NeighbourView {

@@ -113,13 +113,14 @@ export class Reaching {
   revive(turn: Turn, contact: Contact, persistent: boolean): void {
     const { peer } = contact
     const under = this.attempts.get(peer)
+    const ref = newer(contact.ref, this.port.refOf(peer))
     if (under !== undefined) {
       under.persistent ||= persistent
+      if (ref !== null) under.learn(this.usable(ref.addresses), ref.rendezvous)
       this.widen(turn, under)
       this.advance(turn, under)
       return
     }
-    const ref = newer(contact.ref, this.port.refOf(peer))
     this.begin(turn, this.goal('any', peer, ref?.addresses ?? [], ref?.rendezvous ?? []), attempt => {
       attempt.persistent = persistent
     })
@@ -131,6 +132,11 @@ export class Reaching {
     if (goal.addresses.length === 0) return false
     this.begin(turn, goal, () => {})
     return true
+  }
+
+  /** Looks for a circuit over one rendezvous of the peer's for a session that runs over another circuit. */
+  reroute(turn: Turn, { peer, session }: Contact, over: Rendezvous): void {
+    this.begin(turn, { kind: 'reroute', key: peer, peer, session, addresses: [], rendezvous: [over] }, () => {})
   }
 
   usable(addresses: readonly Address[]): Address[] {
@@ -345,7 +351,7 @@ export class Reaching {
       .sort((a, b) => this.port.loadOf(a.peer) - this.port.loadOf(b.peer))[0]
     // A candidate for a link is looked for again another time; what a user is told is made sure of.
     const unknown = attempt.unknownTo >= (attempt.isPatient ? UNKNOWN_TO_MAX : 1)
-    const spent = attempt.hopsTried.length >= FIRST_HOPS_TRIED_MAX || unknown
+    const spent = attempt.reroutes || attempt.hopsTried.length >= FIRST_HOPS_TRIED_MAX || unknown
     const hop = linked?.peer ?? (spent ? null : this.port.nextHop(peer, avoid, null))
     if (hop !== null) {
       attempt.hopsTried.push(hop)

@@ -38,6 +38,8 @@ export interface SettledLink {
   /** What the other side told of its links, those that it reaches over a wire first; not written to, so peers may share it. */
   readonly neighbours: Float64Array
   readonly directNeighbours: number
+  /** And of circuits of others that it carries. */
+  readonly relayed: number
   /** What it told of the network's size, 0 if it never did, and when. */
   readonly estimate: number
   readonly estimatedAt: Instant
