@@ -181,7 +181,7 @@ export const LINK_ASK_TIMEOUT_MS = 5_000
 export const TEND_SOON_MS = 20
 /** Far and random links are asked for this often at most; each refusal doubles it (rule 3). */
 export const ROAM_MIN_MS = 1_000
-export const ROAM_MAX_MS = 120_000
+export const ROAM_MAX_MS = 300_000
 /** Where no known peer fits a far link, one is searched for this often at most. */
 export const FAR_SEARCH_MS = 15_000
 /** Gossip starts this long after a change of the near links and slows down by doubling (rule 6). */

@@ -3,9 +3,11 @@
  * ones as `LinkSeeking` asks for them, each peer its part of them in turns, and refused where there is no room. Both ends
  * of a link count it, and none has more than it carries.
  */
+
+import { ringDistance } from '../core/base/position.ts'
 import { Rng } from '../core/base/rng.ts'
 import { LINKS_RESERVED, NEAR_PER_SIDE, PUBLIC_LINKS_MIN } from '../core/limits.ts'
-import { drawFarTarget, farMismatch } from '../core/overlay/far-link-choice.ts'
+import { drawFarTarget, farMismatch, mayBeHub } from '../core/overlay/far-link-choice.ts'
 import { FAR_MISMATCH_MAX } from '../core/overlay/link-seeking.ts'
 import { type LinkRole, linkQuota } from '../core/overlay/link-table.ts'
 import type { SettledMemory } from './settled-memory.ts'
@@ -158,6 +160,11 @@ function linkRoaming(links: SettledLinks, memory: SettledMemory, index: number, 
     }
     if (farMissing > 0 && links.room(index) > LINKS_RESERVED) {
       farMissing -= 1
+      const hub = share === 1 / TURNS ? hubOf(links, index, open, isFree) : null
+      if (hub !== null) {
+        links.add(index, hub, 'far')
+        continue
+      }
       const target = drawFarTarget(position, positions.length, rng)
       let best: number | null = null
       let bestMismatch = FAR_MISMATCH_MAX
@@ -173,6 +180,29 @@ function linkRoaming(links: SettledLinks, memory: SettledMemory, index: number, 
       if (best !== null) links.add(index, best, 'far')
     }
   }
+}
+
+/** The nearest large public peer of which a peer knows, by memory or by its search for itself, unless it has one nearer. */
+function hubOf(
+  links: SettledLinks,
+  index: number,
+  known: readonly number[],
+  isFree: (other: number) => boolean,
+): number | null {
+  const { positions, publics, capacities } = links.peers
+  const distanceTo = (other: number): number => ringDistance(positions[index]!, positions[other]!)
+  let nearest = Number.POSITIVE_INFINITY
+  for (let at = 0; at < links.degree(index); at += 1) {
+    const other = links.other(links.linkOf(index, at), index)
+    if (publics[other] === 1 && mayBeHub(capacities[other]!)) nearest = Math.min(nearest, distanceTo(other))
+  }
+  let hub: number | null = null
+  for (const other of [...known, ...openAround(links.peers, positions[index]!, SEARCHED_PER_SIDE)]) {
+    if (other === index || !mayBeHub(capacities[other]!) || distanceTo(other) >= nearest || !isFree(other)) continue
+    hub = other
+    nearest = distanceTo(other)
+  }
+  return hub
 }
 
 function drawFree(from: readonly number[], isFree: (index: number) => boolean, rng: Rng): number | null {

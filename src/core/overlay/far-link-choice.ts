@@ -15,6 +15,14 @@ export function drawFarTarget(self: Position, peers: number, rng: Rng): Position
   return (self + distance) % RING
 }
 
+/** Servers: what leads to them leads on. */
+const HUB_CAPACITY_MIN = 128
+
+/** Whether a public peer of this capacity may be somebody's hub: the nearest of those, over which it is found from afar. */
+export function mayBeHub(capacity: number): boolean {
+  return capacity >= HUB_CAPACITY_MIN
+}
+
 /**
  * How unlike two distances are: 0 for equal ones, more for each octave between them. A peer of larger capacity may lie
  * further off its place: servers first, desktops five octaves behind, tabs nine (prototype, rule 11).
@@ -29,6 +37,6 @@ export function farMismatch(self: Position, target: Position, candidate: Positio
     rest /= 2
     octaves += 1
   }
-  const handicap = capacity >= 128 ? 0 : capacity >= 24 ? 5 : 9
+  const handicap = mayBeHub(capacity) ? 0 : capacity >= 24 ? 5 : 9
   return octaves + (rest - 1) + handicap
 }

@@ -5,10 +5,10 @@
 import type { Fault } from '../base/fault.ts'
 import type { Instant } from '../base/instant.ts'
 import type { PeerId } from '../base/peer-id.ts'
-import type { Position } from '../base/position.ts'
+import { type Position, ringDistance } from '../base/position.ts'
 import { RareMap } from '../base/rare-map.ts'
 import type { Rng } from '../base/rng.ts'
-import type { PeerRef } from '../crypto/peer-ref.ts'
+import { isPublic, type PeerRef } from '../crypto/peer-ref.ts'
 import {
   CANDIDATE_BACKOFF_ALARM_MS,
   CANDIDATE_BACKOFF_GONE_MS,
@@ -33,7 +33,7 @@ import {
 } from '../limits.ts'
 import type { Turn } from '../turn.ts'
 import type { Contact } from './contact.ts'
-import { drawFarTarget, farMismatch } from './far-link-choice.ts'
+import { drawFarTarget, farMismatch, mayBeHub } from './far-link-choice.ts'
 import { linkQuota } from './link-table.ts'
 import type { LinkPurpose } from './overlay-messages.ts'
 import type { Surrounds } from './overlay-needs.ts'
@@ -281,6 +281,8 @@ export class LinkSeeking {
   /** A far link at a harmonically drawn distance: the known peer that fits best, or, if none does, a search for one: false. */
   private linkFar(turn: Turn): boolean {
     const { rng, memory, needs, links } = this.around
+    const hub = this.hubCandidate(turn)
+    if (hub !== null) return this.linkTo(turn, hub, 'far')
     const target = drawFarTarget(needs.position, this.estimatedPeers(), rng)
     let best: PeerRef | null = null
     let bestMismatch = FAR_MISMATCH_MAX
@@ -300,6 +302,27 @@ export class LinkSeeking {
       this.search(turn, target)
     }
     return false
+  }
+
+  /**
+   * The nearest large public peer that is known, unless one that is linked stands nearer. Whoever searches for this peer
+   * from afar goes by such peers, and so comes upon it without the last steps from neighbour to neighbour.
+   */
+  hubCandidate(turn: Turn): PeerRef | null {
+    const { memory, needs, links } = this.around
+    let nearest = Number.POSITIVE_INFINITY
+    for (const { ref, position } of links.all()) {
+      if (isPublic(ref) && mayBeHub(ref.capacity)) nearest = Math.min(nearest, ringDistance(position, needs.position))
+    }
+    let hub: PeerRef | null = null
+    for (const [i, ref] of memory.refs().entries()) {
+      if (!memory.isPublic(i) || !mayBeHub(ref.capacity)) continue
+      const distance = ringDistance(memory.positionOf(i), needs.position)
+      if (distance >= nearest || !this.isCandidate(turn, i)) continue
+      hub = ref
+      nearest = distance
+    }
+    return hub
   }
 
   private linkTo(turn: Turn, ref: PeerRef | null, purpose: LinkPurpose): boolean {
