@@ -184,6 +184,9 @@ export const ROAM_MIN_MS = 1_000
 export const ROAM_MAX_MS = 300_000
 /** Where no known peer fits a far link, one is searched for this often at most. */
 export const FAR_SEARCH_MS = 15_000
+/** So many are asked to be a hub, the nearest first; then none for as long as this. */
+export const HUB_TRIES = 3
+export const HUB_AGAIN_MS = 600_000
 /** Gossip starts this long after a change of the near links and slows down by doubling (rule 6). */
 export const GOSSIP_MIN_MS = 1_000
 export const GOSSIP_MAX_MS = 40_000

@@ -14,6 +14,8 @@ import {
   CANDIDATE_BACKOFF_GONE_MS,
   CANDIDATE_BACKOFF_MS,
   FAR_SEARCH_MS,
+  HUB_AGAIN_MS,
+  HUB_TRIES,
   LINK_ASK_TIMEOUT_MS,
   LINKING_ALARM_MAX,
   LINKING_ALARM_SLOT_MS,
@@ -69,6 +71,9 @@ export class LinkSeeking {
   /** When far and random links may be asked for again: refusals slow that down, for everybody may be full (rule 3). */
   private roamAt: Instant = 0
   private roamDelayMs = ROAM_MIN_MS
+  /** When a hub may be asked for, and how many were since that was due last. */
+  private hubAt: Instant = 0
+  private hubTries = 0
   /** Their numbers in the memory of this version. */
   private nearKnown: readonly number[] = NOBODY
   private nearWithin: NearBounds | null = null
@@ -166,6 +171,7 @@ export class LinkSeeking {
     const { links } = this.around
     const quota = linkQuota(links.capacity)
     this.searchAt = now + rng.unit() * FAR_SEARCH_MS
+    this.hubAt = now + rng.unit() * HUB_AGAIN_MS
     if (links.count('far') >= quota.far && links.count('random') >= quota.random) return
     this.roamDelayMs = ROAM_MAX_MS
     this.roamAt = now + rng.unit() * ROAM_MAX_MS
@@ -281,8 +287,13 @@ export class LinkSeeking {
   /** A far link at a harmonically drawn distance: the known peer that fits best, or, if none does, a search for one: false. */
   private linkFar(turn: Turn): boolean {
     const { rng, memory, needs, links } = this.around
-    const hub = this.hubCandidate(turn)
-    if (hub !== null) return this.linkTo(turn, hub, 'far')
+    const hub = this.hubAt <= turn.now ? this.hubCandidate(turn) : null
+    if (hub !== null) {
+      // The nearest may be full, and the next one too: who asks on and on keeps them busy.
+      this.hubTries = (this.hubTries + 1) % HUB_TRIES
+      if (this.hubTries === 0) this.hubAt = turn.now + rng.around(HUB_AGAIN_MS)
+      return this.linkTo(turn, hub, 'far')
+    }
     const target = drawFarTarget(needs.position, this.estimatedPeers(), rng)
     let best: PeerRef | null = null
     let bestMismatch = FAR_MISMATCH_MAX
