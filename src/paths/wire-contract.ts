@@ -1,4 +1,7 @@
-/** What every transport must do, as tests: each transport's own test calls `wireContract` with its bench. */
+/**
+ * What every transport must do, as tests: one that is dialled calls `wireContract` with its bench, one that is negotiated
+ * `negotiatedContract`.
+ */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Address } from '../core/base/address.ts'
 import { concatBytes, equalBytes, readU32, writeU32 } from '../core/base/bytes.ts'
@@ -6,6 +9,7 @@ import type { Fault } from '../core/base/fault.ts'
 import { Rng } from '../core/base/rng.ts'
 import type { WireFacts } from '../core/input.ts'
 import { FRAME_BYTES_MAX } from '../core/limits.ts'
+import type { NegotiatedSink, Negotiator } from './negotiator.ts'
 import type { Acceptor, Wire, WireDriver, WireSink } from './wire-driver.ts'
 
 export interface WireBench {
@@ -63,90 +67,7 @@ export function wireContract(name: string, bench: WireBench): void {
       return [dialler, acceptor]
     }
 
-    it('says who is at the other end', async () => {
-      const [dialler, acceptor] = await pair()
-      for (const end of [dialler, acceptor]) {
-        const about = await end.opened
-        expect(about.remoteHost).toMatch(/^(127\.0\.0\.1|::1|localhost)$/)
-        expect(about.remote).toMatch(/:\d+$/)
-      }
-      dialler.wire?.hangUp()
-      await acceptor.closed
-    })
-
-    it('carries frames of all sizes both ways, whole and in order, each sent byte reported written once', async () => {
-      const seed = 20261122
-      const rng = new Rng(seed)
-      const [dialler, acceptor] = await pair()
-      const bodies = Array.from({ length: 120 }, (_, i) => {
-        const length = i % 4 === 0 ? rng.below(FRAME_BYTES_MAX - 3) : rng.below(300)
-        return new Uint8Array(length).fill(rng.u32())
-      })
-      for (const [from, to] of [
-        [dialler, acceptor],
-        [acceptor, dialler],
-      ] as const) {
-        const before = from.written
-        let sent = 0
-        for (let at = 0; at < bodies.length; ) {
-          // Lists of buffers as the core makes them: several frames, each cut into a header and the rest.
-          const buffers: Uint8Array[] = []
-          for (let n = 1 + rng.below(5); n > 0 && at < bodies.length; n -= 1) {
-            const frame = frameOf(bodies[at++]!)
-            buffers.push(frame.subarray(0, 8), frame.subarray(8))
-          }
-          sent += from.send(...buffers)
-          if (rng.below(3) === 0) await turn()
-        }
-        await to.received(bodies.length)
-        await until(() => from.written - before >= sent)
-        expect(from.written - before, `seed ${seed}`).toBe(sent)
-        expect(to.frames.every((frame, i) => equalBytes(frame.subarray(8), bodies[i]!))).toBe(true)
-      }
-      dialler.wire?.hangUp()
-      await acceptor.closed
-    })
-
-    it('passes slices of what it reads on to another wire, intact while more is read', async () => {
-      const [source, relayIn] = await pair()
-      const [relayOut, target] = await pair()
-      relayIn.onEach = bytes => relayOut.send(bytes)
-      const count = 300
-      const bodyOf = (i: number): Uint8Array => new Uint8Array(20_000 + 7 * i).fill(i)
-      for (let i = 0; i < count; i += 1) {
-        source.send(frameOf(bodyOf(i)))
-        if (i % 10 === 0) await turn()
-      }
-      await target.received(count)
-      expect(target.frames.every((frame, i) => equalBytes(frame.subarray(8), bodyOf(i)))).toBe(true)
-      source.wire?.hangUp()
-      relayOut.wire?.hangUp()
-      await Promise.all([relayIn.closed, target.closed])
-    })
-
-    it.each([0, 1])('is closed on both sides when one hangs up, after what that one sent (side %i)', async side => {
-      const ends = await pair()
-      const [one, other] = side === 0 ? ends : ([ends[1], ends[0]] as const)
-      const body = new Uint8Array(50_000).fill(9)
-      for (let i = 0; i < 10; i += 1) one.send(frameOf(body))
-      one.wire?.hangUp()
-      one.wire?.hangUp()
-      one.send(frameOf(body))
-      expect((await other.closed).code).toBe('closed')
-      expect((await one.closed).code).toBe('closed')
-      expect(other.frames).toHaveLength(10)
-      await turn()
-      expect([one.closes, other.closes]).toEqual([1, 1])
-    })
-
-    it('never calls its sink from inside a method', async () => {
-      const [dialler, acceptor] = await pair()
-      for (const end of [dialler, acceptor]) expect(end.calledInside).toBe(false)
-      dialler.hangUp()
-      acceptor.hangUp()
-      expect([dialler.calledInside, acceptor.calledInside]).toEqual([false, false])
-      await Promise.all([dialler.closed, acceptor.closed])
-    })
+    openWireContract(pair)
 
     it('fails a dial to where nothing listens', async () => {
       const end = dial(bench.driver(), await bench.closedPlace())
@@ -186,6 +107,163 @@ export function wireContract(name: string, bench: WireBench): void {
       dialler.wire?.hangUp()
       await acceptor.closed
       accepted = accepted.filter(end => end.closes === 0)
+    })
+  })
+}
+
+/** What holds of two ends however they were opened. */
+export function openWireContract(pair: () => Promise<[WireEndOfTest, WireEndOfTest]>): void {
+  it('says who is at the other end', async () => {
+    const [dialler, acceptor] = await pair()
+    for (const end of [dialler, acceptor]) {
+      const about = await end.opened
+      expect(about.remoteHost).toMatch(/^(127\.0\.0\.1|::1|localhost)$/)
+      expect(about.remote).toMatch(/:\d+$/)
+    }
+    dialler.wire?.hangUp()
+    await acceptor.closed
+  })
+
+  it('carries frames of all sizes both ways, whole and in order, each sent byte reported written once', async () => {
+    const seed = 20261122
+    const rng = new Rng(seed)
+    const [dialler, acceptor] = await pair()
+    const bodies = Array.from({ length: 120 }, (_, i) => {
+      const length = i % 4 === 0 ? rng.below(FRAME_BYTES_MAX - 3) : rng.below(300)
+      return new Uint8Array(length).fill(rng.u32())
+    })
+    for (const [from, to] of [
+      [dialler, acceptor],
+      [acceptor, dialler],
+    ] as const) {
+      const before = from.written
+      let sent = 0
+      for (let at = 0; at < bodies.length; ) {
+        // Lists of buffers as the core makes them: several frames, each cut into a header and the rest.
+        const buffers: Uint8Array[] = []
+        for (let n = 1 + rng.below(5); n > 0 && at < bodies.length; n -= 1) {
+          const frame = frameOf(bodies[at++]!)
+          buffers.push(frame.subarray(0, 8), frame.subarray(8))
+        }
+        sent += from.send(...buffers)
+        if (rng.below(3) === 0) await turn()
+      }
+      await to.received(bodies.length)
+      await until(() => from.written - before >= sent)
+      expect(from.written - before, `seed ${seed}`).toBe(sent)
+      expect(to.frames.every((frame, i) => equalBytes(frame.subarray(8), bodies[i]!))).toBe(true)
+    }
+    dialler.wire?.hangUp()
+    await acceptor.closed
+  })
+
+  it('passes slices of what it reads on to another wire, intact while more is read', async () => {
+    const [source, relayIn] = await pair()
+    const [relayOut, target] = await pair()
+    relayIn.onEach = bytes => relayOut.send(bytes)
+    const count = 300
+    const bodyOf = (i: number): Uint8Array => new Uint8Array(20_000 + 7 * i).fill(i)
+    for (let i = 0; i < count; i += 1) {
+      source.send(frameOf(bodyOf(i)))
+      if (i % 10 === 0) await turn()
+    }
+    await target.received(count)
+    expect(target.frames.every((frame, i) => equalBytes(frame.subarray(8), bodyOf(i)))).toBe(true)
+    source.wire?.hangUp()
+    relayOut.wire?.hangUp()
+    await Promise.all([relayIn.closed, target.closed])
+  })
+
+  it.each([0, 1])('is closed on both sides when one hangs up, after what that one sent (side %i)', async side => {
+    const ends = await pair()
+    const [one, other] = side === 0 ? ends : ([ends[1], ends[0]] as const)
+    const body = new Uint8Array(50_000).fill(9)
+    for (let i = 0; i < 10; i += 1) one.send(frameOf(body))
+    one.wire?.hangUp()
+    one.wire?.hangUp()
+    one.send(frameOf(body))
+    expect((await other.closed).code).toBe('closed')
+    expect((await one.closed).code).toBe('closed')
+    expect(other.frames).toHaveLength(10)
+    await turn()
+    expect([one.closes, other.closes]).toEqual([1, 1])
+  })
+
+  it('never calls its sink from inside a method', async () => {
+    const [dialler, acceptor] = await pair()
+    for (const end of [dialler, acceptor]) expect(end.calledInside).toBe(false)
+    dialler.hangUp()
+    acceptor.hangUp()
+    expect([dialler.calledInside, acceptor.calledInside]).toEqual([false, false])
+    await Promise.all([dialler.closed, acceptor.closed])
+  })
+}
+
+/** Opens a wire between two ends of a transport, each end's description carried to the other as the core does. */
+export async function negotiatedPair(
+  offerer: Negotiator,
+  answerer: Negotiator,
+): Promise<[NegotiatedEndOfTest, NegotiatedEndOfTest]> {
+  const [one, other] = [new NegotiatedEndOfTest(), new NegotiatedEndOfTest()]
+  const offering = offerer.prepare(null, [], one)
+  one.wire = offering
+  other.wire = answerer.prepare(await one.described, [], other)
+  offering.proceed(await other.described)
+  await Promise.all([one.opened, other.opened])
+  return [one, other]
+}
+
+export function negotiatedContract(name: string, negotiatorOf: () => Negotiator): void {
+  describe(`${name} wires`, () => {
+    const negotiators = [negotiatorOf(), negotiatorOf()] as const
+    afterAll(async () => {
+      for (const negotiator of negotiators) await negotiator.close()
+    })
+
+    openWireContract(() => negotiatedPair(...negotiators))
+
+    it('can be hung up at every stage before it is open, and leaves the other side to its time-out', async () => {
+      const [offerer, answerer] = negotiators
+      const early = new NegotiatedEndOfTest()
+      early.wire = offerer.prepare(null, [], early)
+      early.hangUp()
+      expect((await early.closed).code).toBe('closed')
+      const [one, other] = [new NegotiatedEndOfTest(), new NegotiatedEndOfTest()]
+      one.wire = offerer.prepare(null, [], one)
+      other.wire = answerer.prepare(await one.described, [], other)
+      await other.described
+      one.hangUp()
+      other.hangUp()
+      expect([(await one.closed).code, (await other.closed).code]).toEqual(['closed', 'closed'])
+      expect([one.calledInside, other.calledInside]).toEqual([false, false])
+    })
+
+    it.each([
+      ['nothing', new Uint8Array(0)],
+      ['garbage', new Uint8Array(300).fill(7)],
+      ['what is too long', new Uint8Array(4_096).fill(1)],
+    ])('ends with a fault where the other side tells %s', async (_, told) => {
+      const [offerer, answerer] = negotiators
+      const answering = new NegotiatedEndOfTest()
+      answering.wire = answerer.prepare(told, [], answering)
+      expect((await answering.closed).code).toMatch(/^(dial-failed|malformed)$/)
+      const offering = new NegotiatedEndOfTest()
+      const wire = offerer.prepare(null, [], offering)
+      offering.wire = wire
+      await offering.described
+      wire.proceed(told)
+      expect((await offering.closed).code).toBe('malformed')
+    })
+
+    it('carries many wires side by side', async () => {
+      const pairs = await Promise.all(Array.from({ length: 8 }, () => negotiatedPair(...negotiators)))
+      for (const [i, [one]] of pairs.entries()) one.send(frameOf(Uint8Array.of(i)))
+      for (const [i, [one, other]] of pairs.entries()) {
+        await other.received(1)
+        expect(other.frames[0]?.[8]).toBe(i)
+        one.wire?.hangUp()
+        await other.closed
+      }
     })
   })
 }
@@ -261,8 +339,25 @@ export class WireEndOfTest implements WireSink {
     this.resolveClosed(fault)
   }
 
-  private noteCall(): void {
+  protected noteCall(): void {
     if (this.inside || this.closes > 0) this.calledInside = true
+  }
+}
+
+export class NegotiatedEndOfTest extends WireEndOfTest implements NegotiatedSink {
+  readonly described: Promise<Uint8Array>
+  private resolveDescribed: (description: Uint8Array) => void = () => {}
+
+  constructor() {
+    super()
+    this.described = new Promise(resolve => {
+      this.resolveDescribed = resolve
+    })
+  }
+
+  onDescribed(description: Uint8Array): void {
+    this.noteCall()
+    this.resolveDescribed(description)
   }
 }
 

@@ -1,0 +1,33 @@
+/**
+ * What a transport through NATs fulfils (spec 5.9): both ends prepare a wire, tell each other how, over the session that
+ * they have, and open it from both ends at once. Once it is open it is a wire like any other.
+ */
+import type { Address } from '../core/base/address.ts'
+import type { NegotiatedTransport } from '../core/input.ts'
+import type { Wire, WireSink } from './wire-driver.ts'
+
+export interface Negotiator {
+  readonly transport: NegotiatedTransport
+  /** The host can make only so many of its wires in its life. */
+  readonly scarce: boolean
+  /**
+   * Prepares a wire: `onDescribed` says what the other side must know, or `onClosed` that nothing came of it, with
+   * 'not-supported' where the NATs are known to leave no way. `offer` is what the other side's host said, null where this
+   * one offers. `helpers` are places that serve STUN. Never throws.
+   */
+  prepare(offer: Uint8Array | null, helpers: readonly Address[], sink: NegotiatedSink): NegotiatedWire
+  /** Ends what is open, and lets go of what outlives the wires: sockets, threads. */
+  close(): Promise<void>
+}
+
+export interface NegotiatedWire extends Wire {
+  /** What the answerer's host said: the offerer opens now. */
+  proceed(answer: Uint8Array): void
+}
+
+export interface NegotiatedSink extends WireSink {
+  onDescribed(description: Uint8Array): void
+}
+
+/** How long gathering may take: an address behind the NAT that no helper has told by then is done without. */
+export const GATHER_TIMEOUT_MS = 1_000

@@ -1,0 +1,156 @@
+/**
+ * WebRTC of a browser. A page gets 500 connections in its life (Chrome), so what was prepared for an offer that nobody answered
+ * serves for the next one.
+ */
+import type { Address } from '../../core/base/address.ts'
+import type { Fault } from '../../core/base/fault.ts'
+import type { WireFacts } from '../../core/input.ts'
+import { GATHER_TIMEOUT_MS, type NegotiatedSink, type NegotiatedWire, type Negotiator } from '../negotiator.ts'
+import { descriptionOfSdp, type RtcDescription, readRtcDescription, sdpOf } from './rtc-description.ts'
+import { BUFFERED_BYTES_LOW, type RtcEnd, WebRtcWire } from './webrtc-wire.ts'
+
+/** Null where there is no WebRTC: in workers, and where it is switched off. */
+export function webRtcNegotiator(): Negotiator | null {
+  if (typeof RTCPeerConnection === 'undefined') return null
+  const spares: BrowserEnd[] = []
+  const open = new Set<BrowserEnd>()
+  return {
+    transport: 'webrtc',
+    scarce: true,
+    prepare(offer, helpers, sink) {
+      const end = (offer === null ? spares.pop() : undefined) ?? new BrowserEnd(iceServers(helpers))
+      open.add(end)
+      end.onClosed = isFresh => {
+        open.delete(end)
+        if (isFresh) spares.push(end)
+      }
+      return end.serve(offer, sink)
+    },
+    async close() {
+      for (const end of [...open, ...spares]) end.discard()
+    },
+  }
+}
+
+function iceServers(helpers: readonly Address[]): RTCIceServer[] {
+  const urls = helpers.map(({ host, port }) => `stun:${host.includes(':') ? `[${host}]` : host}:${port}`)
+  return urls.length === 0 ? [] : [{ urls }]
+}
+
+class BrowserEnd implements RtcEnd {
+  /** `isFresh`: nobody was told of it, or nobody answered. */
+  onClosed: (isFresh: boolean) => void = () => {}
+  private readonly connection: RTCPeerConnection
+  private readonly channel: RTCDataChannel
+  private wire: WebRtcWire | null = null
+  /** It has met another machine, or tried to. */
+  private used = false
+
+  constructor(servers: RTCIceServer[]) {
+    this.connection = new RTCPeerConnection({ iceServers: servers })
+    this.channel = this.connection.createDataChannel('', { negotiated: true, id: 0 })
+    this.channel.binaryType = 'arraybuffer'
+    this.channel.bufferedAmountLowThreshold = BUFFERED_BYTES_LOW
+    this.channel.onopen = () => this.wire?.onOpen(this.facts())
+    this.channel.onmessage = ({ data }) => this.wire?.onMessage(typeof data === 'string' ? data : new Uint8Array(data))
+    this.channel.onbufferedamountlow = () => this.wire?.onBufferedLow()
+    this.channel.onclose = () => this.wire?.onLost({ code: 'wire-lost', detail: 'the data channel closed' })
+    this.connection.onconnectionstatechange = () => {
+      if (this.connection.connectionState === 'failed') this.wire?.onLost(this.faultOfFailure())
+    }
+  }
+
+  serve(offer: Uint8Array | null, sink: NegotiatedSink): NegotiatedWire {
+    const wire = new WebRtcWire(sink)
+    this.wire = wire
+    wire.attach(this)
+    this.describe(offer).then(
+      description => wire.onDescribed(description),
+      (error: unknown) => wire.onLost(faultOf(error)),
+    )
+    return wire
+  }
+
+  acceptAnswer(answer: RtcDescription): void {
+    this.used = true
+    this.connection
+      .setRemoteDescription({ type: 'answer', sdp: sdpOf(answer, 'answer') })
+      .catch((error: unknown) => this.wire?.onLost(faultOf(error)))
+  }
+
+  send(message: Uint8Array | string): boolean {
+    if (this.channel.readyState !== 'open') return false
+    // reason: the wire made the memory, which is shared with nobody.
+    if (typeof message === 'string') this.channel.send(message)
+    else this.channel.send(message as Uint8Array<ArrayBuffer>)
+    return true
+  }
+
+  bufferedBytes(): number {
+    return this.channel.bufferedAmount
+  }
+
+  close(): void {
+    this.wire = null
+    if (this.used) this.connection.close()
+    this.onClosed(!this.used)
+  }
+
+  discard(): void {
+    this.wire?.onLost({ code: 'closed' })
+    this.connection.close()
+  }
+
+  private async describe(offer: Uint8Array | null): Promise<RtcDescription> {
+    const { connection } = this
+    if (offer !== null) {
+      this.used = true
+      const remote = readRtcDescription(offer)
+      if (remote === null) throw new Error('the offer is none')
+      await connection.setRemoteDescription({ type: 'offer', sdp: sdpOf(remote, 'offer') })
+    }
+    const gathered = gathering(connection)
+    if (offer !== null) await connection.setLocalDescription(await connection.createAnswer())
+    // A spare one looks again where this machine is now.
+    else
+      await connection.setLocalDescription(
+        await connection.createOffer({ iceRestart: connection.localDescription !== null }),
+      )
+    await gathered
+    const description = descriptionOfSdp(connection.localDescription?.sdp ?? '')
+    if (description === null) throw new Error('this browser describes its end in another way')
+    return description
+  }
+
+  private facts(): WireFacts {
+    const remote = this.connection.sctp?.transport.iceTransport.getSelectedCandidatePair?.()?.remote
+    const host = remote?.address ?? 'unknown'
+    return {
+      transport: 'webrtc',
+      remote: `${host.includes(':') ? `[${host}]` : host}:${remote?.port ?? 0}`,
+      remoteHost: host,
+    }
+  }
+
+  private faultOfFailure(): Fault {
+    return this.channel.readyState === 'connecting'
+      ? { code: 'dial-failed', detail: 'no way through the NATs' }
+      : { code: 'wire-lost', detail: 'ICE failed' }
+  }
+}
+
+/** Resolves when all places are gathered, or after as long as may be waited for them. */
+function gathering(connection: RTCPeerConnection): Promise<void> {
+  return new Promise(resolve => {
+    const timer = setTimeout(resolve, GATHER_TIMEOUT_MS)
+    connection.onicecandidate = ({ candidate }) => {
+      if (candidate !== null) return
+      clearTimeout(timer)
+      resolve()
+    }
+  })
+}
+
+function faultOf(error: unknown): Fault {
+  return { code: 'dial-failed', detail: error instanceof Error ? error.message : String(error) }
+}

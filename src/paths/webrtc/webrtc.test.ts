@@ -1,0 +1,47 @@
+import { describe, expect, it } from 'vitest'
+import { negotiatedContract } from '../wire-contract.ts'
+import {
+  descriptionOfSdp,
+  type RtcDescription,
+  readRtcDescription,
+  sdpOf,
+  writeRtcDescription,
+} from './rtc-description.ts'
+import { webRtcNegotiator } from './webrtc.node.ts'
+
+negotiatedContract('WebRTC', () => webRtcNegotiator({ host: '127.0.0.1' }))
+
+describe('what one end tells of itself', () => {
+  const description: RtcDescription = {
+    ufrag: 'ab12',
+    pwd: 'abcdefghijklmnopqrstuv',
+    certificateHash: Uint8Array.from({ length: 32 }, (_, i) => i),
+    candidates: [
+      { kind: 'host', host: '192.0.2.1', port: 50_000 },
+      { kind: 'host', host: '0f3c9e.local', port: 50_001 },
+      { kind: 'reflexive', host: '2001:db8::1', port: 1 },
+    ],
+  }
+
+  it('is read as it was written, and comes through SDP unchanged', () => {
+    const bytes = writeRtcDescription(description)
+    expect(readRtcDescription(bytes)).toEqual(description)
+    expect(descriptionOfSdp(sdpOf(description, 'offer'))).toEqual(description)
+    expect(bytes.length).toBeLessThan(200)
+  })
+
+  it.each([
+    ['a line break in a name', { candidates: [{ kind: 'host', host: 'a.local\r\na=x', port: 1 }] }],
+    ['a host name of the DNS', { candidates: [{ kind: 'host', host: 'victim.example', port: 1 }] }],
+    ['port 0', { candidates: [{ kind: 'host', host: '192.0.2.1', port: 0 }] }],
+    ['a password with a line break', { pwd: 'abcdefghijklmnopqrst\r\n' }],
+    ['a short user name', { ufrag: 'a' }],
+  ] as const)('is refused with %s', (_, wrong) => {
+    expect(readRtcDescription(writeRtcDescription({ ...description, ...wrong }))).toBeNull()
+  })
+
+  it('names twelve places at most', () => {
+    const candidates = Array.from({ length: 40 }, (_, i) => ({ kind: 'host' as const, host: '192.0.2.1', port: 1 + i }))
+    expect(readRtcDescription(writeRtcDescription({ ...description, candidates }))?.candidates).toHaveLength(12)
+  })
+})
