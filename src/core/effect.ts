@@ -17,6 +17,8 @@ export type Effect =
       readonly transport: NegotiatedTransport
       readonly role: 'offerer' | 'answerer'
       readonly remote: Uint8Array | null
+      /** Where public peers serve STUN. */
+      readonly helpers: readonly Address[]
     }
   /** To the offerer: what the answerer's host said. Open, as its dialler. */
   | { readonly kind: 'negotiated'; readonly wire: WireId; readonly remote: Uint8Array }

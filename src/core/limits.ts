@@ -255,6 +255,9 @@ export const UPGRADE_BACKOFF_MS = 30_000
 export const UPGRADE_BACKOFF_MAX_MS = 600_000
 /** What one host tells the other of a wire through NATs: an SDP with many candidates, or a few addresses. */
 export const PATH_DESCRIPTION_BYTES_MAX = 4_096
+/** Public peers that are asked by STUN for one wire; so many of each kind are looked at for them. */
+export const HELPERS_MAX = 3
+export const HELPERS_LOOKED_AT = 16
 /** Wires that are negotiated at once: each is a socket, or an RTCPeerConnection, of the host. */
 export const NEGOTIATIONS_MAX = 16
 /** A wire that is not open by then has failed: sprayed ports take up to 7 s. */

@@ -2,6 +2,7 @@
  * What the parts of a peer see of each other. Classes and no closures: those would take two kilobytes in each of the
  * simulator's peers.
  */
+import type { Address } from './base/address.ts'
 import type { Fault, Result } from './base/fault.ts'
 import type { PeerId } from './base/peer-id.ts'
 import type { Position } from './base/position.ts'
@@ -70,6 +71,10 @@ export class ConnectorSide implements ConnectorPort {
 
   loadOf(peer: PeerId): number {
     return this.inside.overlay.loadOf(peer)
+  }
+
+  helpers(): readonly Address[] {
+    return this.inside.overlay.helpers()
   }
 
   isResting(turn: Turn, peer: PeerId): boolean {

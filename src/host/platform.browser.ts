@@ -2,6 +2,7 @@
 import type { Address, AddressScheme } from '../core/base/address.ts'
 import { ok } from '../core/base/fault.ts'
 import { createNobleSuite } from '../core/crypto/noble-suite.ts'
+import { webRtcNegotiator } from '../paths/webrtc/webrtc.browser.ts'
 import { webSocketDriver } from '../paths/websocket/websocket-driver.browser.ts'
 import type { WireDriver, WireSink } from '../paths/wire-driver.ts'
 import { driverOf } from './driver-choice.ts'
@@ -19,6 +20,7 @@ export function browserPlatform(): Platform {
     clock,
     defaultCapacity: CAPACITY_OF_A_TAB,
     dialable,
+    negotiators: () => [webRtcNegotiator()].filter(negotiator => negotiator !== null),
     dial: (address: Address, sink: WireSink) => driverOf(drivers, address).open(address, sink),
     onSpent: null,
     async openStore(place) {

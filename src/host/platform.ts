@@ -6,6 +6,7 @@ import type { Address, AddressScheme } from '../core/base/address.ts'
 import type { Result } from '../core/base/fault.ts'
 import type { Instant, WallTime } from '../core/base/instant.ts'
 import type { CryptoSuite } from '../core/crypto/suite.ts'
+import type { Negotiator } from '../paths/negotiator.ts'
 import type { PeerReport } from '../paths/shared-port/peer-page.ts'
 import type { Acceptor, Wire, WireSink } from '../paths/wire-driver.ts'
 import type { OpenedStore } from './store.ts'
@@ -16,6 +17,8 @@ export interface Platform {
   /** How many links a peer carries here if the user does not say. */
   readonly defaultCapacity: number
   readonly dialable: readonly AddressScheme[]
+  /** What goes through NATs here, first choice first; made anew for each peer. */
+  negotiators(): readonly Negotiator[]
   dial(address: Address, sink: WireSink): Wire
   /** Frees memory that was sent, where that need not wait for a garbage collection. */
   readonly onSpent: ((buffers: readonly Uint8Array[]) => void) | null

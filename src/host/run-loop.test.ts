@@ -98,6 +98,9 @@ function bench(more: { store?: Store; onEvent?: (event: PeerEvent) => void } = {
     peer,
     clock,
     store: more.store ?? new MemoryStore(),
+    negotiate: () => {
+      throw new Error('this peer negotiates nothing')
+    },
     dial(_, sink) {
       const wire = new TestWire(sink, log)
       wires.push(wire)

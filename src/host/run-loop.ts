@@ -8,9 +8,10 @@ import type { Fault } from '../core/base/fault.ts'
 import type { Instant } from '../core/base/instant.ts'
 import { invariant, unreachable } from '../core/base/invariant.ts'
 import type { Effect, PeerEvent } from '../core/effect.ts'
-import type { Command, Input, LoadId, StoreEntry, WireFacts, WireId } from '../core/input.ts'
+import type { Command, Input, LoadId, NegotiatedTransport, StoreEntry, WireFacts, WireId } from '../core/input.ts'
 import { WIRE_QUEUE_BYTES_MAX } from '../core/limits.ts'
 import type { Peer, PeerSnapshot } from '../core/peer-options.ts'
+import type { NegotiatedSink, NegotiatedWire } from '../paths/negotiator.ts'
 import type { Wire, WireSink } from '../paths/wire-driver.ts'
 import type { HostClock } from './platform.ts'
 import type { Store, StoreChange } from './store.ts'
@@ -33,6 +34,13 @@ export interface RunLoopOptions {
   readonly clock: HostClock
   readonly store: Store
   readonly dial: (address: Address, sink: WireSink) => Wire
+  /** For a transport that the peer was told of. */
+  readonly negotiate: (
+    transport: NegotiatedTransport,
+    offer: Uint8Array | null,
+    helpers: readonly Address[],
+    sink: NegotiatedSink,
+  ) => NegotiatedWire
   readonly onSpent: ((buffers: readonly Uint8Array[]) => void) | null
   readonly onEvent: (event: PeerEvent) => void
   /** The store failed: told once, the peer goes on without. */
@@ -127,8 +135,11 @@ export class RunLoop {
           this.dial(effect.wire, effect.address)
           break
         case 'negotiate':
+          this.negotiate(effect)
+          break
         case 'negotiated':
-          throw new Error('a peer was not told that its host negotiates')
+          this.wires.get(effect.wire)?.proceed(effect.remote)
+          break
         case 'spent':
           this.options.onSpent?.(effect.buffers)
           break
@@ -167,6 +178,13 @@ export class RunLoop {
     invariant(!this.wires.has(wire), 'a wire is dialled under a number that is taken')
     this.wires.set(wire, end)
     end.wire = this.options.dial(address, end)
+  }
+
+  private negotiate({ wire, transport, role, remote, helpers }: Extract<Effect, { kind: 'negotiate' }>): void {
+    const end = new WireEnd(this, wire, role === 'offerer' ? 'dialler' : 'acceptor')
+    invariant(!this.wires.has(wire), 'a wire is negotiated under a number that is taken')
+    this.wires.set(wire, end)
+    end.wire = end.negotiated = this.options.negotiate(transport, remote, helpers, end)
   }
 
   private load(load: LoadId, prefix: string): void {
@@ -219,9 +237,11 @@ export class RunLoop {
 }
 
 /** One wire as the run loop holds it: its number, and what its driver reports turned into inputs. */
-class WireEnd implements WireSink {
+class WireEnd implements NegotiatedSink {
   readonly id: WireId
   wire: Wire | null = null
+  /** The same, where it was negotiated. */
+  negotiated: NegotiatedWire | null = null
   private readonly loop: RunLoop
   private readonly role: 'dialler' | 'acceptor'
   private hungUp = false
@@ -237,10 +257,18 @@ class WireEnd implements WireSink {
     if (!this.hungUp) this.wire?.send(buffers, bytes)
   }
 
+  proceed(answer: Uint8Array): void {
+    if (!this.hungUp) this.negotiated?.proceed(answer)
+  }
+
   hangUp(): void {
     if (this.hungUp) return
     this.hungUp = true
     this.wire?.hangUp()
+  }
+
+  onDescribed(description: Uint8Array): void {
+    if (!this.hungUp) this.loop.input({ kind: 'wire-described', wire: this.id, description })
   }
 
   onOpen(about: WireFacts): void {

@@ -8,11 +8,13 @@ import { type PeerId, parsePeerId } from '../core/base/peer-id.ts'
 import { type PeerRef, REF_ADDRESSES_MAX, refText } from '../core/crypto/peer-ref.ts'
 import { KEY_BYTES } from '../core/crypto/suite.ts'
 import type { PathView, ServiceEntry } from '../core/effect.ts'
+import type { NegotiatedTransport } from '../core/input.ts'
 import { createPeer } from '../core/peer.ts'
 import type { LinkView } from '../core/peer-options.ts'
 import type { Listening, Platform } from '../host/platform.ts'
 import { RunLoop } from '../host/run-loop.ts'
 import type { Store } from '../host/store.ts'
+import type { Negotiator } from '../paths/negotiator.ts'
 import { deferred, ignore, throwIfAborted, unlessAborted, type Waiting } from './abort.ts'
 import { Dispatch, type WholePeerEvent } from './dispatch.ts'
 import {
@@ -219,6 +221,7 @@ class RunningMesh extends TypedEventTarget<MeshEvents> implements Mesh {
   private readonly loop: RunLoop
   private readonly dispatch: Dispatch
   private readonly listeners: Listening[] = []
+  private readonly negotiators: readonly Negotiator[]
   private readonly startedAt: number
   private readonly warnings: WebmeshError[] = []
   private firstLinkAt: number | null = null
@@ -230,6 +233,7 @@ class RunningMesh extends TypedEventTarget<MeshEvents> implements Mesh {
     super()
     const { suite, clock } = platform
     this.platform = platform
+    this.negotiators = platform.negotiators()
     this.startedAt = clock.monotonicNow()
     const identity = suite.identity(seed)
     this.id = identity.peer
@@ -241,6 +245,7 @@ class RunningMesh extends TypedEventTarget<MeshEvents> implements Mesh {
       capacity: options.capacity ?? platform.defaultCapacity,
       relays: options.relays,
       dialable: platform.dialable,
+      negotiates: this.negotiators,
     })
     this.ownRef = peer.snapshot().ref
     this.loop = new RunLoop({
@@ -248,6 +253,8 @@ class RunningMesh extends TypedEventTarget<MeshEvents> implements Mesh {
       clock,
       store,
       dial: (address, sink) => platform.dial(address, sink),
+      negotiate: (transport, offer, helpers, sink) =>
+        negotiatorOf(this.negotiators, transport).prepare(offer, helpers, sink),
       onSpent: platform.onSpent,
       onEvent: event => this.dispatch.onEvent(event),
       onStoreFault: fault => this.warn(fault),
@@ -449,6 +456,7 @@ class RunningMesh extends TypedEventTarget<MeshEvents> implements Mesh {
     this.loop.command({ kind: 'leave-mesh' })
     await this.left.promise
     await this.loop.stop()
+    for (const negotiator of this.negotiators) await negotiator.close()
     await closed
   }
 
@@ -459,6 +467,12 @@ class RunningMesh extends TypedEventTarget<MeshEvents> implements Mesh {
     })
     return unlessAborted(passed, signal, () => cancel())
   }
+}
+
+function negotiatorOf(negotiators: readonly Negotiator[], transport: NegotiatedTransport): Negotiator {
+  const negotiator = negotiators.find(other => other.transport === transport)
+  if (negotiator === undefined) throw new Error(`a peer negotiates ${transport}, of which it was not told`)
+  return negotiator
 }
 
 /** Each port takes both plain wires and WebSockets, so each host is told under both schemes. */

@@ -66,6 +66,33 @@ describe.skipIf(skip)('in a real Chromium', () => {
     await expect.poll(() => heard, { timeout: 10_000 }).toContain('from the page')
   })
 
+  it('a page and a Node peer that takes no connections find a way of their own, by WebRTC', async () => {
+    const open = await start({ listen: ['127.0.0.1:0'] })
+    const hidden = await start({ join: [open.ref] })
+    const id = await browser.page.evaluate(ref => page.start(ref, 'third'), open.ref)
+    const first = await browser.page.evaluate(peer => page.echo(peer, 1_000), hidden.id)
+    expect(first).toEqual({ same: true, path: 'circuit' })
+    const pathTo = (peer: string): Promise<string> => browser.page.evaluate(other => page.pathTo(other), peer)
+    await expect.poll(() => pathTo(hidden.id), { timeout: 10_000 }).toBe('webrtc')
+    expect((await hidden.ping(id)).path).toMatchObject({ kind: 'wire', transport: 'webrtc' })
+    const direct = await browser.page.evaluate(peer => page.echo(peer, 4_194_304), hidden.id)
+    expect(direct).toEqual({ same: true, path: 'wire' })
+  }, 30_000)
+
+  it('two pages go on talking when the only Node peer, through which they met, is gone', async () => {
+    const open = await start({ listen: ['127.0.0.1:0'] })
+    const other = await browser.another()
+    await browser.page.evaluate(ref => page.start(ref, 'one'), open.ref)
+    const id = await other.page.evaluate(ref => page.start(ref, 'two'), open.ref)
+    await browser.page.evaluate(peer => page.echo(peer, 1_000), id)
+    const path = (): Promise<string> => browser.page.evaluate(peer => page.pathTo(peer), id)
+    await expect.poll(path, { timeout: 10_000 }).toBe('webrtc')
+    await Promise.all(meshes.splice(0).map(mesh => mesh.close()))
+    expect(await browser.page.evaluate(peer => page.echo(peer, 1_048_576), id)).toEqual({ same: true, path: 'wire' })
+    expect([...browser.errors, ...other.errors]).toEqual([])
+    await other.page.evaluate(() => page.close())
+  }, 30_000)
+
   it('a page that is loaded again is the same peer', async () => {
     const open = await start({ listen: ['127.0.0.1:0'] })
     const before = await browser.page.evaluate(ref => page.start(ref, 'kept'), open.ref)

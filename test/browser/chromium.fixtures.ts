@@ -64,6 +64,14 @@ export class ChromiumPage {
     await this.page.waitForFunction('globalThis.page !== undefined')
   }
 
+  /** Another page, which shares nothing with this one; it ends with it. */
+  async another(): Promise<ChromiumPage> {
+    const context = await this.browser.newContext()
+    const opened = new ChromiumPage(await context.newPage(), this.browser, this.server)
+    await opened.load()
+    return opened
+  }
+
   async close(): Promise<void> {
     await this.browser.close()
     await new Promise(resolve => this.server.close(resolve))

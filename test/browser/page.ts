@@ -18,6 +18,8 @@ export interface PageUnderTest {
   close(): Promise<void>
   /** Sends bytes to a peer by its id alone; what came back, and how it went there. */
   echo(peer: string, length: number): Promise<{ same: boolean; path: string }>
+  /** How the session with a peer travels now: the kind of path, and the transport of a wire. */
+  pathTo(peer: string): Promise<string>
   join(name: string): Promise<void>
   members(): string[]
   broadcast(text: string): Promise<void>
@@ -45,6 +47,9 @@ const page: PageUnderTest = {
 
   async start(join, store) {
     mesh = await Mesh.start({ join: [join], store })
+    mesh.handle('echo', async stream => {
+      for await (const chunk of stream) await stream.write(chunk)
+    })
     return mesh.id
   },
   async close() {
@@ -66,6 +71,10 @@ const page: PageUnderTest = {
     await stream.write(sent)
     await stream.end()
     return { same: await back, path: session.path.kind }
+  },
+  async pathTo(peer) {
+    const { path } = await running().ping(peer)
+    return path.kind === 'wire' ? path.transport : path.kind
   },
   async join(name) {
     service = await running().join(name)

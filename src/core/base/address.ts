@@ -2,7 +2,8 @@
 import type { ByteReader, ByteWriter } from './bytes.ts'
 import { fail, ok, type Result } from './fault.ts'
 
-export type AddressScheme = 'tcp' | 'ws' | 'wss' | 'webrtc'
+/** At `udp://` a public peer serves STUN, and takes punched wires; nobody dials it. */
+export type AddressScheme = 'tcp' | 'ws' | 'wss' | 'webrtc' | 'udp'
 
 export interface Address {
   readonly scheme: AddressScheme
@@ -13,11 +14,12 @@ export interface Address {
   readonly extra: string
 }
 
-const SCHEMES: readonly AddressScheme[] = ['tcp', 'ws', 'wss', 'webrtc']
+const SCHEMES: readonly AddressScheme[] = ['tcp', 'ws', 'wss', 'webrtc', 'udp']
 const HOST_BYTES_MAX = 253
 const EXTRA_BYTES_MAX = 128
 /** An IPv6 address in brackets, or a name or IPv4 address; a path without space, quotes, brackets, fragment. All ASCII. */
-const PATTERN = /^(tcp|ws|wss|webrtc):\/\/(?:\[([0-9a-fA-F:.]+)\]|([\w.-]+)):(\d{1,5})(\/[\w!$%&'()*+,./:;=?@~-]*)?$/
+const PATTERN =
+  /^(tcp|ws|wss|webrtc|udp):\/\/(?:\[([0-9a-fA-F:.]+)\]|([\w.-]+)):(\d{1,5})(\/[\w!$%&'()*+,./:;=?@~-]*)?$/
 
 export function addressText(address: Address): string {
   const host = address.host.includes(':') ? `[${address.host}]` : address.host
@@ -35,7 +37,7 @@ export function parseAddress(text: string): Result<Address> {
   const path = match[5] ?? ''
   const extra = scheme === 'webrtc' ? path.slice(1) : path === '/' ? '' : path
   if (port < 1 || port > 65535 || host.length > HOST_BYTES_MAX || extra.length > EXTRA_BYTES_MAX) return bad
-  if (scheme === 'tcp' && extra !== '') return bad
+  if ((scheme === 'tcp' || scheme === 'udp') && extra !== '') return bad
   if (scheme === 'webrtc' && !/^[0-9a-f]{64}$/.test(extra)) return bad
   return ok({ scheme, host, port, extra })
 }

@@ -202,7 +202,7 @@ function address(text: string): Address {
 function addressArbitrary(): fc.Arbitrary<Address> {
   return fc
     .record({
-      scheme: fc.constantFrom<Address['scheme']>('tcp', 'ws', 'wss', 'webrtc'),
+      scheme: fc.constantFrom<Address['scheme']>('tcp', 'ws', 'wss', 'webrtc', 'udp'),
       host: fc.constantFrom('192.0.2.1', 'peer.example', '2001:db8::5', `${'x'.repeat(60)}.example`),
       port: fc.integer({ min: 1, max: 65535 }),
       extra: fc.constantFrom('', '/mesh', '0f'.repeat(32)),

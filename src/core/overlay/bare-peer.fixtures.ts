@@ -51,6 +51,7 @@ export class BarePeer implements Peer {
       onMessage: (turn, contact, channel, bytes) => this.onMessage(turn, contact, channel, bytes),
       nextHop: (target, avoid) => this.nextHop(target, avoid),
       spared: () => [],
+      helpers: () => [],
       loadOf: peer => this.loads.get(peer) ?? 0,
       isResting: () => false,
       onUnreachable: () => {},

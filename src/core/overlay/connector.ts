@@ -70,6 +70,8 @@ export interface ConnectorPort {
   standsClosest(target: PeerId): boolean
   /** Newest ref of a peer, where one is known. */
   refOf(peer: PeerId): PeerRef | null
+  /** Where public peers serve STUN. */
+  helpers(): readonly Address[]
   /** Whether others may dial this peer: it has announced addresses. */
   isDialable(): boolean
 }
@@ -290,6 +292,10 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
 
   onUnreachable(turn: Turn, peer: PeerId): void {
     this.port.onUnreachable(turn, peer)
+  }
+
+  helpers(): readonly Address[] {
+    return this.port.helpers()
   }
 
   standsClosest(target: PeerId): boolean {

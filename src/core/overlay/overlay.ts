@@ -3,6 +3,7 @@
  * sessions that both sides agreed to keep; near ones make routing end at the right peer, far ones make it short, random
  * ones keep the whole in one piece. "Rule n" in this folder counts the rules of spec 5.8.
  */
+import type { Address } from '../base/address.ts'
 import { ExpiringSet } from '../base/expiring-set.ts'
 import type { Fault } from '../base/fault.ts'
 import { earlier, type Instant } from '../base/instant.ts'
@@ -15,6 +16,8 @@ import {
   FORGER_REST_MS,
   FORGERS_MAX,
   FRESH_MS,
+  HELPERS_LOOKED_AT,
+  HELPERS_MAX,
   LINKS_RESERVED,
   NEAR_PER_SIDE,
   NEIGHBOURS_CALM_MS,
@@ -190,6 +193,21 @@ export class Overlay implements LinkCareOwner {
     const spared = [...this.seeking.leftNow()]
     for (const link of this.links.all()) if (this.around.isCrowded(link)) spared.push(link.peer)
     return spared
+  }
+
+  /** Where a few public peers serve STUN, each on another host: links first, then others that were heard of. */
+  helpers(): readonly Address[] {
+    const { links, memory } = this
+    const remembered = memory.refs().filter((_, i) => memory.isPublic(i) && !memory.isLinked(i) && !memory.hasFailed(i))
+    const helpers = new Map<string, Address>()
+    for (const refs of [this.around.publicLinks().map(refOf), remembered, links.all().map(refOf)]) {
+      for (const { addresses } of this.around.rng.sample(refs, HELPERS_LOOKED_AT)) {
+        const helper = addresses.find(({ scheme }) => scheme === 'udp')
+        if (helper === undefined || helpers.size >= HELPERS_MAX) continue
+        if (!helpers.has(helper.host)) helpers.set(helper.host, helper)
+      }
+    }
+    return [...helpers.values()]
   }
 
   /** How much of what it can carry a link carries, as it told; of others nothing is known. */

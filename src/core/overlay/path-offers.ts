@@ -3,6 +3,7 @@
  * The hosts at both ends prepare, tell what the other side must know, and open; this passes it on and bounds it. A failed
  * try never touches the path that works. The session moves to the new wire by the rules of every other path (spec 4.6).
  */
+import type { Address } from '../base/address.ts'
 import type { Fault, FaultCode } from '../base/fault.ts'
 import { earlier, type Instant } from '../base/instant.ts'
 import type { PeerId } from '../base/peer-id.ts'
@@ -35,6 +36,8 @@ const FULL_PAUSE_MS = 1_000
 export interface PathOffersPort {
   readonly self: PeerId
   contact(peer: PeerId): Contact | null
+  /** Where public peers serve STUN. */
+  helpers(): readonly Address[]
   /** A wire is open for a session: it is asked over, and taken where it leads to the other side. */
   tryPath(turn: Turn, session: Session, carrier: Carrier): void
 }
@@ -296,7 +299,7 @@ export class PathOffers {
     this.underWay.set(wire.id, negotiation)
     this.wakeAt = earlier(this.wakeAt, giveUpAt)
     if (negotiable.scarce) this.budget.spend(now)
-    turn.effects.push({ kind: 'negotiate', wire: wire.id, transport, role, remote })
+    turn.effects.push({ kind: 'negotiate', wire: wire.id, transport, role, remote, helpers: this.port.helpers() })
     return negotiation
   }
 
