@@ -5,6 +5,7 @@ import { ok } from '../core/base/fault.ts'
 import { openSharedPort } from '../paths/shared-port/shared-port.node.ts'
 import { canFree, spentMemory } from '../paths/tcp/spent-memory.node.ts'
 import { tcpDriver } from '../paths/tcp/tcp-driver.node.ts'
+import { UdpNegotiator } from '../paths/udp/udp-negotiator.node.ts'
 import { webRtcNegotiator } from '../paths/webrtc/webrtc.node.ts'
 import { wsDriver } from '../paths/websocket/ws-driver.node.ts'
 import type { WireDriver, WireSink } from '../paths/wire-driver.ts'
@@ -24,7 +25,7 @@ export function nodePlatform(): Platform {
     clock,
     defaultCapacity: CAPACITY_OF_A_DESKTOP,
     dialable,
-    negotiators: () => [webRtcNegotiator()],
+    negotiators: () => [new UdpNegotiator(), webRtcNegotiator()],
     dial: (address: Address, sink: WireSink) => driverOf(drivers, address).open(address, sink),
     onSpent: canFree ? buffers => spentMemory.free(buffers) : null,
     async openStore(place) {

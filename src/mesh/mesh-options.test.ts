@@ -75,7 +75,7 @@ describe('a place to listen', () => {
 describe('announced addresses', () => {
   const own = (): string[] => ['192.0.2.1', '2001:db8::1']
   const hosts = (host: string, ownHosts = own): string[] => [
-    ...new Set(announcedAddresses([{ host, port: 9 }], ownHosts).map(address => address.host)),
+    ...new Set(announcedAddresses([{ host, port: 9 }], null, ownHosts).map(address => address.host)),
   ]
 
   it("are the machine's own where all interfaces listen", () => {
@@ -89,7 +89,7 @@ describe('announced addresses', () => {
   })
 
   it('name both schemes that the port takes', () => {
-    expect(announcedAddresses([{ host: '127.0.0.1', port: 9 }], own).map(address => address.scheme)).toEqual([
+    expect(announcedAddresses([{ host: '127.0.0.1', port: 9 }], null, own).map(address => address.scheme)).toEqual([
       'tcp',
       'ws',
     ])

@@ -20,6 +20,8 @@ export interface MeshOptions extends Waiting {
   readonly join?: readonly (string | PeerRef)[] | undefined
   /** Addresses to tell others instead of the bound ones: `tcp://my.example:4100`, where a port is forwarded. */
   readonly announce?: readonly string[] | undefined
+  /** The UDP port for STUN and punched wires of a peer that listens; the one above its first port unless given, 0 for any. */
+  readonly udpPort?: number | undefined
   /** How many links to carry, 4 to 4,096; without it what suits the platform. */
   readonly capacity?: number | undefined
   /** Whether to forward circuits for others; true unless given. */
@@ -36,6 +38,7 @@ export interface CheckedOptions {
   readonly listen: readonly ListenPoint[]
   readonly waysIn: readonly Target[]
   readonly announce: readonly Address[] | null
+  readonly udpPort: number | undefined
   readonly capacity: number | undefined
   readonly relays: boolean
   readonly signal: AbortSignal | undefined
@@ -55,8 +58,9 @@ export function checkOptions(suite: CryptoSuite, now: WallTime, options: unknown
   for (const key of Object.keys(given)) {
     if (!KNOWN.has(key)) return invalid(`there is no option "${key}"; known ones are ${[...KNOWN].join(', ')}`)
   }
-  const { store, capacity, relays, signal } = given
+  const { store, udpPort, capacity, relays, signal } = given
   if (store !== undefined && (typeof store !== 'string' || store === '')) return invalid('store is a folder as text')
+  if (udpPort !== undefined && !isPort(udpPort)) return invalid('udpPort is a whole number from 0 to 65,535')
   if (capacity !== undefined && !isCapacity(capacity))
     return invalid(`capacity is a whole number from ${CAPACITY_MIN} to ${CAPACITY_MAX}`)
   if (relays !== undefined && typeof relays !== 'boolean') return invalid('relays is true or false')
@@ -73,6 +77,7 @@ export function checkOptions(suite: CryptoSuite, now: WallTime, options: unknown
     listen: listen.value,
     waysIn: waysIn.value,
     announce: given.announce === undefined ? null : announce.value,
+    udpPort,
     capacity,
     relays: relays ?? true,
     signal,
@@ -96,10 +101,15 @@ const KNOWN: ReadonlySet<string> = new Set<keyof MeshOptions>([
   'listen',
   'join',
   'announce',
+  'udpPort',
   'capacity',
   'relays',
   'signal',
 ])
+
+function isPort(value: unknown): value is number {
+  return typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= 65_535
+}
 
 function isCapacity(value: unknown): value is number {
   return typeof value === 'number' && Number.isInteger(value) && value >= CAPACITY_MIN && value <= CAPACITY_MAX

@@ -221,6 +221,9 @@ class RunningMesh extends TypedEventTarget<MeshEvents> implements Mesh {
   private readonly loop: RunLoop
   private readonly dispatch: Dispatch
   private readonly listeners: Listening[] = []
+  private readonly options: CheckedOptions
+  /** Where STUN is served. */
+  private udp: ListenPoint | null = null
   private readonly negotiators: readonly Negotiator[]
   private readonly startedAt: number
   private readonly warnings: WebmeshError[] = []
@@ -233,6 +236,7 @@ class RunningMesh extends TypedEventTarget<MeshEvents> implements Mesh {
     super()
     const { suite, clock } = platform
     this.platform = platform
+    this.options = options
     this.negotiators = platform.negotiators()
     this.startedAt = clock.monotonicNow()
     const identity = suite.identity(seed)
@@ -381,10 +385,20 @@ class RunningMesh extends TypedEventTarget<MeshEvents> implements Mesh {
     })
     if (!listening.ok) throw new WebmeshError(listening.fault)
     this.listeners.push(listening.value)
+    await this.serveUdp(listening.value)
+  }
+
+  /** STUN and punched wires beside the first port that takes connections. */
+  private async serveUdp({ host, port }: Listening): Promise<void> {
+    for (const negotiator of this.negotiators) {
+      if (this.udp !== null) return
+      const served = negotiator.serve?.(host, this.options.udpPort ?? (port < 65_535 ? port + 1 : 0)) ?? null
+      if (served !== null) this.udp = { host, port: served }
+    }
   }
 
   announce(given: readonly Address[] | null): void {
-    const addresses = given ?? announcedAddresses(this.listeners, this.platform.ownHosts)
+    const addresses = given ?? announcedAddresses(this.listeners, this.udp, this.platform.ownHosts)
     if (addresses.length > 0) this.loop.command({ kind: 'announce', addresses })
   }
 
@@ -475,19 +489,26 @@ function negotiatorOf(negotiators: readonly Negotiator[], transport: NegotiatedT
   return negotiator
 }
 
-/** Each port takes both plain wires and WebSockets, so each host is told under both schemes. */
+/**
+ * Each port takes both plain wires and WebSockets, so each host is told under both schemes; and where STUN is served. With more
+ * than fit a ref the first count, and those that can be dialled before the other.
+ */
 export function announcedAddresses(
   listeners: readonly ListenPoint[],
+  udp: ListenPoint | null,
   ownHosts: () => readonly string[],
 ): readonly Address[] {
   const addresses: Address[] = []
+  const hostsOf = (host: string): readonly string[] =>
+    host === '0.0.0.0' ? ownHosts().filter(own => !own.includes(':')) : host === '::' ? ownHosts() : [host]
   for (const { host, port } of listeners) {
-    const hosts =
-      host === '0.0.0.0' ? ownHosts().filter(own => !own.includes(':')) : host === '::' ? ownHosts() : [host]
-    for (const reachable of hosts) {
+    for (const reachable of hostsOf(host)) {
       addresses.push({ scheme: 'tcp', host: reachable, port, extra: '' })
       addresses.push({ scheme: 'ws', host: reachable, port, extra: '' })
     }
   }
-  return addresses.slice(0, REF_ADDRESSES_MAX)
+  const [helper] = udp === null ? [] : hostsOf(udp.host)
+  if (udp === null || helper === undefined) return addresses.slice(0, REF_ADDRESSES_MAX)
+  const place: Address = { scheme: 'udp', host: helper, port: udp.port, extra: '' }
+  return [...addresses.slice(0, REF_ADDRESSES_MAX - 1), place]
 }

@@ -16,6 +16,11 @@ export interface Negotiator {
    * one offers. `helpers` are places that serve STUN. Never throws.
    */
   prepare(offer: Uint8Array | null, helpers: readonly Address[], sink: NegotiatedSink): NegotiatedWire
+  /**
+   * For a peer that others can dial: takes wires on this port of UDP from now on, and serves STUN there. The real port, which is
+   * another where that one is taken; null where there is none to be had.
+   */
+  serve?(host: string, port: number): number | null
   /** Ends what is open, and lets go of what outlives the wires: sockets, threads. */
   close(): Promise<void>
 }

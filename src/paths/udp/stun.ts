@@ -1,0 +1,98 @@
+/**
+ * The one question of STUN that is needed (RFC 8489): from which address do I seem to come? Asked of public peers, never of
+ * anybody's server, and answered by every public peer.
+ */
+import { equalBytes, readU32, writeU32 } from '../../core/base/bytes.ts'
+import { bytesOfIp, ipOfBytes } from './ip-address.ts'
+
+export interface SocketAddress {
+  /** An IP address, IPv6 in lower case and without brackets. */
+  readonly host: string
+  readonly port: number
+}
+
+export const TRANSACTION_BYTES = 12
+const HEADER_BYTES = 20
+const BINDING_REQUEST = 0x0001
+const BINDING_SUCCESS = 0x0101
+const MAGIC_COOKIE = 0x2112a442
+const XOR_MAPPED_ADDRESS = 0x0020
+const FAMILY_IPV4 = 1
+const FAMILY_IPV6 = 2
+
+/** Whether this may be STUN, by its first byte (RFC 7983) and the cookie. */
+export function isStun(bytes: Uint8Array): boolean {
+  return bytes.length >= HEADER_BYTES && bytes[0]! < 4 && readU32(bytes, 4) === MAGIC_COOKIE
+}
+
+export function bindingRequest(transaction: Uint8Array): Uint8Array {
+  return message(BINDING_REQUEST, transaction, new Uint8Array(0))
+}
+
+/** The answer to a request that came from `from`; null where it is no such request. */
+export function answerTo(request: Uint8Array, from: SocketAddress): Uint8Array | null {
+  if (!isStun(request) || typeOf(request) !== BINDING_REQUEST) return null
+  const transaction = request.slice(8, HEADER_BYTES)
+  const ip = bytesOfIp(from.host)
+  if (ip === null) return null
+  const attribute = new Uint8Array(8 + ip.length)
+  writeU16(attribute, 0, XOR_MAPPED_ADDRESS)
+  writeU16(attribute, 2, 4 + ip.length)
+  attribute[5] = ip.length === 4 ? FAMILY_IPV4 : FAMILY_IPV6
+  writeU16(attribute, 6, from.port ^ (MAGIC_COOKIE >>> 16))
+  attribute.set(masked(ip, transaction), 8)
+  return message(BINDING_SUCCESS, transaction, attribute)
+}
+
+/** What an answer to the request of this transaction says; null where it is none, or says nothing. */
+export function mappedAddress(answer: Uint8Array, transaction: Uint8Array): SocketAddress | null {
+  if (!isStun(answer) || typeOf(answer) !== BINDING_SUCCESS) return null
+  if (!equalBytes(answer.subarray(8, HEADER_BYTES), transaction)) return null
+  const end = Math.min(answer.length, HEADER_BYTES + readU16(answer, 2))
+  for (let at = HEADER_BYTES; at + 4 <= end; ) {
+    const length = readU16(answer, at + 2)
+    const value = answer.subarray(at + 4, at + 4 + length)
+    if (readU16(answer, at) === XOR_MAPPED_ADDRESS && at + 4 + length <= end) return readMapped(value, transaction)
+    // RFC 8489 section 14: attributes are padded to whole words.
+    at += 4 + Math.ceil(length / 4) * 4
+  }
+  return null
+}
+
+function readMapped(value: Uint8Array, transaction: Uint8Array): SocketAddress | null {
+  const bytes = value[1] === FAMILY_IPV4 ? 4 : value[1] === FAMILY_IPV6 ? 16 : 0
+  if (bytes === 0 || value.length !== 4 + bytes) return null
+  const port = readU16(value, 2) ^ (MAGIC_COOKIE >>> 16)
+  return port === 0 ? null : { host: ipOfBytes(masked(value.subarray(4), transaction)), port }
+}
+
+/** RFC 8489 section 14.2: addresses are masked, since NATs of old rewrote what looked like one. */
+function masked(ip: Uint8Array, transaction: Uint8Array): Uint8Array {
+  const mask = new Uint8Array(4 + TRANSACTION_BYTES)
+  writeU32(mask, 0, MAGIC_COOKIE)
+  mask.set(transaction, 4)
+  return ip.map((byte, i) => byte ^ mask[i]!)
+}
+
+function message(type: number, transaction: Uint8Array, attributes: Uint8Array): Uint8Array {
+  const bytes = new Uint8Array(HEADER_BYTES + attributes.length)
+  writeU16(bytes, 0, type)
+  writeU16(bytes, 2, attributes.length)
+  writeU32(bytes, 4, MAGIC_COOKIE)
+  bytes.set(transaction, 8)
+  bytes.set(attributes, HEADER_BYTES)
+  return bytes
+}
+
+function typeOf(bytes: Uint8Array): number {
+  return readU16(bytes, 0)
+}
+
+function readU16(bytes: Uint8Array, at: number): number {
+  return bytes[at]! * 256 + bytes[at + 1]!
+}
+
+function writeU16(bytes: Uint8Array, at: number, value: number): void {
+  bytes[at] = value >> 8
+  bytes[at + 1] = value & 255
+}
