@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { createNobleSuite } from '../core/crypto/noble-suite.ts'
-import { refText, signPeerRef } from '../core/crypto/peer-ref.ts'
+import { REF_ADDRESSES_MAX, refText, signPeerRef } from '../core/crypto/peer-ref.ts'
 import { announcedAddresses } from './mesh.ts'
 import { checkOptions, parseListenPoint } from './mesh-options.ts'
 
@@ -93,6 +93,13 @@ describe('announced addresses', () => {
       'tcp',
       'ws',
     ])
+  })
+
+  it('name one place of UDP, and that one even where others must give way', () => {
+    const many = Array.from({ length: 9 }, (_, i) => ({ host: '127.0.0.1', port: 10 + i }))
+    const announced = announcedAddresses(many, { host: '0.0.0.0', port: 8 }, own)
+    expect(announced.at(-1)).toEqual({ scheme: 'udp', host: '192.0.2.1', port: 8, extra: '' })
+    expect(announced.length).toBeLessThanOrEqual(REF_ADDRESSES_MAX)
   })
 })
 

@@ -156,7 +156,12 @@ export function parseRefText(
   if (!trimmed.startsWith(SCHEME)) return fail({ code: 'invalid-ref', detail: 'it does not start with "webmesh:"' })
   if (trimmed.length > REF_TEXT_MAX) return fail({ code: 'invalid-ref', got: trimmed.length, limit: REF_TEXT_MAX })
   const bytes = bytesOfBase64url(trimmed.slice(SCHEME.length))
-  if (bytes === null) return fail({ code: 'invalid-ref', detail: 'it holds characters that no ref has' })
+  if (bytes === null) {
+    // Text of whole bytes has no length like that: only letters are missing.
+    const isCut = /^[\w-]+$/.test(trimmed.slice(SCHEME.length))
+    const detail = isCut ? 'its bytes are incomplete or damaged' : 'it holds characters that no ref has'
+    return fail({ code: 'invalid-ref', detail })
+  }
   return read(suite, bytes, now)
 }
 
