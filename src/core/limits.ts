@@ -184,6 +184,8 @@ export const ROAM_MIN_MS = 1_000
 export const ROAM_MAX_MS = 300_000
 /** Where no known peer fits a far link, one is searched for this often at most. */
 export const FAR_SEARCH_MS = 15_000
+/** In smaller networks drawn far links lead to the next server in any case. */
+export const HUB_FROM_PEERS = 100_000
 /** So many are asked to be a hub, the nearest first; then none for as long as this. */
 export const HUB_TRIES = 3
 export const HUB_AGAIN_MS = 600_000

@@ -6,7 +6,7 @@
 
 import { ringDistance } from '../core/base/position.ts'
 import { Rng } from '../core/base/rng.ts'
-import { LINKS_RESERVED, NEAR_PER_SIDE, PUBLIC_LINKS_MIN } from '../core/limits.ts'
+import { HUB_FROM_PEERS, LINKS_RESERVED, NEAR_PER_SIDE, PUBLIC_LINKS_MIN } from '../core/limits.ts'
 import { drawFarTarget, farMismatch, mayBeHub } from '../core/overlay/far-link-choice.ts'
 import { FAR_MISMATCH_MAX } from '../core/overlay/link-seeking.ts'
 import { type LinkRole, linkQuota } from '../core/overlay/link-table.ts'
@@ -160,7 +160,7 @@ function linkRoaming(links: SettledLinks, memory: SettledMemory, index: number, 
     }
     if (farMissing > 0 && links.room(index) > LINKS_RESERVED) {
       farMissing -= 1
-      const hub = share === 1 / TURNS ? hubOf(links, index, open, isFree) : null
+      const hub = share === 1 / TURNS && positions.length >= HUB_FROM_PEERS ? hubOf(links, index, open, isFree) : null
       if (hub !== null) {
         links.add(index, hub, 'far')
         continue

@@ -15,6 +15,7 @@ import {
   CANDIDATE_BACKOFF_MS,
   FAR_SEARCH_MS,
   HUB_AGAIN_MS,
+  HUB_FROM_PEERS,
   HUB_TRIES,
   LINK_ASK_TIMEOUT_MS,
   LINKING_ALARM_MAX,
@@ -287,7 +288,8 @@ export class LinkSeeking {
   /** A far link at a harmonically drawn distance: the known peer that fits best, or, if none does, a search for one: false. */
   private linkFar(turn: Turn): boolean {
     const { rng, memory, needs, links } = this.around
-    const hub = this.hubAt <= turn.now ? this.hubCandidate(turn) : null
+    const wantsHub = this.hubAt <= turn.now && this.estimatedPeers() >= HUB_FROM_PEERS
+    const hub = wantsHub ? this.hubCandidate(turn) : null
     if (hub !== null) {
       // The nearest may be full, and the next one too: who asks on and on keeps them busy.
       this.hubTries = (this.hubTries + 1) % HUB_TRIES

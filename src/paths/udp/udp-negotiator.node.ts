@@ -10,7 +10,7 @@ import { UdpHost } from './udp-host.node.ts'
 import { UdpWire } from './udp-wire.node.ts'
 
 /** Ports guessed by all peers of this process within a minute: a stranger may have named somebody else's address. */
-const GUESSES_PER_MINUTE = 150 * GUESS_PORTS_PER_TICK
+const GUESSES_PER_MINUTE = 500 * GUESS_PORTS_PER_TICK
 
 export class UdpNegotiator implements Negotiator {
   readonly transport = 'udp'

@@ -1,0 +1,193 @@
+/**
+ * A public segment and hosts behind NATs of all kinds, made of network namespaces, veth pairs and nftables. Root only. All of
+ * it bears the name of this process, and `close` takes it away again, whatever happened in between.
+ */
+import { execFileSync } from 'node:child_process'
+
+const PUBLIC_NET = '198.51.100'
+
+/** Why the lab cannot be built here, or null. */
+export function noLab() {
+  if (process.getuid?.() !== 0) return 'network namespaces need root'
+  for (const [tool, flag] of [
+    ['ip', '-V'],
+    ['nft', '-v'],
+  ]) {
+    try {
+      execFileSync(tool, [flag], { stdio: 'ignore' })
+    } catch {
+      return `there is no ${tool}: apt-get install iproute2 nftables`
+    }
+  }
+  const probe = `wm-probe-${process.pid}`
+  try {
+    execFileSync('ip', ['netns', 'add', probe], { stdio: 'ignore' })
+    execFileSync('ip', ['netns', 'del', probe], { stdio: 'ignore' })
+    return null
+  } catch {
+    return 'this machine lets nobody make network namespaces'
+  }
+}
+
+/** Nobody reaches the router itself: what conntrack knows of such tries would make a cone look symmetric. */
+const CLOSED = `
+  chain in {
+    type filter hook input priority 0
+    iifname "wan" ct state new drop
+  }`
+
+/** Inside goes out, and what answers comes in; `forward` says what else holds. */
+function router({ masquerade = 'masquerade', nat = '', forward = 'iifname "wan" ct state new drop' }) {
+  return `
+table ip nat {
+  ${nat}
+  chain post {
+    type nat hook postrouting priority 100
+    oifname "wan" ${masquerade}
+  }
+}
+table ip filter {
+  ${CLOSED}
+  chain forward {
+    type filter hook forward priority 0
+    ${forward}
+  }
+}`
+}
+
+/**
+ * A cone (`HOST` is the one machine behind it): whoever was sent something may answer from any port (address-restricted), or
+ * anybody to a port that sent (full cone). Masquerading keeps ports.
+ */
+function cone(restricted) {
+  return router({
+    nat: `
+  set ports {
+    type inet_service
+    flags dynamic,timeout
+    timeout 120s
+  }
+  set met {
+    type ipv4_addr
+    flags dynamic,timeout
+    timeout 120s
+  }
+  chain learn {
+    type filter hook forward priority -10
+    oifname "wan" meta l4proto udp update @ports { udp sport }
+    oifname "wan" meta l4proto udp update @met { ip daddr }
+  }
+  chain pre {
+    type nat hook prerouting priority -100
+    iifname "wan" ${restricted ? 'ip saddr @met ' : ''}udp dport @ports dnat to HOST
+  }`,
+    forward: 'iifname "wan" meta l4proto tcp ct state new drop',
+  })
+}
+
+/** What nftables does at each kind of router. */
+const RULES = {
+  'full-cone': cone(false),
+  'address-restricted': cone(true),
+  'port-restricted': router({}),
+  symmetric: router({ masquerade: 'masquerade random,fully-random' }),
+  'udp-blocked': router({ forward: 'meta l4proto udp drop\n    iifname "wan" ct state new drop' }),
+  'only-443': router({
+    forward: `oifname "wan" tcp dport 443 accept
+    ct state established,related accept
+    drop`,
+  }),
+}
+
+export const NAT_KINDS = Object.keys(RULES)
+
+export class NatLab {
+  constructor() {
+    this.prefix = `wm${process.pid}`
+    this.namespaces = []
+    this.places = 0
+    this.segment = this.namespace('segment')
+    this.in(this.segment, 'ip', 'link', 'add', 'name', 'bridge', 'type', 'bridge')
+    this.in(this.segment, 'ip', 'link', 'set', 'bridge', 'up')
+  }
+
+  /** A machine on the public segment: its namespace and its address. */
+  publicHost() {
+    const name = this.namespace(`p${this.namespaces.length}`)
+    return { namespace: name, address: this.attach(name, 'eth') }
+  }
+
+  /** A machine behind routers of these kinds, the one next to it first. */
+  hostBehind(...kinds) {
+    const host = this.namespace(`h${this.namespaces.length}`)
+    let inner = host
+    for (const [depth, kind] of kinds.entries()) {
+      const router = this.namespace(`r${this.namespaces.length}`)
+      const net = `10.${this.places % 250}.${depth}`
+      this.link(inner, depth === 0 ? 'eth' : 'wan', router, 'lan')
+      this.in(inner, 'ip', 'addr', 'add', `${net}.2/24`, 'dev', depth === 0 ? 'eth' : 'wan')
+      this.in(router, 'ip', 'addr', 'add', `${net}.1/24`, 'dev', 'lan')
+      this.in(inner, 'ip', 'route', 'add', 'default', 'via', `${net}.1`)
+      this.in(router, 'sysctl', '-qw', 'net.ipv4.ip_forward=1')
+      execFileSync('ip', ['netns', 'exec', router, 'nft', '-f', '-'], {
+        input: RULES[kind].replaceAll('HOST', `${net}.2`),
+      })
+      inner = router
+    }
+    this.attach(inner, 'wan')
+    return { namespace: host }
+  }
+
+  close() {
+    for (const name of this.namespaces.splice(0).reverse()) {
+      try {
+        execFileSync('ip', ['netns', 'del', name], { stdio: 'ignore' })
+      } catch {
+        // It is gone already.
+      }
+    }
+  }
+
+  namespace(name) {
+    const full = `${this.prefix}-${name}`
+    execFileSync('ip', ['netns', 'add', full])
+    this.namespaces.push(full)
+    this.in(full, 'ip', 'link', 'set', 'lo', 'up')
+    return full
+  }
+
+  /** Onto the public segment. */
+  attach(name, device) {
+    this.places += 1
+    const address = `${PUBLIC_NET}.${this.places}`
+    const port = `port${this.places}`
+    this.link(name, device, this.segment, port)
+    this.in(this.segment, 'ip', 'link', 'set', port, 'master', 'bridge')
+    this.in(name, 'ip', 'addr', 'add', `${address}/24`, 'dev', device)
+    return address
+  }
+
+  link(one, deviceOfOne, other, deviceOfOther) {
+    this.in(
+      one,
+      'ip',
+      'link',
+      'add',
+      'name',
+      deviceOfOne,
+      'type',
+      'veth',
+      'peer',
+      'name',
+      deviceOfOther,
+      'netns',
+      other,
+    )
+    this.in(one, 'ip', 'link', 'set', deviceOfOne, 'up')
+    this.in(other, 'ip', 'link', 'set', deviceOfOther, 'up')
+  }
+
+  in(name, ...command) {
+    execFileSync('ip', ['netns', 'exec', name, ...command], { stdio: ['ignore', 'ignore', 'inherit'] })
+  }
+}
