@@ -4,10 +4,12 @@
  *
  *   npm run natlab [-- KIND…]
  */
-import { spawn } from 'node:child_process'
+import { type ChildProcessByStdio, spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
+import type { Readable, Writable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
-import { NAT_KINDS, NatLab, noLab } from './nat-lab.mjs'
+import type { MeshOptions } from '../../src/index.node.ts'
+import { NAT_KINDS, type NatKind, NatLab, noLab } from './nat-lab.ts'
 
 const why = noLab()
 if (why !== null) {
@@ -18,12 +20,23 @@ if (why !== null) {
 const BYTES = 1_048_576
 /** Sprayed ports take up to 7 s, from a second after the session stands. */
 const PATIENCE_MS = 12_000
-const SCRIPT = fileURLToPath(new URL('./lab-peer.mjs', import.meta.url))
+const SCRIPT = fileURLToPath(new URL('./natlab-peer.js', import.meta.url))
 const wanted = process.argv.slice(2)
-const kinds = ['public', ...NAT_KINDS, 'double'].filter(kind => wanted.length === 0 || wanted.includes(kind))
-let lab = null
-const peers = []
-const ending = () => {
+type Kind = NatKind | 'public' | 'double'
+
+interface Met {
+  readonly error?: string
+  readonly same: boolean
+  readonly path: string
+  readonly firstMs: number | null
+  readonly directMs: number | null
+}
+
+const ALL: readonly Kind[] = ['public', ...NAT_KINDS, 'double']
+const kinds = ALL.filter(kind => wanted.length === 0 || wanted.includes(kind))
+let lab: NatLab | null = null
+const peers: LabPeer[] = []
+const ending = (): void => {
   for (const { child } of peers) child.kill('SIGKILL')
   lab?.close()
 }
@@ -34,27 +47,32 @@ for (const signal of ['SIGINT', 'SIGTERM'])
   })
 
 class LabPeer {
-  constructor(namespace, options) {
+  id = ''
+  ref = ''
+  readonly child: ChildProcessByStdio<Writable, Readable, null>
+  private readonly waiting: ((answer: unknown) => void)[] = []
+
+  constructor(namespace: string, options: MeshOptions) {
     this.child = spawn('ip', ['netns', 'exec', namespace, process.execPath, SCRIPT, JSON.stringify(options)], {
       stdio: ['pipe', 'pipe', 'inherit'],
     })
-    this.waiting = []
     createInterface({ input: this.child.stdout }).on('line', line => this.waiting.shift()?.(JSON.parse(line)))
     this.child.on('exit', () => {
       for (const resolve of this.waiting.splice(0)) resolve({ error: 'the process ended' })
     })
     peers.push(this)
   }
-  answer() {
-    return new Promise(resolve => this.waiting.push(resolve))
+  private answer<Answer>(): Promise<Answer & { readonly error?: string }> {
+    // reason: both ends are of this lab.
+    return new Promise<unknown>(resolve => this.waiting.push(resolve)) as Promise<Answer & { readonly error?: string }>
   }
-  ask(call) {
-    const answer = this.answer()
+  ask<Answer>(call: Readonly<Record<string, unknown>>): Promise<Answer & { readonly error?: string }> {
+    const answer = this.answer<Answer>()
     this.child.stdin.write(`${JSON.stringify(call)}\n`)
     return answer
   }
-  async start() {
-    const { id, ref, error } = await this.answer()
+  async start(): Promise<this> {
+    const { id, ref, error } = await this.answer<{ readonly id: string; readonly ref: string }>()
     if (error !== undefined) throw new Error(`a peer of the lab did not start: ${error}`)
     Object.assign(this, { id, ref })
     return this
@@ -62,8 +80,8 @@ class LabPeer {
 }
 
 /** Whether ICE connects these two without a relay (RFC 8445 with the NATs of RFC 4787). */
-function isEasy(one, other) {
-  const sides = [one, other].map(kind => (kind === 'double' ? 'port-restricted' : kind))
+function isEasy(one: Kind, other: Kind): boolean {
+  const sides = [one, other].map((kind): Kind => (kind === 'double' ? 'port-restricted' : kind))
   if (sides.includes('public')) return true
   if (sides.some(kind => kind === 'udp-blocked' || kind === 'only-443')) return false
   if (!sides.includes('symmetric')) return true
@@ -73,33 +91,34 @@ function isEasy(one, other) {
 let failed = 0
 try {
   lab = new NatLab()
-  const open = []
+  const segment = lab
+  const open: LabPeer[] = []
   for (let i = 0; i < 3; i += 1) {
-    const { namespace, address } = lab.publicHost()
+    const { namespace, address } = segment.publicHost()
     // One where those who may only use the web can come in.
     const port = i === 2 ? 443 : 4_100
     const join = open.map(({ ref }) => ref)
     open.push(await new LabPeer(namespace, { listen: [`${address}:${port}`], join }).start())
   }
   const join = open.map(({ ref }) => ref)
-  const startOf = kind => {
+  const startOf = (kind: Kind): Promise<LabPeer> => {
     if (kind === 'public') {
-      const { namespace, address } = lab.publicHost()
+      const { namespace, address } = segment.publicHost()
       return new LabPeer(namespace, { listen: [`${address}:443`], join }).start()
     }
     const { namespace } =
-      kind === 'double' ? lab.hostBehind('port-restricted', 'port-restricted') : lab.hostBehind(kind)
+      kind === 'double' ? segment.hostBehind('port-restricted', 'port-restricted') : segment.hostBehind(kind)
     return new LabPeer(namespace, { join }).start()
   }
   const from = await Promise.all(kinds.map(startOf))
   const to = await Promise.all(kinds.map(startOf))
   await new Promise(resolve => setTimeout(resolve, 3_000))
-  const cells = new Map()
+  const cells = new Map<string, Met>()
   for (let shift = 0; shift < kinds.length; shift += 1) {
     const round = kinds.map(async (kind, i) => {
       const j = (i + shift) % kinds.length
-      const met = await from[i].ask({ call: 'meet', peer: to[j].id, bytes: BYTES, patienceMs: PATIENCE_MS })
-      cells.set(`${kind} ${kinds[j]}`, met)
+      const asked = { call: 'meet', peer: to[j]!.id, bytes: BYTES, patienceMs: PATIENCE_MS }
+      cells.set(`${kind} ${kinds[j]}`, await from[i]!.ask<Met>(asked))
     })
     await Promise.all(round)
   }
@@ -107,7 +126,7 @@ try {
   console.log(''.padEnd(wide), ...kinds.map(kind => kind.padEnd(wide)))
   for (const one of kinds) {
     const row = kinds.map(other => {
-      const { error, same, path, directMs } = cells.get(`${one} ${other}`)
+      const { error, same, path, directMs } = cells.get(`${one} ${other}`)!
       const ok = error === undefined && same && (directMs !== null || !isEasy(one, other))
       if (!ok) failed += 1
       const shown = error ?? `${path}${directMs === null ? '' : ` ${directMs}`}`
@@ -117,7 +136,7 @@ try {
   }
   const all = [...cells.values()]
   const good = all.filter(({ same }) => same === true)
-  const first = good.map(({ firstMs }) => firstMs).sort((a, b) => a - b)
+  const first = good.map(({ firstMs }) => firstMs ?? 0).sort((a, b) => a - b)
   console.log(
     `${good.length} of ${all.length} pairs exchanged ${BYTES} bytes; first byte back: median ${first[first.length >> 1]} ms, slowest ${first.at(-1)} ms`,
   )

@@ -7,12 +7,12 @@ import { execFileSync } from 'node:child_process'
 const PUBLIC_NET = '198.51.100'
 
 /** Why the lab cannot be built here, or null. */
-export function noLab() {
+export function noLab(): string | null {
   if (process.getuid?.() !== 0) return 'network namespaces need root'
   for (const [tool, flag] of [
     ['ip', '-V'],
     ['nft', '-v'],
-  ]) {
+  ] as const) {
     try {
       execFileSync(tool, [flag], { stdio: 'ignore' })
     } catch {
@@ -37,7 +37,7 @@ const CLOSED = `
   }`
 
 /** Inside goes out, and what answers comes in; `forward` says what else holds. */
-function router({ masquerade = 'masquerade', nat = '', forward = 'iifname "wan" ct state new drop' }) {
+function router({ masquerade = 'masquerade', nat = '', forward = 'iifname "wan" ct state new drop' }): string {
   return `
 table ip nat {
   ${nat}
@@ -59,7 +59,7 @@ table ip filter {
  * A cone (`HOST` is the one machine behind it): whoever was sent something may answer from any port (address-restricted), or
  * anybody to a port that sent (full cone). Masquerading keeps ports.
  */
-function cone(restricted) {
+function cone(restricted: boolean): string {
   return router({
     nat: `
   set ports {
@@ -99,26 +99,37 @@ const RULES = {
   }),
 }
 
-export const NAT_KINDS = Object.keys(RULES)
+export type NatKind = keyof typeof RULES
+
+export const NAT_KINDS: readonly NatKind[] = [
+  'full-cone',
+  'address-restricted',
+  'port-restricted',
+  'symmetric',
+  'udp-blocked',
+  'only-443',
+]
 
 export class NatLab {
+  private readonly prefix = `wm${process.pid}`
+  private readonly namespaces: string[] = []
+  private readonly segment: string
+  private places = 0
+
   constructor() {
-    this.prefix = `wm${process.pid}`
-    this.namespaces = []
-    this.places = 0
     this.segment = this.namespace('segment')
     this.in(this.segment, 'ip', 'link', 'add', 'name', 'bridge', 'type', 'bridge')
     this.in(this.segment, 'ip', 'link', 'set', 'bridge', 'up')
   }
 
   /** A machine on the public segment: its namespace and its address. */
-  publicHost() {
+  publicHost(): { readonly namespace: string; readonly address: string } {
     const name = this.namespace(`p${this.namespaces.length}`)
     return { namespace: name, address: this.attach(name, 'eth') }
   }
 
   /** A machine behind routers of these kinds, the one next to it first. */
-  hostBehind(...kinds) {
+  hostBehind(...kinds: readonly NatKind[]): { readonly namespace: string } {
     const host = this.namespace(`h${this.namespaces.length}`)
     let inner = host
     for (const [depth, kind] of kinds.entries()) {
@@ -138,7 +149,7 @@ export class NatLab {
     return { namespace: host }
   }
 
-  close() {
+  close(): void {
     for (const name of this.namespaces.splice(0).reverse()) {
       try {
         execFileSync('ip', ['netns', 'del', name], { stdio: 'ignore' })
@@ -148,7 +159,7 @@ export class NatLab {
     }
   }
 
-  namespace(name) {
+  private namespace(name: string): string {
     const full = `${this.prefix}-${name}`
     execFileSync('ip', ['netns', 'add', full])
     this.namespaces.push(full)
@@ -157,7 +168,7 @@ export class NatLab {
   }
 
   /** Onto the public segment. */
-  attach(name, device) {
+  private attach(name: string, device: string): string {
     this.places += 1
     const address = `${PUBLIC_NET}.${this.places}`
     const port = `port${this.places}`
@@ -167,7 +178,7 @@ export class NatLab {
     return address
   }
 
-  link(one, deviceOfOne, other, deviceOfOther) {
+  private link(one: string, deviceOfOne: string, other: string, deviceOfOther: string): void {
     this.in(
       one,
       'ip',
@@ -187,7 +198,7 @@ export class NatLab {
     this.in(other, 'ip', 'link', 'set', deviceOfOther, 'up')
   }
 
-  in(name, ...command) {
+  private in(name: string, ...command: readonly string[]): void {
     execFileSync('ip', ['netns', 'exec', name, ...command], { stdio: ['ignore', 'ignore', 'inherit'] })
   }
 }
