@@ -2,13 +2,15 @@
  * Every kind of NAT to every kind: a megabyte by peer id alone, and what the path becomes. Prints a table; ends with 1 where a pair
  * did not exchange it, or one that plain ICE connects is not direct within its time.
  *
- *   npm run natlab [-- KIND…]
+ *   npm run natlab [-- [--from chromium] [--to chromium] KIND…]
  */
 import { type ChildProcessByStdio, spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import type { Readable, Writable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
 import type { MeshOptions } from '../../src/index.node.ts'
+import type { Meeting, Met } from './meeting.ts'
 import { NAT_KINDS, type NatKind, NatLab, noLab } from './nat-lab.ts'
 
 const why = noLab()
@@ -20,17 +22,17 @@ if (why !== null) {
 const BYTES = 1_048_576
 /** Sprayed ports take up to 7 s, from a second after the session stands. */
 const PATIENCE_MS = 12_000
-const SCRIPT = fileURLToPath(new URL('./natlab-peer.js', import.meta.url))
-const wanted = process.argv.slice(2)
-type Kind = NatKind | 'public' | 'double'
-
-interface Met {
-  readonly error?: string
-  readonly same: boolean
-  readonly path: string
-  readonly firstMs: number | null
-  readonly directMs: number | null
+type Program = 'node' | 'chromium'
+const SCRIPTS: Readonly<Record<Program, string>> = {
+  node: fileURLToPath(new URL('./natlab-peer.js', import.meta.url)),
+  chromium: fileURLToPath(new URL('./natlab-page.js', import.meta.url)),
 }
+const { values, positionals: wanted } = parseArgs({
+  options: { from: { type: 'string', default: 'node' }, to: { type: 'string', default: 'node' } },
+  allowPositionals: true,
+})
+const programs = [values.from, values.to].map((name): Program => (name === 'chromium' ? 'chromium' : 'node'))
+type Kind = NatKind | 'public' | 'double'
 
 const ALL: readonly Kind[] = ['public', ...NAT_KINDS, 'double']
 const kinds = ALL.filter(kind => wanted.length === 0 || wanted.includes(kind))
@@ -52,10 +54,14 @@ class LabPeer {
   readonly child: ChildProcessByStdio<Writable, Readable, null>
   private readonly waiting: ((answer: unknown) => void)[] = []
 
-  constructor(namespace: string, options: MeshOptions) {
-    this.child = spawn('ip', ['netns', 'exec', namespace, process.execPath, SCRIPT, JSON.stringify(options)], {
-      stdio: ['pipe', 'pipe', 'inherit'],
-    })
+  constructor(namespace: string, options: MeshOptions, program: Program = 'node') {
+    this.child = spawn(
+      'ip',
+      ['netns', 'exec', namespace, process.execPath, SCRIPTS[program], JSON.stringify(options)],
+      {
+        stdio: ['pipe', 'pipe', 'inherit'],
+      },
+    )
     createInterface({ input: this.child.stdout }).on('line', line => this.waiting.shift()?.(JSON.parse(line)))
     this.child.on('exit', () => {
       for (const resolve of this.waiting.splice(0)) resolve({ error: 'the process ended' })
@@ -66,7 +72,7 @@ class LabPeer {
     // reason: both ends are of this lab.
     return new Promise<unknown>(resolve => this.waiting.push(resolve)) as Promise<Answer & { readonly error?: string }>
   }
-  ask<Answer>(call: Readonly<Record<string, unknown>>): Promise<Answer & { readonly error?: string }> {
+  ask<Answer>(call: Meeting): Promise<Answer & { readonly error?: string }> {
     const answer = this.answer<Answer>()
     this.child.stdin.write(`${JSON.stringify(call)}\n`)
     return answer
@@ -79,11 +85,16 @@ class LabPeer {
   }
 }
 
+function isWithoutUdp(kind: Kind): boolean {
+  return kind === 'udp-blocked' || kind === 'only-443'
+}
+
 /** Whether ICE connects these two without a relay (RFC 8445 with the NATs of RFC 4787). */
 function isEasy(one: Kind, other: Kind): boolean {
   const sides = [one, other].map((kind): Kind => (kind === 'double' ? 'port-restricted' : kind))
-  if (sides.includes('public')) return true
-  if (sides.some(kind => kind === 'udp-blocked' || kind === 'only-443')) return false
+  // Nothing dials a page: where both are pages, or one cannot use UDP, an address of its own helps it nothing.
+  if (sides.includes('public')) return !programs.includes('chromium') || !sides.some(isWithoutUdp)
+  if (sides.some(isWithoutUdp)) return false
   if (!sides.includes('symmetric')) return true
   return sides.some(kind => kind === 'full-cone' || kind === 'address-restricted')
 }
@@ -101,26 +112,28 @@ try {
     open.push(await new LabPeer(namespace, { listen: [`${address}:${port}`], join }).start())
   }
   const join = open.map(({ ref }) => ref)
-  const startOf = (kind: Kind): Promise<LabPeer> => {
+  const startOf = (kind: Kind, program: Program): Promise<LabPeer> => {
     if (kind === 'public') {
       const { namespace, address } = segment.publicHost()
-      return new LabPeer(namespace, { listen: [`${address}:443`], join }).start()
+      const listen = program === 'node' ? [`${address}:443`] : []
+      return new LabPeer(namespace, { listen, join }, program).start()
     }
     const { namespace } =
       kind === 'double' ? segment.hostBehind('port-restricted', 'port-restricted') : segment.hostBehind(kind)
-    return new LabPeer(namespace, { join }).start()
+    return new LabPeer(namespace, { join }, program).start()
   }
-  const from = await Promise.all(kinds.map(startOf))
-  const to = await Promise.all(kinds.map(startOf))
+  const [from, to] = [[], []] as [LabPeer[], LabPeer[]]
+  for (const [i, side] of [from, to].entries()) for (const kind of kinds) side.push(await startOf(kind, programs[i]!))
   await new Promise(resolve => setTimeout(resolve, 3_000))
-  const cells = new Map<string, Met>()
+  const cells = new Map<string, Met & { readonly error?: string }>()
   for (let shift = 0; shift < kinds.length; shift += 1) {
     const round = kinds.map(async (kind, i) => {
       const j = (i + shift) % kinds.length
-      const asked = { call: 'meet', peer: to[j]!.id, bytes: BYTES, patienceMs: PATIENCE_MS }
+      const asked = { peer: to[j]!.id, bytes: BYTES, patienceMs: PATIENCE_MS }
       cells.set(`${kind} ${kinds[j]}`, await from[i]!.ask<Met>(asked))
     })
     await Promise.all(round)
+    process.stderr.write(`round ${shift + 1} of ${kinds.length}\n`)
   }
   const wide = Math.max(...kinds.map(kind => kind.length)) + 1
   console.log(''.padEnd(wide), ...kinds.map(kind => kind.padEnd(wide)))
