@@ -1,5 +1,5 @@
 /**
- * Compiles src into dist: aside first, then in its place at once. So nothing of removed files stays, programs that start
+ * Compiles src into dist, and the page that ports serve into one script: aside first, then in its place at once. So nothing of removed files stays, programs that start
  * meanwhile see the old build or the new one whole, and a build that fails changes nothing.
  */
 import { spawnSync } from 'node:child_process'
@@ -11,10 +11,17 @@ process.chdir(root)
 const made = `dist.new.${process.pid}`
 const old = `dist.old.${process.pid}`
 
-const tsc = spawnSync(`tsc -p tsconfig.build.json --outDir ${made}`, { stdio: 'inherit', shell: true })
-if (tsc.status === 0) {
+const steps = [
+  `tsc -p tsconfig.build.json --outDir ${made}`,
+  `esbuild src/page/peer-app.ts --bundle --minify --platform=browser --conditions=browser --format=esm --target=es2022 --outfile=${made}/page/peer.js --log-level=warning`,
+]
+const status = steps.reduce(
+  (before, step) => before || (spawnSync(step, { stdio: 'inherit', shell: true }).status ?? 1),
+  0,
+)
+if (status === 0) {
   if (existsSync('dist')) renameSync('dist', old)
   renameSync(made, 'dist')
 }
 for (const folder of [made, old]) rmSync(folder, { recursive: true, force: true })
-process.exitCode = tsc.status ?? 1
+process.exitCode = status

@@ -18,6 +18,7 @@ const LEVELS: readonly (readonly string[])[] = [
   ['host', 'paths', 'waysin', 'sim'],
   ['mesh'],
   ['', 'cli'],
+  ['page'],
 ]
 
 /** The terms in which the layers of the core speak of the whole: any of them may name their types. */

@@ -6,7 +6,17 @@ import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
 import { type Browser, chromium, type Page } from 'playwright-core'
 
-const CHROMIUM = process.env.WEBMESH_CHROMIUM ?? '/usr/bin/chromium'
+export const CHROMIUM = process.env.WEBMESH_CHROMIUM ?? '/usr/bin/chromium'
+
+export const CHROMIUM_FLAGS = [
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+]
 
 /** Why the tests in a browser cannot run here, or null. CI must run them: there it is a failure. */
 export const noChromium: string | null = existsSync(CHROMIUM)
@@ -41,15 +51,7 @@ export class ChromiumPage {
     const browser = await chromium.launch({
       executablePath: CHROMIUM,
       headless: true,
-      args: [
-        '--no-sandbox',
-        '--disable-gpu',
-        '--disable-quic',
-        '--no-first-run',
-        '--disable-background-networking',
-        '--disable-component-update',
-        '--disable-sync',
-      ],
+      args: CHROMIUM_FLAGS,
     })
     const opened = new ChromiumPage(await browser.newPage(), browser, server)
     await opened.load()

@@ -3,6 +3,7 @@
  * letter is an HTTP method, and HTTP is upgraded to a WebSocket wire or answered with a page. What sends nothing, or is
  * slow to make up its mind, is closed.
  */
+import { readFileSync } from 'node:fs'
 import { createServer as createHttpServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { WebSocketServer } from 'ws'
@@ -136,10 +137,24 @@ function listen(server: ReturnType<typeof createServer>, host: string, port: num
 }
 
 function respond(request: IncomingMessage, response: ServerResponse, report: () => PeerReport): void {
-  const { status, headers, body } = answerHttp(request.method ?? '', request.url ?? '', report)
+  const { status, headers, body } = answerHttp(request.method ?? '', request.url ?? '', report, pageScript())
   request.resume()
   response.writeHead(status, { ...headers, 'content-length': Buffer.byteLength(body) })
   response.end(request.method === 'HEAD' ? undefined : body)
+}
+
+let script: string | null | undefined
+
+/** The page's script as the build made it (`src/page/peer-app.ts` and what it needs in one); null where there is none. */
+function pageScript(): string | null {
+  if (script === undefined) {
+    try {
+      script = readFileSync(new URL('../../page/peer.js', import.meta.url), 'utf8')
+    } catch {
+      script = null
+    }
+  }
+  return script
 }
 
 function isLetter(byte: number): boolean {

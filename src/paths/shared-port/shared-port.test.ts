@@ -181,8 +181,17 @@ describe('the shared port', () => {
 
 describe('the page of a peer', () => {
   it('shows no markup that the report holds', () => {
-    const { body } = answerHttp('GET', '/', () => ({ ...REPORT, ref: `<script>'"&` }))
+    const { body } = answerHttp('GET', '/', () => ({ ...REPORT, ref: `<script>'"&` }), null)
     expect(body).not.toContain('<script>')
     expect(body).toContain('&#60;script&#62;')
+  })
+
+  it('brings its script from this port alone, where there is one', () => {
+    const { body, headers } = answerHttp('GET', '/', () => REPORT, 'peer()')
+    expect(body).toContain('<script type="module" src="peer.js"></script>')
+    expect(headers['content-security-policy']).toContain("script-src 'self'")
+    expect(body).not.toMatch(/(src|href)="https?:/)
+    expect(answerHttp('GET', '/peer.js', () => REPORT, 'peer()')).toMatchObject({ status: 200, body: 'peer()' })
+    expect(answerHttp('GET', '/peer.js', () => REPORT, null).status).toBe(404)
   })
 })
