@@ -5,6 +5,7 @@ import { createNobleSuite } from '../core/crypto/noble-suite.ts'
 import { webRtcNegotiator } from '../paths/webrtc/webrtc.browser.ts'
 import { webSocketDriver } from '../paths/websocket/websocket-driver.browser.ts'
 import type { WireDriver, WireSink } from '../paths/wire-driver.ts'
+import { refsOfUrl } from '../waysin/url-refs.ts'
 import { driverOf } from './driver-choice.ts'
 import { openIndexedDbStore } from './indexeddb-store.browser.ts'
 import { MemoryStore } from './memory-store.ts'
@@ -25,6 +26,10 @@ export function browserPlatform(): Platform {
     onSpent: null,
     async openStore(place) {
       return place === undefined ? ok({ store: new MemoryStore(), fault: null }) : openIndexedDbStore(place)
+    },
+    findRefs(source, signal) {
+      if (source.kind === 'url') return refsOfUrl(source.url, signal)
+      return Promise.reject(new Error('a browser asks no DNS server: serve the refs as JSON under a URL'))
     },
     listen: null,
   }

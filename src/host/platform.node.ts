@@ -9,6 +9,8 @@ import { UdpNegotiator } from '../paths/udp/udp-negotiator.node.ts'
 import { webRtcNegotiator } from '../paths/webrtc/webrtc.node.ts'
 import { wsDriver } from '../paths/websocket/ws-driver.node.ts'
 import type { WireDriver, WireSink } from '../paths/wire-driver.ts'
+import { refsOfDns } from '../waysin/dns-refs.node.ts'
+import { refsOfUrl } from '../waysin/url-refs.ts'
 import { openClassicStore } from './classic-store.node.ts'
 import { driverOf } from './driver-choice.ts'
 import { MemoryStore } from './memory-store.ts'
@@ -31,6 +33,8 @@ export function nodePlatform(): Platform {
     async openStore(place) {
       return place === undefined ? ok({ store: new MemoryStore(), fault: null }) : openClassicStore(place)
     },
+    findRefs: (source, signal) =>
+      source.kind === 'url' ? refsOfUrl(source.url, signal) : refsOfDns(source.name, source.server, signal),
     listen: openSharedPort,
   }
 }

@@ -5,6 +5,7 @@ import type { WallTime } from '../core/base/instant.ts'
 import { type PeerRef, REF_ADDRESSES_MAX } from '../core/crypto/peer-ref.ts'
 import type { CryptoSuite } from '../core/crypto/suite.ts'
 import type { Target } from '../core/input.ts'
+import { parseSource, type WayInSource } from '../waysin/way-in-source.ts'
 import type { Waiting } from './abort.ts'
 import { targetFault, targetOf } from './target.ts'
 
@@ -16,7 +17,11 @@ export interface MeshOptions extends Waiting {
   readonly store?: string | undefined
   /** Where to take connections, as `host:port`: `0.0.0.0:4100`, `[::]:4100`, `127.0.0.1:0` (any free port). */
   readonly listen?: readonly string[] | undefined
-  /** Ways into the mesh: refs (`webmesh:…` or objects) or addresses (`tcp://host:port`). Any one that works is enough. */
+  /**
+   * Ways into the mesh, all tried side by side; any one that works is enough. Refs (`webmesh:…` or objects), addresses
+   * (`tcp://host:port`), URLs whose JSON lists refs (`https://host/refs.json`), DNS names whose TXT records hold refs
+   * (`dns:name`, `dns://server:53/name`; Node only).
+   */
   readonly join?: readonly (string | PeerRef)[] | undefined
   /** Addresses to tell others instead of the bound ones: `tcp://my.example:4100`, where a port is forwarded. */
   readonly announce?: readonly string[] | undefined
@@ -37,6 +42,7 @@ export interface CheckedOptions {
   readonly store: string | undefined
   readonly listen: readonly ListenPoint[]
   readonly waysIn: readonly Target[]
+  readonly sources: readonly WayInSource[]
   readonly announce: readonly Address[] | null
   readonly udpPort: number | undefined
   readonly capacity: number | undefined
@@ -68,14 +74,15 @@ export function checkOptions(suite: CryptoSuite, now: WallTime, options: unknown
 
   const listen = each('listen', given.listen, LISTEN_MAX, parseListenPoint)
   if (!listen.ok) return listen
-  const waysIn = each('join', given.join, WAYS_IN_MAX, way => wayInOf(suite, now, way))
-  if (!waysIn.ok) return waysIn
+  const join = each('join', given.join, WAYS_IN_MAX, way => wayInOf(suite, now, way))
+  if (!join.ok) return join
   const announce = each('announce', given.announce, REF_ADDRESSES_MAX, parseAnnounced)
   if (!announce.ok) return announce
   return ok({
     store,
     listen: listen.value,
-    waysIn: waysIn.value,
+    waysIn: join.value.flatMap(way => ('target' in way ? [way.target] : [])),
+    sources: join.value.flatMap(way => ('source' in way ? [way.source] : [])),
     announce: given.announce === undefined ? null : announce.value,
     udpPort,
     capacity,
@@ -115,8 +122,17 @@ function isCapacity(value: unknown): value is number {
   return typeof value === 'number' && Number.isInteger(value) && value >= CAPACITY_MIN && value <= CAPACITY_MAX
 }
 
+type WayIn = { readonly target: Target } | { readonly source: WayInSource }
+
 /** An id alone tells nobody where to dial, and a peer without links has nobody to ask. */
-function wayInOf(suite: CryptoSuite, now: WallTime, given: unknown): Result<Target> {
+function wayInOf(suite: CryptoSuite, now: WallTime, given: unknown): Result<WayIn> {
+  const source = typeof given === 'string' ? parseSource(given) : null
+  if (source !== null) return source.ok ? ok({ source: source.value }) : source
+  const target = targetWayIn(suite, now, given)
+  return target.ok ? ok({ target: target.value }) : target
+}
+
+export function targetWayIn(suite: CryptoSuite, now: WallTime, given: unknown): Result<Target> {
   const target = targetOf(suite, now, given)
   if (target.ok && target.value.kind !== 'peer') {
     const fault = targetFault(suite, target.value)

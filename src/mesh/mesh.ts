@@ -8,13 +8,14 @@ import { type PeerId, parsePeerId } from '../core/base/peer-id.ts'
 import { type PeerRef, REF_ADDRESSES_MAX, refText } from '../core/crypto/peer-ref.ts'
 import { KEY_BYTES } from '../core/crypto/suite.ts'
 import type { PathView, ServiceEntry } from '../core/effect.ts'
-import type { NegotiatedTransport } from '../core/input.ts'
+import type { NegotiatedTransport, Target } from '../core/input.ts'
 import { createPeer } from '../core/peer.ts'
 import type { LinkView } from '../core/peer-options.ts'
 import type { Listening, Platform } from '../host/platform.ts'
 import { RunLoop } from '../host/run-loop.ts'
 import type { Store } from '../host/store.ts'
 import type { Negotiator } from '../paths/negotiator.ts'
+import { SOURCE_TIMEOUT_MS, type WayInSource } from '../waysin/way-in-source.ts'
 import { deferred, ignore, throwIfAborted, unlessAborted, type Waiting } from './abort.ts'
 import { Dispatch, type WholePeerEvent } from './dispatch.ts'
 import {
@@ -27,7 +28,7 @@ import {
   UnlinkEvent,
   WarningEvent,
 } from './mesh-events.ts'
-import { type CheckedOptions, checkOptions, type ListenPoint, type MeshOptions } from './mesh-options.ts'
+import { type CheckedOptions, checkOptions, type ListenPoint, type MeshOptions, targetWayIn } from './mesh-options.ts'
 import type { Member, Service } from './mesh-service.ts'
 import type { Session } from './mesh-session.ts'
 import { mustBeHandler, type StreamHandler } from './stream-handler.ts'
@@ -143,7 +144,7 @@ const REMEMBERED_PREFIX = 'ref/'
 export async function startMesh(platform: MeshPlatform, options: MeshOptions): Promise<Mesh> {
   const checked = checkOptions(platform.suite, platform.clock.wallNow(), options)
   if (!checked.ok) throw new WebmeshError(checked.fault)
-  const { signal, store: place, listen, waysIn } = checked.value
+  const { signal, store: place, listen, waysIn, sources } = checked.value
   throwIfAborted(signal)
   const opened = await platform.openStore(place)
   if (!opened.ok) throw new WebmeshError(opened.fault)
@@ -161,7 +162,7 @@ export async function startMesh(platform: MeshPlatform, options: MeshOptions): P
     throwIfAborted(signal)
     mesh.announce(checked.value.announce)
     const joining = mesh.joinMesh(checked.value, before.rememberedPeers)
-    if (waysIn.length > 0) await joining
+    if (waysIn.length + sources.length > 0) await joining
     // Without a way in given, remembered peers are tried while the user goes on.
     else joining.catch(ignore)
     return mesh
@@ -404,17 +405,51 @@ class RunningMesh extends TypedEventTarget<MeshEvents> implements Mesh {
 
   /** Settles when the peer is in through one of the ways given, or all have failed and none is remembered. */
   async joinMesh(options: CheckedOptions, rememberedPeers: number): Promise<void> {
-    const { waysIn, signal } = options
+    const { waysIn, sources, signal } = options
+    const direct = waysIn.length > 0 || sources.length === 0 ? [this.joinThrough(waysIn, signal)] : []
+    try {
+      await Promise.any([...direct, ...sources.map(source => this.joinBySource(source, signal))])
+    } catch (error) {
+      // reason: `any` rejects with nothing else.
+      const { errors } = error as AggregateError
+      const other = errors.find(item => !(item instanceof WebmeshError && item.code === 'no-way-in'))
+      if (other !== undefined) throw other
+      // The core goes on trying the peers that it remembers.
+      if (rememberedPeers > 0) return
+      throw new WebmeshError({ code: 'no-way-in', detail: errors.map(item => item.detail).join('; ') })
+    }
+  }
+
+  private async joinThrough(waysIn: readonly Target[], signal: AbortSignal | undefined): Promise<void> {
     try {
       await this.dispatch.request(signal, 'joined', request => ({ kind: 'join-mesh', request, waysIn }))
     } catch (error) {
       if (!(error instanceof WebmeshError && error.code === 'no-way-in')) throw error
-      // The core goes on trying the peers that it remembers.
-      if (rememberedPeers > 0) return
       const [first] = waysIn
       const tried = waysIn.length === 1 && first !== undefined ? targetText(first) : `none of ${waysIn.length} ways in`
       throw new WebmeshError({ code: 'no-way-in', detail: `${tried}: ${error.detail ?? 'peer-unreachable'}` })
     }
+  }
+
+  /** What a source lists that is no ref, or no valid one, is passed over. */
+  private async joinBySource(source: WayInSource, signal: AbortSignal | undefined): Promise<void> {
+    const named = source.kind === 'url' ? source.url : `dns:${source.name}`
+    const none = (why: string): WebmeshError => new WebmeshError({ code: 'no-way-in', detail: `${named}: ${why}` })
+    const limit = AbortSignal.timeout(SOURCE_TIMEOUT_MS)
+    const both = signal === undefined ? limit : AbortSignal.any([signal, limit])
+    let texts: readonly string[]
+    try {
+      texts = await unlessAborted(this.platform.findRefs(source, both), both, ignore)
+    } catch (error) {
+      throwIfAborted(signal)
+      throw none(limit.aborted ? 'no answer in time' : sayWhy(error))
+    }
+    const { suite, clock } = this.platform
+    const waysIn = texts
+      .map(text => targetWayIn(suite, clock.wallNow(), text))
+      .flatMap(target => (target.ok ? [target.value] : []))
+    if (waysIn.length === 0) throw none('it lists no ref that can be used')
+    await this.joinThrough(waysIn, signal)
   }
 
   warn(fault: Fault): void {
@@ -481,6 +516,12 @@ class RunningMesh extends TypedEventTarget<MeshEvents> implements Mesh {
     })
     return unlessAborted(passed, signal, () => cancel())
   }
+}
+
+function sayWhy(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  const { cause } = error
+  return cause instanceof Error ? cause.message : error.message
 }
 
 function negotiatorOf(negotiators: readonly Negotiator[], transport: NegotiatedTransport): Negotiator {

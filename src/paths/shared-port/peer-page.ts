@@ -25,12 +25,18 @@ export function answerHttp(
 ): HttpAnswer {
   const path = target.split('?', 1)[0]
   const isScript = path === '/peer.js' && script !== null
-  if (path !== '/' && path !== '/health' && !isScript) return plain(404, 'Nothing is here. See / and /health.\n')
+  if (path !== '/' && path !== '/health' && path !== '/refs.json' && !isScript)
+    return plain(404, 'Nothing is here. See / and /health.\n')
   if (method !== 'GET' && method !== 'HEAD') return plain(405, 'Only GET and HEAD.\n', { allow: 'GET, HEAD' })
   if (path === '/') return answer(200, 'text/html; charset=utf-8', page(report(), script !== null))
+  // Pages of other origins may use it as a way in.
+  if (path === '/refs.json')
+    return answer(200, 'application/json', `${JSON.stringify({ refs: [report().ref] })}\n`, ANY_ORIGIN)
   if (isScript) return answer(200, 'text/javascript; charset=utf-8', script)
   return answer(200, 'application/json', `${JSON.stringify(report())}\n`)
 }
+
+const ANY_ORIGIN = { 'access-control-allow-origin': '*' }
 
 function page(report: PeerReport, isPeer: boolean): string {
   const peer = escapeHtml(report.peer)
