@@ -44,6 +44,8 @@ import { closestAfter, closestBefore, type NearBounds } from './ring-order.ts'
 
 /** Further off its place than this no known peer is taken for a far link: one is searched for. */
 export const FAR_MISMATCH_MAX = 10
+/** Beyond those that are tried at once, for the nearest on each side. */
+const NEAREST_EXTRA = 2
 const NOBODY: readonly number[] = []
 
 interface Linking {
@@ -115,8 +117,10 @@ export class LinkSeeking {
     }
     // Near ones that cannot be reached must not take their places.
     const reserved = Math.max(0, publicMissing - this.countLinking(turn, purpose))
-    if (room(reserved)) {
-      for (const candidate of this.nearCandidates(turn)) if (room(reserved)) this.linkTo(turn, candidate, 'near')
+    // Those that take long to reach do not hold up the nearest on either side: without that one the ring is open.
+    if (room(reserved - NEAREST_EXTRA)) {
+      for (const [i, candidate] of this.nearCandidates(turn).entries())
+        if (room(i < 2 ? reserved - NEAREST_EXTRA : reserved)) this.linkTo(turn, candidate, 'near')
     }
     if (this.isNewcomer(turn) || this.roamAt > turn.now) return
     const lacksRandom = this.lacks(turn, 'random')
@@ -262,8 +266,8 @@ export class LinkSeeking {
   }
 
   /**
-   * Known peers that belong next to this one and are not linked: the nearest of those that promise most, then those of
-   * the others. After a mass failure the dead are the nearest for long: they must not hide who is there.
+   * Known peers that belong next to this one and are not linked: the nearest of those that promise most, one side and the
+   * other in turns, then those of the others. After a mass failure the dead are the nearest for long: they must not hide who is there.
    */
   private nearCandidates(turn: Turn): readonly PeerRef[] {
     const { needs, memory } = this.around
@@ -278,9 +282,10 @@ export class LinkSeeking {
     const refs = memory.refs()
     for (const indices of this.byPromise(turn, candidates)) {
       const alike = indices.map(index => refs[index]!)
-      nearest.push(
-        ...new Set([...closestAfter(position, alike, NEAR_PER_SIDE), ...closestBefore(position, alike, NEAR_PER_SIDE)]),
-      )
+      const after = closestAfter(position, alike, NEAR_PER_SIDE)
+      const before = closestBefore(position, alike, NEAR_PER_SIDE)
+      const inTurns = Array.from({ length: NEAR_PER_SIDE }, (_, i) => [after[i], before[i]]).flat()
+      nearest.push(...new Set(inTurns.filter(ref => ref !== undefined)))
     }
     return nearest
   }
