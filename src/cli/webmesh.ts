@@ -12,9 +12,10 @@ import { ping } from './ping.ts'
 import { excerpt, Report } from './report.ts'
 import { services } from './services.ts'
 import { sim } from './sim.ts'
+import { trace } from './trace.ts'
 import { up } from './up.ts'
 
-const COMMANDS: readonly CliCommand[] = [up, id, ping, peers, services, chat, demo, sim]
+const COMMANDS: readonly CliCommand[] = [up, id, ping, trace, peers, services, chat, demo, sim]
 
 const DONE = 0
 const FAILED = 1

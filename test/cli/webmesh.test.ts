@@ -39,7 +39,7 @@ afterEach(async () => {
 }, 20_000)
 
 describe('usage', () => {
-  const COMMANDS = ['up', 'id', 'ping', 'peers', 'services', 'chat']
+  const COMMANDS = ['up', 'id', 'ping', 'trace', 'peers', 'services', 'chat']
 
   it.each(COMMANDS)('%s has a help', async name => {
     const help = webmesh(name, '--help')
@@ -210,6 +210,18 @@ describe('the others', () => {
     const byRef = webmesh('ping', ready.ref, '--count', '1')
     expect(await byRef.exit()).toBe(0)
     expect(byRef.lines[0]).toMatch(/ms {2}over tcp 127\.0\.0\.1:\d+$/)
+  })
+
+  it('trace shows the way over another peer, and then the direct one through both sockets', async () => {
+    const { ready } = await up('--listen', '127.0.0.1:0')
+    const { ready: hidden } = await up('--join', ready.ref)
+    const trace = webmesh('trace', hidden.peer, '--join', ready.ref, '--json')
+    expect(await trace.exit()).toBe(0)
+    expect(trace.events).toMatchObject([
+      { event: 'path', peer: hidden.peer, path: { kind: 'circuit', via: [ready.peer] } },
+      { event: 'path', path: { kind: 'wire', transport: 'udp' } },
+      { event: 'done', direct: true },
+    ])
   })
 
   it('ping goes over a circuit where neither can dial the other', async () => {
