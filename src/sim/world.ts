@@ -21,7 +21,7 @@ import { Node } from './node.ts'
 import { PeerStore, StoreShelf } from './peer-store.ts'
 import { Punching } from './punching.ts'
 import { Slab } from './slab.ts'
-import { Trace } from './trace.ts'
+import { Trace } from './trace-hash.ts'
 
 export type { Node } from './node.ts'
 

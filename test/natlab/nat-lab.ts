@@ -5,6 +5,7 @@
 import { execFileSync } from 'node:child_process'
 
 const PUBLIC_NET = '198.51.100'
+const PUBLIC_NET_6 = 'fd00:5eed'
 
 /** Why the lab cannot be built here, or null. */
 export function noLab(): string | null {
@@ -99,6 +100,14 @@ const RULES = {
   }),
 }
 
+const FIREWALL_6 = `
+table ip6 filter {
+  chain in {
+    type filter hook input priority 0
+    iifname "six" meta l4proto { tcp, udp } ct state new drop
+  }
+}`
+
 export type NatKind = keyof typeof RULES
 
 export const NAT_KINDS: readonly NatKind[] = [
@@ -122,10 +131,12 @@ export class NatLab {
     this.in(this.segment, 'ip', 'link', 'set', 'bridge', 'up')
   }
 
-  /** A machine on the public segment: its namespace and its address. */
-  publicHost(): { readonly namespace: string; readonly address: string } {
+  /** A machine on the public segment, with both families. */
+  publicHost(): { readonly namespace: string } {
     const name = this.namespace(`p${this.namespaces.length}`)
-    return { namespace: name, address: this.attach(name, 'eth') }
+    this.attach(name, 'eth')
+    this.addAddress6(name, 'eth')
+    return { namespace: name }
   }
 
   /** A machine behind routers of these kinds, the one next to it first. */
@@ -140,13 +151,23 @@ export class NatLab {
       this.in(router, 'ip', 'addr', 'add', `${net}.1/24`, 'dev', 'lan')
       this.in(inner, 'ip', 'route', 'add', 'default', 'via', `${net}.1`)
       this.in(router, 'sysctl', '-qw', 'net.ipv4.ip_forward=1')
-      execFileSync('ip', ['netns', 'exec', router, 'nft', '-f', '-'], {
-        input: RULES[kind].replaceAll('HOST', `${net}.2`),
-      })
+      this.rules(router, RULES[kind].replaceAll('HOST', `${net}.2`))
       inner = router
     }
     this.attach(inner, 'wan')
     return { namespace: host }
+  }
+
+  /**
+   * A machine with an IPv6 address of its own on the public segment, behind a firewall that lets in only what answers; with
+   * `kinds`, IPv4 behind those routers too.
+   */
+  hostWithIpv6(...kinds: readonly NatKind[]): { readonly namespace: string } {
+    const { namespace } =
+      kinds.length === 0 ? { namespace: this.namespace(`h${this.namespaces.length}`) } : this.hostBehind(...kinds)
+    this.attach6(namespace, 'six')
+    this.rules(namespace, FIREWALL_6)
+    return { namespace }
   }
 
   close(): void {
@@ -167,15 +188,31 @@ export class NatLab {
     return full
   }
 
-  /** Onto the public segment. */
-  private attach(name: string, device: string): string {
+  private attach6(name: string, device: string): void {
     this.places += 1
-    const address = `${PUBLIC_NET}.${this.places}`
     const port = `port${this.places}`
     this.link(name, device, this.segment, port)
     this.in(this.segment, 'ip', 'link', 'set', port, 'master', 'bridge')
-    this.in(name, 'ip', 'addr', 'add', `${address}/24`, 'dev', device)
-    return address
+    this.addAddress6(name, device)
+  }
+
+  /** Without a wait for others that may have it. */
+  private addAddress6(name: string, device: string): void {
+    this.in(name, 'ip', 'addr', 'add', `${PUBLIC_NET_6}::${this.places.toString(16)}/64`, 'dev', device, 'nodad')
+    this.in(name, 'ip', '-6', 'route', 'add', 'default', 'dev', device)
+  }
+
+  private rules(name: string, text: string): void {
+    execFileSync('ip', ['netns', 'exec', name, 'nft', '-f', '-'], { input: text })
+  }
+
+  /** Onto the public segment. */
+  private attach(name: string, device: string): void {
+    this.places += 1
+    const port = `port${this.places}`
+    this.link(name, device, this.segment, port)
+    this.in(this.segment, 'ip', 'link', 'set', port, 'master', 'bridge')
+    this.in(name, 'ip', 'addr', 'add', `${PUBLIC_NET}.${this.places}/24`, 'dev', device)
   }
 
   private link(one: string, deviceOfOne: string, other: string, deviceOfOther: string): void {

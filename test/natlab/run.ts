@@ -42,9 +42,9 @@ const { values, positionals: wanted } = parseArgs({
   allowPositionals: true,
 })
 const programs = [values.from, values.to].map((name): Program => (name === 'chromium' ? 'chromium' : 'node'))
-type Kind = NatKind | 'public' | 'double'
+type Kind = NatKind | 'public' | 'double' | 'ipv6-only' | 'dual-stack'
 
-const ALL: readonly Kind[] = ['public', ...NAT_KINDS, 'double']
+const ALL: readonly Kind[] = ['public', ...NAT_KINDS, 'double', 'ipv6-only', 'dual-stack']
 const kinds = ALL.filter(kind => wanted.length === 0 || wanted.includes(kind))
 let lab: NatLab | null = null
 const peers: LabPeer[] = []
@@ -95,13 +95,34 @@ class LabPeer {
   }
 }
 
+function hasIpv6(kind: Kind): boolean {
+  return kind === 'ipv6-only' || kind === 'dual-stack'
+}
+
+function hostOf(segment: NatLab, kind: Exclude<Kind, 'public'>): string {
+  switch (kind) {
+    case 'double':
+      return segment.hostBehind('port-restricted', 'port-restricted').namespace
+    case 'ipv6-only':
+      return segment.hostWithIpv6().namespace
+    case 'dual-stack':
+      return segment.hostWithIpv6('port-restricted').namespace
+    default:
+      return segment.hostBehind(kind).namespace
+  }
+}
+
 function isWithoutUdp(kind: Kind): boolean {
   return kind === 'udp-blocked' || kind === 'only-443'
 }
 
 /** Whether ICE connects these two without a relay (RFC 8445 with the NATs of RFC 4787). */
 function isEasy(one: Kind, other: Kind): boolean {
-  const sides = [one, other].map((kind): Kind => (kind === 'double' ? 'port-restricted' : kind))
+  if (hasIpv6(one) && hasIpv6(other)) return true
+  if ([one, other].includes('ipv6-only')) return [one, other].includes('public')
+  const sides = [one, other].map(
+    (kind): Kind => (kind === 'double' || kind === 'dual-stack' ? 'port-restricted' : kind),
+  )
   // Nothing dials a page: where both are pages, or one cannot use UDP, an address of its own helps it nothing.
   if (sides.includes('public')) return !programs.includes('chromium') || !sides.some(isWithoutUdp)
   if (sides.some(isWithoutUdp)) return false
@@ -115,21 +136,19 @@ try {
   const segment = lab
   const open: LabPeer[] = []
   for (let i = 0; i < 3; i += 1) {
-    const { namespace, address } = segment.publicHost()
+    const { namespace } = segment.publicHost()
     // One where those who may only use the web can come in.
     const port = i === 2 ? 443 : 4_100
     const join = open.map(({ ref }) => ref)
-    open.push(await new LabPeer(namespace, { listen: [`${address}:${port}`], join }).start())
+    open.push(await new LabPeer(namespace, { listen: [`[::]:${port}`], join }).start())
   }
   const join = open.map(({ ref }) => ref)
   const placeOf = (kind: Kind, program: Program): Place => {
     if (kind === 'public') {
-      const { namespace, address } = segment.publicHost()
-      return { namespace, program, options: { listen: program === 'node' ? [`${address}:443`] : [], join } }
+      const { namespace } = segment.publicHost()
+      return { namespace, program, options: { listen: program === 'node' ? ['[::]:443'] : [], join } }
     }
-    const { namespace } =
-      kind === 'double' ? segment.hostBehind('port-restricted', 'port-restricted') : segment.hostBehind(kind)
-    return { namespace, program, options: { join } }
+    return { namespace: hostOf(segment, kind), program, options: { join } }
   }
   failed = values.tries === undefined ? await tryAll(placeOf) : await tryOften(Number(values.tries), placeOf)
   console.log(failed === 0 ? 'all as they should be' : `${failed} not as they should be`)

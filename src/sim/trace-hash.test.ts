@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { NetworkModel } from './network-model.ts'
 import { SETTING_DEFAULTS } from './scenario.ts'
-import { Trace } from './trace.ts'
+import { Trace } from './trace-hash.ts'
 import { World } from './world.ts'
 
 function digestOf(...packets: (readonly [at: number, from: number, to: number, bytes: readonly number[]])[]): string {
