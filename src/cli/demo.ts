@@ -99,7 +99,9 @@ async function perform(stage: Stage): Promise<void> {
     )
   }
 
-  stage.heading('All of it was checked. Your own peer: webmesh up --listen 0.0.0.0:4100')
+  stage.heading(
+    'All of it was checked. Your own peer, with a page that is one too at http://localhost:4100/: webmesh up --listen 0.0.0.0:4100',
+  )
   stage.report.event('done', { ok: true }, null)
 }
 

@@ -78,8 +78,14 @@ function sayReady(mesh: Mesh, report: Report): void {
     '',
     `  webmesh up --join ${ref}`,
     '',
+    ...listening.slice(0, 1).flatMap(place => [`or, in a browser, at ${pageOf(place)}`, '']),
   ].join('\n')
   report.event('ready', { peer: id, ref, listen: listening }, text)
+}
+
+/** Where the page of a port is, for somebody at this machine. */
+function pageOf(place: string): string {
+  return `${place.replace('tcp://', 'http://').replace(/\/\/(0\.0\.0\.0|\[::\]):/, '//localhost:')}/`
 }
 
 function sayEvents(mesh: Mesh, report: Report): void {

@@ -5,6 +5,7 @@ import { createNobleSuite } from '../core/crypto/noble-suite.ts'
 import { webRtcNegotiator } from '../paths/webrtc/webrtc.browser.ts'
 import { webSocketDriver } from '../paths/websocket/websocket-driver.browser.ts'
 import type { WireDriver, WireSink } from '../paths/wire-driver.ts'
+import { meetTabs } from '../waysin/same-origin.browser.ts'
 import { refsOfUrl } from '../waysin/url-refs.ts'
 import { driverOf } from './driver-choice.ts'
 import { openIndexedDbStore } from './indexeddb-store.browser.ts'
@@ -31,6 +32,7 @@ export function browserPlatform(): Platform {
       if (source.kind === 'url') return refsOfUrl(source.url, signal)
       return Promise.reject(new Error('a browser asks no DNS server: serve the refs as JSON under a URL'))
     },
+    meetTabs,
     listen: null,
   }
 }

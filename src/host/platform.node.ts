@@ -35,6 +35,7 @@ export function nodePlatform(): Platform {
     },
     findRefs: (source, signal) =>
       source.kind === 'url' ? refsOfUrl(source.url, signal) : refsOfDns(source.name, source.server, signal),
+    meetTabs: null,
     listen: openSharedPort,
   }
 }

@@ -27,6 +27,8 @@ export interface MeshOptions extends Waiting {
   readonly announce?: readonly string[] | undefined
   /** The UDP port for STUN and punched wires of a peer that listens; the one above its first port unless given, 0 for any. */
   readonly udpPort?: number | undefined
+  /** Whether tabs of one origin show each other the way in; true unless given. Browsers only. */
+  readonly tabs?: boolean | undefined
   /** How many links to carry, 4 to 4,096; without it what suits the platform. */
   readonly capacity?: number | undefined
   /** Whether to forward circuits for others; true unless given. */
@@ -45,6 +47,7 @@ export interface CheckedOptions {
   readonly sources: readonly WayInSource[]
   readonly announce: readonly Address[] | null
   readonly udpPort: number | undefined
+  readonly tabs: boolean
   readonly capacity: number | undefined
   readonly relays: boolean
   readonly signal: AbortSignal | undefined
@@ -64,11 +67,12 @@ export function checkOptions(suite: CryptoSuite, now: WallTime, options: unknown
   for (const key of Object.keys(given)) {
     if (!KNOWN.has(key)) return invalid(`there is no option "${key}"; known ones are ${[...KNOWN].join(', ')}`)
   }
-  const { store, udpPort, capacity, relays, signal } = given
+  const { store, udpPort, tabs, capacity, relays, signal } = given
   if (store !== undefined && (typeof store !== 'string' || store === '')) return invalid('store is a folder as text')
   if (udpPort !== undefined && !isPort(udpPort)) return invalid('udpPort is a whole number from 0 to 65,535')
   if (capacity !== undefined && !isCapacity(capacity))
     return invalid(`capacity is a whole number from ${CAPACITY_MIN} to ${CAPACITY_MAX}`)
+  if (tabs !== undefined && typeof tabs !== 'boolean') return invalid('tabs is true or false')
   if (relays !== undefined && typeof relays !== 'boolean') return invalid('relays is true or false')
   if (signal !== undefined && !(signal instanceof AbortSignal)) return invalid('signal is an AbortSignal')
 
@@ -85,6 +89,7 @@ export function checkOptions(suite: CryptoSuite, now: WallTime, options: unknown
     sources: join.value.flatMap(way => ('source' in way ? [way.source] : [])),
     announce: given.announce === undefined ? null : announce.value,
     udpPort,
+    tabs: tabs ?? true,
     capacity,
     relays: relays ?? true,
     signal,
@@ -109,6 +114,7 @@ const KNOWN: ReadonlySet<string> = new Set<keyof MeshOptions>([
   'join',
   'announce',
   'udpPort',
+  'tabs',
   'capacity',
   'relays',
   'signal',

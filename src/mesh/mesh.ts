@@ -15,7 +15,7 @@ import type { Listening, Platform } from '../host/platform.ts'
 import { RunLoop } from '../host/run-loop.ts'
 import type { Store } from '../host/store.ts'
 import type { Negotiator } from '../paths/negotiator.ts'
-import { SOURCE_TIMEOUT_MS, type WayInSource } from '../waysin/way-in-source.ts'
+import { SOURCE_TIMEOUT_MS, type Tabs, type WayInSource } from '../waysin/way-in-source.ts'
 import { deferred, ignore, throwIfAborted, unlessAborted, type Waiting } from './abort.ts'
 import { Dispatch, type WholePeerEvent } from './dispatch.ts'
 import {
@@ -161,6 +161,7 @@ export async function startMesh(platform: MeshPlatform, options: MeshOptions): P
     for (const point of listen) await mesh.listen(point)
     throwIfAborted(signal)
     mesh.announce(checked.value.announce)
+    mesh.meetTabs()
     const joining = mesh.joinMesh(checked.value, before.rememberedPeers)
     if (waysIn.length + sources.length > 0) await joining
     // Without a way in given, remembered peers are tried while the user goes on.
@@ -231,6 +232,7 @@ class RunningMesh extends TypedEventTarget<MeshEvents> implements Mesh {
   private firstLinkAt: number | null = null
   private ownRef: PeerRef
   private closing: Promise<void> | null = null
+  private tabs: Tabs | null = null
   private readonly left = deferred<void>()
 
   constructor(platform: MeshPlatform, options: CheckedOptions, store: Store, seed: Uint8Array) {
@@ -403,6 +405,21 @@ class RunningMesh extends TypedEventTarget<MeshEvents> implements Mesh {
     if (addresses.length > 0) this.loop.command({ kind: 'announce', addresses })
   }
 
+  /** Other tabs of this origin are asked at once, and answered as long as this peer has a link. */
+  meetTabs(): void {
+    const { platform, options } = this
+    if (platform.meetTabs === null || !options.tabs) return
+    const isIn = (): boolean => this.loop.snapshot().links.length > 0
+    this.tabs = platform.meetTabs(
+      () => (isIn() ? this.ref : null),
+      text => {
+        const target = targetWayIn(platform.suite, platform.clock.wallNow(), text)
+        if (target.ok && !isIn()) this.joinThrough([target.value], undefined).catch(ignore)
+      },
+    )
+    this.tabs?.ask()
+  }
+
   /** Settles when the peer is in through one of the ways given, or all have failed and none is remembered. */
   async joinMesh(options: CheckedOptions, rememberedPeers: number): Promise<void> {
     const { waysIn, sources, signal } = options
@@ -501,6 +518,7 @@ class RunningMesh extends TypedEventTarget<MeshEvents> implements Mesh {
   private async windUp(): Promise<void> {
     const fault: Fault = { code: 'closed', detail: 'this peer was closed' }
     const closed = Promise.all(this.listeners.map(listener => listener.close()))
+    this.tabs?.close()
     this.dispatch.close(fault)
     this.loop.command({ kind: 'leave-mesh' })
     await this.left.promise

@@ -12,6 +12,16 @@ export type WayInSource =
 /** The texts that a source holds. Rejects with what went wrong, in words. */
 export type FindRefs = (source: WayInSource, signal: AbortSignal) => Promise<readonly string[]>
 
+/** Other tabs of this origin, where there is such a thing. */
+export interface Tabs {
+  /** Asks all that are in the mesh for their refs. */
+  ask(): void
+  close(): void
+}
+
+/** `ref` is what to answer others, null while this one is not in. Null where tabs cannot hear each other. */
+export type MeetTabs = (ref: () => string | null, onRef: (ref: string) => void) => Tabs | null
+
 /** More are not looked at, whatever a source lists. */
 export const REFS_FOUND_MAX = 64
 export const SOURCE_TIMEOUT_MS = 5_000

@@ -93,6 +93,18 @@ describe.skipIf(skip)('in a real Chromium', () => {
     await other.page.evaluate(() => page.close())
   }, 30_000)
 
+  it('a tab that was given no way in finds one by another tab of its origin', async () => {
+    const open = await start({ listen: ['127.0.0.1:0'] })
+    const other = await browser.sibling()
+    const id = await browser.page.evaluate(ref => page.start(ref, 'told'), open.ref)
+    await expect.poll(() => browser.page.evaluate(() => page.links()), { timeout: 5_000 }).toContain(open.id)
+    await other.page.evaluate(() => page.start('', 'untold'))
+    await expect.poll(() => other.page.evaluate(() => page.links()), { timeout: 15_000 }).toContain(id)
+    expect(await other.page.evaluate(peer => page.echo(peer, 1_000), open.id)).toMatchObject({ same: true })
+    await other.page.evaluate(() => page.close())
+    await other.page.close()
+  }, 30_000)
+
   it('a page that is loaded again is the same peer', async () => {
     const open = await start({ listen: ['127.0.0.1:0'] })
     const before = await browser.page.evaluate(ref => page.start(ref, 'kept'), open.ref)

@@ -53,7 +53,8 @@ export class ChromiumPage {
       headless: true,
       args: CHROMIUM_FLAGS,
     })
-    const opened = new ChromiumPage(await browser.newPage(), browser, server)
+    const context = await browser.newContext()
+    const opened = new ChromiumPage(await context.newPage(), browser, server)
     await opened.load()
     return opened
   }
@@ -70,6 +71,13 @@ export class ChromiumPage {
   async another(): Promise<ChromiumPage> {
     const context = await this.browser.newContext()
     const opened = new ChromiumPage(await context.newPage(), this.browser, this.server)
+    await opened.load()
+    return opened
+  }
+
+  /** Another tab of the same origin, in the same profile. */
+  async sibling(): Promise<ChromiumPage> {
+    const opened = new ChromiumPage(await this.page.context().newPage(), this.browser, this.server)
     await opened.load()
     return opened
   }

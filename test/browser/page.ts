@@ -18,6 +18,7 @@ export interface PageUnderTest {
   close(): Promise<void>
   /** Sends bytes to a peer by its id alone; what came back, and how it went there. */
   echo(peer: string, length: number): Promise<{ same: boolean; path: string }>
+  links(): string[]
   /** How the session with a peer travels now: the kind of path, and the transport of a wire. */
   pathTo(peer: string): Promise<string>
   join(name: string): Promise<void>
@@ -46,7 +47,7 @@ const page: PageUnderTest = {
   closeStore: store => at(store).close(),
 
   async start(join, store) {
-    mesh = await Mesh.start({ join: [join], store })
+    mesh = await Mesh.start({ join: join === '' ? [] : [join], store })
     mesh.handle('echo', async stream => {
       for await (const chunk of stream) await stream.write(chunk)
     })
@@ -72,6 +73,10 @@ const page: PageUnderTest = {
     await stream.end()
     return { same: await back, path: session.path.kind }
   },
+  links: () =>
+    running()
+      .status()
+      .links.map(link => link.peer),
   async pathTo(peer) {
     const { path } = await running().ping(peer)
     return path.kind === 'wire' ? path.transport : path.kind
