@@ -19,6 +19,8 @@ export const up: CliCommand = {
     listen: { type: 'string', multiple: true },
     announce: { type: 'string', multiple: true },
     service: { type: 'string', multiple: true },
+    lan: { type: 'boolean' },
+    'udp-port': { type: 'string' },
     capacity: { type: 'string' },
     'no-relay': { type: 'boolean' },
   },
@@ -26,15 +28,21 @@ export const up: CliCommand = {
 
   --listen HOST:PORT   take connections there; 0.0.0.0:4100, [::]:4100, 127.0.0.1:0
                        (port 0: any free one). Without it the peer only dials.
-  --join REF           a way into the mesh: a ref (webmesh:…) or an address
-                       (tcp://host:port). Any one that works is enough. Without
-                       it the peer starts a mesh of its own, or finds peers that
-                       its store remembers.
+  --join REF           a way into the mesh: a ref (webmesh:…), an address
+                       (tcp://host:port), a URL that lists refs
+                       (https://host/refs.json), a DNS name whose TXT records hold
+                       them (dns:name). Any one that works is enough. Without it
+                       the peer starts a mesh of its own, or finds peers that its
+                       store remembers.
+  --lan                find peers of the local network by mDNS, and show them the
+                       way in.
   --store DIR          keep identity, remembered peers and records there. Without
                        it they live in memory, and the identity is a new one.
   --announce ADDRESS   tell others this address instead of the bound ones
                        (tcp://my.example:4100, where a port is forwarded).
   --service NAME       be a member of this service, like chat.example/1.
+  --udp-port N         the UDP port for STUN and punched wires; the one above the
+                       first port that listens unless given, 0 for any.
   --capacity N         how many links to carry, 4 to 4096.
   --no-relay           do not forward circuits for others.
   --json               one JSON object a line. The first is
@@ -52,6 +60,8 @@ export const up: CliCommand = {
       listen: flags.list('listen'),
       join: flags.list('join'),
       announce: flags.list('announce').length > 0 ? flags.list('announce') : undefined,
+      lan: flags.has('lan'),
+      udpPort: flags.number('udp-port', 0, true, 65_535),
       capacity: flags.number('capacity', CAPACITY_MIN, true, CAPACITY_MAX),
       relays: !flags.has('no-relay'),
       signal,

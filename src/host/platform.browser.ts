@@ -32,7 +32,7 @@ export function browserPlatform(): Platform {
       if (source.kind === 'url') return refsOfUrl(source.url, signal)
       return Promise.reject(new Error('a browser asks no DNS server: serve the refs as JSON under a URL'))
     },
-    meetTabs,
+    meetings: { tabs: meetTabs },
     listen: null,
   }
 }

@@ -10,6 +10,7 @@ import { webRtcNegotiator } from '../paths/webrtc/webrtc.node.ts'
 import { wsDriver } from '../paths/websocket/ws-driver.node.ts'
 import type { WireDriver, WireSink } from '../paths/wire-driver.ts'
 import { refsOfDns } from '../waysin/dns-refs.node.ts'
+import { meetLan } from '../waysin/lan.node.ts'
 import { refsOfUrl } from '../waysin/url-refs.ts'
 import { openClassicStore } from './classic-store.node.ts'
 import { driverOf } from './driver-choice.ts'
@@ -35,7 +36,7 @@ export function nodePlatform(): Platform {
     },
     findRefs: (source, signal) =>
       source.kind === 'url' ? refsOfUrl(source.url, signal) : refsOfDns(source.name, source.server, signal),
-    meetTabs: null,
+    meetings: { lan: meetLan },
     listen: openSharedPort,
   }
 }

@@ -9,7 +9,7 @@ import type { CryptoSuite } from '../core/crypto/suite.ts'
 import type { Negotiator } from '../paths/negotiator.ts'
 import type { PeerReport } from '../paths/shared-port/peer-page.ts'
 import type { Acceptor, Wire, WireSink } from '../paths/wire-driver.ts'
-import type { FindRefs, MeetTabs } from '../waysin/way-in-source.ts'
+import type { FindRefs, Meet } from '../waysin/way-in-source.ts'
 import type { OpenedStore } from './store.ts'
 
 export interface Platform {
@@ -30,8 +30,8 @@ export interface Platform {
   openStore(place: string | undefined): Promise<Result<OpenedStore>>
   /** Refs out of a source that a user named. */
   readonly findRefs: FindRefs
-  /** Null where there are no tabs. */
-  readonly meetTabs: MeetTabs | null
+  /** Where peers hear each other before they are in; what there is not on a platform is left out. */
+  readonly meetings: { readonly tabs?: Meet; readonly lan?: Meet }
   /** Null where nothing can listen. Faults: 'port-in-use', 'listen-failed'. */
   readonly listen: ((options: ListenOptions) => Promise<Result<Listening>>) | null
 }

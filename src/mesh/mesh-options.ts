@@ -29,6 +29,8 @@ export interface MeshOptions extends Waiting {
   readonly udpPort?: number | undefined
   /** Whether tabs of one origin show each other the way in; true unless given. Browsers only. */
   readonly tabs?: boolean | undefined
+  /** Whether peers of the local network show each other the way in, by mDNS; false unless given, since it tells of this one. Node only. */
+  readonly lan?: boolean | undefined
   /** How many links to carry, 4 to 4,096; without it what suits the platform. */
   readonly capacity?: number | undefined
   /** Whether to forward circuits for others; true unless given. */
@@ -48,6 +50,7 @@ export interface CheckedOptions {
   readonly announce: readonly Address[] | null
   readonly udpPort: number | undefined
   readonly tabs: boolean
+  readonly lan: boolean
   readonly capacity: number | undefined
   readonly relays: boolean
   readonly signal: AbortSignal | undefined
@@ -67,12 +70,13 @@ export function checkOptions(suite: CryptoSuite, now: WallTime, options: unknown
   for (const key of Object.keys(given)) {
     if (!KNOWN.has(key)) return invalid(`there is no option "${key}"; known ones are ${[...KNOWN].join(', ')}`)
   }
-  const { store, udpPort, tabs, capacity, relays, signal } = given
+  const { store, udpPort, tabs, lan, capacity, relays, signal } = given
   if (store !== undefined && (typeof store !== 'string' || store === '')) return invalid('store is a folder as text')
   if (udpPort !== undefined && !isPort(udpPort)) return invalid('udpPort is a whole number from 0 to 65,535')
   if (capacity !== undefined && !isCapacity(capacity))
     return invalid(`capacity is a whole number from ${CAPACITY_MIN} to ${CAPACITY_MAX}`)
   if (tabs !== undefined && typeof tabs !== 'boolean') return invalid('tabs is true or false')
+  if (lan !== undefined && typeof lan !== 'boolean') return invalid('lan is true or false')
   if (relays !== undefined && typeof relays !== 'boolean') return invalid('relays is true or false')
   if (signal !== undefined && !(signal instanceof AbortSignal)) return invalid('signal is an AbortSignal')
 
@@ -90,6 +94,7 @@ export function checkOptions(suite: CryptoSuite, now: WallTime, options: unknown
     announce: given.announce === undefined ? null : announce.value,
     udpPort,
     tabs: tabs ?? true,
+    lan: lan ?? false,
     capacity,
     relays: relays ?? true,
     signal,
@@ -115,6 +120,7 @@ const KNOWN: ReadonlySet<string> = new Set<keyof MeshOptions>([
   'announce',
   'udpPort',
   'tabs',
+  'lan',
   'capacity',
   'relays',
   'signal',

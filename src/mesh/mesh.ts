@@ -15,7 +15,13 @@ import type { Listening, Platform } from '../host/platform.ts'
 import { RunLoop } from '../host/run-loop.ts'
 import type { Store } from '../host/store.ts'
 import type { Negotiator } from '../paths/negotiator.ts'
-import { SOURCE_TIMEOUT_MS, type Tabs, type WayInSource } from '../waysin/way-in-source.ts'
+import {
+  ASK_AFTER_MS,
+  ASK_AGAIN_MS,
+  type Meeting,
+  SOURCE_TIMEOUT_MS,
+  type WayInSource,
+} from '../waysin/way-in-source.ts'
 import { deferred, ignore, throwIfAborted, unlessAborted, type Waiting } from './abort.ts'
 import { Dispatch, type WholePeerEvent } from './dispatch.ts'
 import {
@@ -161,7 +167,7 @@ export async function startMesh(platform: MeshPlatform, options: MeshOptions): P
     for (const point of listen) await mesh.listen(point)
     throwIfAborted(signal)
     mesh.announce(checked.value.announce)
-    mesh.meetTabs()
+    mesh.meet()
     const joining = mesh.joinMesh(checked.value, before.rememberedPeers)
     if (waysIn.length + sources.length > 0) await joining
     // Without a way in given, remembered peers are tried while the user goes on.
@@ -232,7 +238,8 @@ class RunningMesh extends TypedEventTarget<MeshEvents> implements Mesh {
   private firstLinkAt: number | null = null
   private ownRef: PeerRef
   private closing: Promise<void> | null = null
-  private tabs: Tabs | null = null
+  private readonly meetings: Meeting[] = []
+  private cancelAsk = ignore
   private readonly left = deferred<void>()
 
   constructor(platform: MeshPlatform, options: CheckedOptions, store: Store, seed: Uint8Array) {
@@ -405,19 +412,30 @@ class RunningMesh extends TypedEventTarget<MeshEvents> implements Mesh {
     if (addresses.length > 0) this.loop.command({ kind: 'announce', addresses })
   }
 
-  /** Other tabs of this origin are asked at once, and answered as long as this peer has a link. */
-  meetTabs(): void {
+  /** Other tabs, and peers of the local network, are asked while this peer has no link, and answered once it leads somewhere. */
+  meet(): void {
     const { platform, options } = this
-    if (platform.meetTabs === null || !options.tabs) return
-    const isIn = (): boolean => this.loop.snapshot().links.length > 0
-    this.tabs = platform.meetTabs(
-      () => (isIn() ? this.ref : null),
-      text => {
-        const target = targetWayIn(platform.suite, platform.clock.wallNow(), text)
-        if (target.ok && !isIn()) this.joinThrough([target.value], undefined).catch(ignore)
-      },
-    )
-    this.tabs?.ask()
+    const { tabs, lan } = platform.meetings
+    const hasLink = (): boolean => this.loop.snapshot().links.length > 0
+    const leadsIn = (): boolean => hasLink() || this.listeners.length > 0
+    const onRef = (text: string): void => {
+      const target = targetWayIn(platform.suite, platform.clock.wallNow(), text)
+      if (!target.ok || hasLink() || (target.value.kind === 'ref' && target.value.ref.peer === this.id)) return
+      this.joinThrough([target.value], undefined).catch(ignore)
+    }
+    for (const meet of [options.tabs ? tabs : undefined, options.lan ? lan : undefined]) {
+      const meeting = meet?.(() => (leadsIn() ? this.ref : null), onRef) ?? null
+      if (meeting !== null) this.meetings.push(meeting)
+    }
+    if (this.meetings.length > 0) this.askMeetings(0)
+  }
+
+  private askMeetings(asked: number): void {
+    if (this.closing !== null) return
+    if (this.loop.snapshot().links.length === 0) for (const meeting of this.meetings) meeting.ask()
+    const before = ASK_AFTER_MS[asked] ?? 0
+    const delayMs = asked + 1 < ASK_AFTER_MS.length ? ASK_AFTER_MS[asked + 1]! - before : ASK_AGAIN_MS
+    this.cancelAsk = this.platform.clock.setTimer(delayMs, () => this.askMeetings(asked + 1))
   }
 
   /** Settles when the peer is in through one of the ways given, or all have failed and none is remembered. */
@@ -518,7 +536,8 @@ class RunningMesh extends TypedEventTarget<MeshEvents> implements Mesh {
   private async windUp(): Promise<void> {
     const fault: Fault = { code: 'closed', detail: 'this peer was closed' }
     const closed = Promise.all(this.listeners.map(listener => listener.close()))
-    this.tabs?.close()
+    this.cancelAsk()
+    for (const meeting of this.meetings) meeting.close()
     this.dispatch.close(fault)
     this.loop.command({ kind: 'leave-mesh' })
     await this.left.promise

@@ -2,13 +2,13 @@
  * Tabs of one origin find each other by BroadcastChannel: whoever looks for a way in asks, whoever is in answers with its ref. No
  * server is asked, and none of another origin hears of it.
  */
-import type { MeetTabs } from './way-in-source.ts'
+import type { Meet } from './way-in-source.ts'
 
 const CHANNEL = 'webmesh/1'
 
 type Said = { readonly kind: 'ask' } | { readonly kind: 'here'; readonly ref: string }
 
-export const meetTabs: MeetTabs = (ref, onRef) => {
+export const meetTabs: Meet = (ref, onRef) => {
   if (typeof BroadcastChannel === 'undefined') return null
   const channel = new BroadcastChannel(CHANNEL)
   const say = (said: Said): void => channel.postMessage(said)

@@ -12,15 +12,21 @@ export type WayInSource =
 /** The texts that a source holds. Rejects with what went wrong, in words. */
 export type FindRefs = (source: WayInSource, signal: AbortSignal) => Promise<readonly string[]>
 
-/** Other tabs of this origin, where there is such a thing. */
-export interface Tabs {
-  /** Asks all that are in the mesh for their refs. */
+/** A place where peers hear each other before they are in: other tabs of this origin, the local network. */
+export interface Meeting {
+  /** Asks all who are there for their refs. */
   ask(): void
   close(): void
 }
 
-/** `ref` is what to answer others, null while this one is not in. Null where tabs cannot hear each other. */
-export type MeetTabs = (ref: () => string | null, onRef: (ref: string) => void) => Tabs | null
+/** `ref` is what to answer others, null while this one leads nowhere. Null where nobody can be heard. */
+export type Meet = (ref: () => string | null, onRef: (ref: string) => void) => Meeting | null
+
+/** Who is asked by many answers once within this. */
+export const SAID_AGAIN_MS = 500
+/** How long after its start a peer without links asks, and how often from then on. */
+export const ASK_AFTER_MS: readonly number[] = [0, 1_000, 4_000, 15_000]
+export const ASK_AGAIN_MS = 60_000
 
 /** More are not looked at, whatever a source lists. */
 export const REFS_FOUND_MAX = 64

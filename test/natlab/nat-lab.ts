@@ -136,6 +136,7 @@ export class NatLab {
     const name = this.namespace(`p${this.namespaces.length}`)
     this.attach(name, 'eth')
     this.addAddress6(name, 'eth')
+    this.in(name, 'ip', 'route', 'add', '224.0.0.0/4', 'dev', 'eth')
     return { namespace: name }
   }
 

@@ -5,7 +5,9 @@
  * With `--tries N` the first kind reaches the second so many times, with new peers each time, and it ends with 1 where fewer than
  * nine of ten are direct within 8 s.
  *
- *   npm run natlab [-- [--from chromium] [--to chromium] [--tries N] KIND…]
+ * With `--lan` two peers that were told of nobody find each other by mDNS, and a third, for which it is off, finds nobody.
+ *
+ *   npm run natlab [-- [--lan] [--from chromium] [--to chromium] [--tries N] KIND…]
  */
 import { type ChildProcessByStdio, spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
@@ -38,6 +40,7 @@ const { values, positionals: wanted } = parseArgs({
     from: { type: 'string', default: 'node' },
     to: { type: 'string', default: 'node' },
     tries: { type: 'string' },
+    lan: { type: 'boolean' },
   },
   allowPositionals: true,
 })
@@ -134,6 +137,12 @@ let failed = 0
 try {
   lab = new NatLab()
   const segment = lab
+  if (values.lan === true) {
+    failed = await tryLan(segment)
+    console.log(failed === 0 ? 'all as they should be' : `${failed} not as they should be`)
+    ending()
+    process.exit(failed)
+  }
   const open: LabPeer[] = []
   for (let i = 0; i < 3; i += 1) {
     const { namespace } = segment.publicHost()
@@ -204,6 +213,20 @@ async function tryAll(placeOf: PlaceOf): Promise<number> {
     `${good.length} of ${all.length} pairs exchanged ${BYTES} bytes; first byte back: median ${first[first.length >> 1]} ms, slowest ${first.at(-1)} ms`,
   )
   return wrong
+}
+
+/** Peers of one network that were told of nobody. */
+async function tryLan(segment: NatLab): Promise<number> {
+  const listen = ['0.0.0.0:4100']
+  const options: readonly MeshOptions[] = [{ listen, lan: true }, { lan: true }, {}]
+  const [first, second, silent] = (await Promise.all(
+    options.map(given => startAt({ namespace: segment.publicHost().namespace, program: 'node', options: given })),
+  )) as [LabPeer, LabPeer, LabPeer]
+  await new Promise(resolve => setTimeout(resolve, 3_000))
+  const asked = { peer: first.id, bytes: 1_000, patienceMs: 1_000 }
+  const [found, lost] = await Promise.all([second.ask<Met>(asked), silent.ask<Met>(asked)])
+  console.log(`by mDNS: ${found.error ?? found.path}; where it is off: ${lost.error ?? lost.path}`)
+  return (found.same === true ? 0 : 1) + (lost.error === undefined ? 1 : 0)
 }
 
 /** The first kind that was named to the second, with new peers each time; 1 where too few became direct, else 0. */
