@@ -91,12 +91,15 @@ async function run(program: string, argv: readonly string[], folder: string): Pr
   }
 }
 
-/** The packages in a lock file that are not there for development only. */
-export async function packagesInLock(path: string): Promise<string[]> {
+/** The packages in a lock file that are not there for development only; the optional ones are builds for single platforms. */
+export async function packagesInLock(path: string, withOptional = true): Promise<string[]> {
   // reason: the form of a lock file, version 3.
-  const { packages } = JSON.parse(await readFile(path, 'utf8')) as { packages: Record<string, { dev?: boolean }> }
+  const { packages } = JSON.parse(await readFile(path, 'utf8')) as {
+    packages: Record<string, { dev?: boolean; optional?: boolean }>
+  }
   return Object.keys(packages)
     .filter(place => place !== '' && packages[place]?.dev !== true)
+    .filter(place => withOptional || packages[place]?.optional !== true)
     .map(place => place.slice(place.lastIndexOf('node_modules/') + 'node_modules/'.length))
     .sort()
 }
