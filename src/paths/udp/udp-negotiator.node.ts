@@ -3,6 +3,7 @@ import { randomBytes, randomInt } from 'node:crypto'
 import type { UdxSocket } from 'udx-native'
 import type { Address } from '../../core/base/address.ts'
 import type { NegotiatedSink, NegotiatedWire, Negotiator } from '../negotiator.ts'
+import { LINGER_MS } from '../wire-driver.ts'
 import { mayBeSentTo, plainIp } from './ip-address.ts'
 import { GUESS_PORTS_PER_TICK, PUNCH_TICK_MS, Punch, withoutBadPlaces } from './punch.ts'
 import { type PunchDescription, readPunchDescription, TOKEN_BYTES, writePunchDescription } from './punch-description.ts'
@@ -56,7 +57,8 @@ export class UdpNegotiator implements Negotiator {
 
   async close(): Promise<void> {
     for (const wire of [...this.wires]) wire.fail({ code: 'closed' })
-    await this.host?.close()
+    // Streams that the other side does not let go hold up their socket: for so long only.
+    await Promise.race([this.host?.close(), new Promise(resolve => setTimeout(resolve, LINGER_MS).unref())])
   }
 
   serve(host: string, port: number): number | null {

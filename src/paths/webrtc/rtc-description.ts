@@ -97,7 +97,7 @@ function candidateOfLine(line: string): Candidate | null {
   return { kind: type === 'host' ? 'host' : 'reflexive', host: host.toLowerCase(), port: Number(port) }
 }
 
-/** `role`: whether the description is that of the offerer. The offerer's end is the DTLS server's choice to make. */
+/** `role` is that of the end described. Who offers leaves the roles in DTLS to who answers, and that one opens (RFC 8842). */
 export function sdpOf({ ufrag, pwd, certificateHash, candidates }: RtcDescription, role: 'offer' | 'answer'): string {
   const hash = Array.from(certificateHash, byte => byte.toString(16).padStart(2, '0').toUpperCase()).join(':')
   const lines = [
