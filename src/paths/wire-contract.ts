@@ -199,18 +199,27 @@ export function openWireContract(pair: () => Promise<[WireEndOfTest, WireEndOfTe
   })
 }
 
+/** One try in hundreds may fail within the library (docs/dependencies.md): the core tries again, and so does this. */
+const TRIES = 3
+
 /** Opens a wire between two ends of a transport, each end's description carried to the other as the core does. */
 export async function negotiatedPair(
   offerer: Negotiator,
   answerer: Negotiator,
 ): Promise<[NegotiatedEndOfTest, NegotiatedEndOfTest]> {
-  const [one, other] = [new NegotiatedEndOfTest(), new NegotiatedEndOfTest()]
-  const offering = offerer.prepare(null, [], one)
-  one.wire = offering
-  other.wire = answerer.prepare(await one.described, [], other)
-  offering.proceed(await other.described)
-  await Promise.all([one.opened, other.opened])
-  return [one, other]
+  for (let tries = 1; ; tries += 1) {
+    const [one, other] = [new NegotiatedEndOfTest(), new NegotiatedEndOfTest()]
+    const offering = offerer.prepare(null, [], one)
+    one.wire = offering
+    other.wire = answerer.prepare(await one.described, [], other)
+    offering.proceed(await other.described)
+    const failed = Promise.race([one.closed, other.closed])
+    const fault = await Promise.race([Promise.all([one.opened, other.opened]).then(() => null), failed])
+    if (fault === null) return [one, other]
+    if (tries === TRIES) throw new Error(`no wire in ${tries} tries: ${fault.code} ${fault.detail ?? ''}`)
+    one.hangUp()
+    other.hangUp()
+  }
 }
 
 export function negotiatedContract(name: string, negotiatorOf: () => Negotiator): void {
