@@ -1,6 +1,7 @@
 /** Probing through modelled NATs, in a time of its own; the real ones are in `test/natlab`. */
 import { describe, expect, it } from 'vitest'
 import { Rng } from '../../core/base/rng.ts'
+import { Allowance } from './allowance.ts'
 import { decodeProbe, encodeProbe, PUNCH_TICK_MS, Punch, withoutBadPlaces } from './punch.ts'
 import {
   CANDIDATES_MAX,
@@ -157,6 +158,12 @@ describe('punching', () => {
     // Places that are asked again: few of those that came.
     expect(sent.length).toBeLessThanOrEqual(16)
   })
+})
+
+it('an allowance is so much in each stretch of time, however it is asked', () => {
+  const allowance = new Allowance(3, 1_000)
+  const taken = (now: number): number => Array.from({ length: 10 }, () => allowance.take(now)).filter(Boolean).length
+  expect([taken(5), taken(1_004), taken(1_005), taken(90_000)]).toEqual([3, 0, 3, 3])
 })
 
 describe('what is told for punching', () => {

@@ -8,6 +8,7 @@ import { networkInterfaces } from 'node:os'
 import Udx, { type UdxAddress, type UdxSocket, type UdxStream } from 'udx-native'
 import type { Address } from '../../core/base/address.ts'
 import { GATHER_TIMEOUT_MS } from '../negotiator.ts'
+import { Allowance } from './allowance.ts'
 import { bytesOfIp, plainIp } from './ip-address.ts'
 import { decodeProbe, type Probe } from './punch.ts'
 import type { NatMapping, PunchCandidate } from './punch-description.ts'
@@ -45,8 +46,7 @@ export class UdpHost {
   private readonly asked = new Map<string, (mapped: SocketAddress) => void>()
   private mappings: { readonly value: Promise<Mappings>; readonly at: number } | null = null
   private nextStream = 1 + (randomBytes(4).readUInt32BE() % 0x7fff_ffff)
-  private answersLeft = STUN_ANSWERS_PER_SECOND
-  private answersSince = 0
+  private readonly answers = new Allowance(STUN_ANSWERS_PER_SECOND, 1_000)
 
   constructor({ host, port = 0 }: UdpHostOptions = {}) {
     this.host = host
@@ -191,19 +191,9 @@ export class UdpHost {
       onMapped?.(mapped)
       return
     }
-    if (!this.mayAnswer()) return
+    if (!this.answers.take(performance.now())) return
     const answer = answerTo(bytes, from)
     if (answer !== null) this.send(socket, answer, from)
-  }
-
-  private mayAnswer(): boolean {
-    const now = performance.now()
-    if (now - this.answersSince >= 1_000) {
-      this.answersSince = now
-      this.answersLeft = STUN_ANSWERS_PER_SECOND
-    }
-    this.answersLeft -= 1
-    return this.answersLeft >= 0
   }
 }
 

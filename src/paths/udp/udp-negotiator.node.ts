@@ -4,6 +4,7 @@ import type { UdxSocket } from 'udx-native'
 import type { Address } from '../../core/base/address.ts'
 import type { NegotiatedSink, NegotiatedWire, Negotiator } from '../negotiator.ts'
 import { LINGER_MS } from '../wire-driver.ts'
+import { Allowance } from './allowance.ts'
 import { mayBeSentTo, plainIp } from './ip-address.ts'
 import { GUESS_PORTS_PER_TICK, PUNCH_TICK_MS, Punch, withoutBadPlaces } from './punch.ts'
 import { type PunchDescription, readPunchDescription, TOKEN_BYTES, writePunchDescription } from './punch-description.ts'
@@ -22,8 +23,7 @@ export class UdpNegotiator implements Negotiator {
   private loopback = false
   private readonly punches = new Map<string, Punch<UdxSocket>>()
   private readonly wires = new Set<UdpWire>()
-  private guessesLeft = 0
-  private guessesSince = Number.NEGATIVE_INFINITY
+  private readonly guesses = new Allowance(GUESSES_PER_MINUTE, 60_000)
 
   prepare(offer: Uint8Array | null, helpers: readonly Address[], sink: NegotiatedSink): NegotiatedWire {
     const host = this.host ?? this.use(new UdpHost())
@@ -95,7 +95,7 @@ export class UdpNegotiator implements Negotiator {
       },
       send: (socket, bytes, to) => host.send(socket, bytes, to),
       draw: below => randomInt(below),
-      mayGuess: () => this.mayGuess(),
+      mayGuess: () => this.guesses.take(performance.now()),
       onFound: (socket, at) => {
         clearInterval(timer)
         for (const other of extra) if (other !== socket) host.release(other)
@@ -111,16 +111,6 @@ export class UdpNegotiator implements Negotiator {
       for (const socket of extra) host.release(socket)
     }
     punch.tick(performance.now())
-  }
-
-  private mayGuess(): boolean {
-    const now = performance.now()
-    if (now - this.guessesSince >= 60_000) {
-      this.guessesSince = now
-      this.guessesLeft = GUESSES_PER_MINUTE
-    }
-    this.guessesLeft -= 1
-    return this.guessesLeft >= 0
   }
 }
 
