@@ -76,7 +76,12 @@ class NodeEnd implements RtcEnd {
   }
 
   acceptAnswer(answer: RtcDescription): void {
-    safely(() => this.connection?.setRemoteDescription(sdpOf(answer, 'answer'), 'answer'))
+    try {
+      this.connection?.setRemoteDescription(sdpOf(answer, 'answer'), 'answer')
+    } catch (error) {
+      // The library gave the connection up a moment before: nobody may be called from inside of this.
+      setImmediate(() => this.wire?.onLost(faultOf(error)))
+    }
   }
 
   send(message: Uint8Array | string): boolean {
