@@ -90,7 +90,7 @@ async function bareDataChannel(): Promise<number> {
   }
   await arrived.promise
   const seconds = (performance.now() - started) / 1_000
-  for (const one of [a, b]) one.close()
+  for (const one of [...channels, a, b]) one.close()
   return megabytes / seconds
 }
 
