@@ -395,11 +395,11 @@ class RunningMesh extends TypedEventTarget<MeshEvents> implements Mesh {
     })
     if (!listening.ok) throw new WebmeshError(listening.fault)
     this.listeners.push(listening.value)
-    await this.serveUdp(listening.value)
+    this.serveUdp(listening.value)
   }
 
   /** STUN and punched wires beside the first port that takes connections. */
-  private async serveUdp({ host, port }: Listening): Promise<void> {
+  private serveUdp({ host, port }: Listening): void {
     for (const negotiator of this.negotiators) {
       if (this.udp !== null) return
       const served = negotiator.serve?.(host, this.options.udpPort ?? (port < 65_535 ? port + 1 : 0)) ?? null
