@@ -90,6 +90,11 @@ export class Circuits {
     return false
   }
 
+  /** Whether any circuit, of this peer's own or of others, runs over the session with this neighbour. */
+  runsOver(peer: PeerId): boolean {
+    return (this.endsOver.get(peer) ?? 0) > 0 || this.relaysOver(peer)
+  }
+
   /** What the tables hold, for tests of leaks. */
   get counts(): {
     readonly circuitEnds: number

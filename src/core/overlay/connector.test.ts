@@ -425,6 +425,28 @@ describe('a session over a circuit', () => {
     expectQuiet([a, b, r, q])
   })
 
+  it('does not move while a circuit runs over it', () => {
+    const { world, net, r, a, b } = relayed(4, false, false)
+    const q = net.add()
+    for (const end of [a, b]) link(end, q)
+    const c = net.add()
+    link(b, c)
+    // From now on nobody can dial it.
+    const nodeAt = world.nodeAt.bind(world)
+    world.nodeAt = wanted => (wanted.host === c.node.address.host ? undefined : nodeAt(wanted))
+    a.routeTo(c, b)
+    const call = a.callPeer(c.id)
+    world.run(1_000)
+    expect(call.answer()).toMatchObject({ kind: 'connected' })
+    expect(a.pathTo(c)).toBe('circuit')
+    const contact = a.peer.connector.contact(b.id)
+    if (contact === null) throw new Error('reached')
+    contact.ref = b.peer.refBehind([r.peer, q.peer])
+    a.peer.loads.set(r.id, 0.9).set(q.id, 0.1)
+    world.run(3 * REBALANCE_MS)
+    expect([r.counts.hops, q.counts.hops, a.pathTo(c)]).toEqual([1, 0, 'circuit'])
+  })
+
   it('leaves a chain for one rendezvous that both have, and not one that is gone', () => {
     const net = bareNet(8)
     const { world } = net

@@ -678,7 +678,8 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
     if (!initiator || !(path instanceof CircuitEnd) || ref.rendezvous.length === 0) return null
     if (turn.now < contact.rerouteAt) return contact.rerouteAt
     contact.rerouteAt = turn.now + REBALANCE_MS
-    if (this.isReaching(contact.peer)) return contact.rerouteAt
+    // Circuits that run over the session would end with the move (`leaveRiders`): what is won is not worth that.
+    if (this.isReaching(contact.peer) || this.circuits.runsOver(contact.peer)) return contact.rerouteAt
     const { neighbour, via } = path
     const least = ref.rendezvous
       .filter(({ peer }) => peer !== neighbour && this.contact(peer)?.session.path instanceof Wire)
