@@ -22,6 +22,8 @@ export interface ChurnPlan {
 
 export class Churning {
   left = 0
+  /** They may be there for a moment still. */
+  private readonly leaving = new WeakSet<Node>()
   private readonly run: ScenarioRun
   private readonly plan: ChurnPlan
 
@@ -43,6 +45,13 @@ export class Churning {
     const { run, plan } = this
     const { world, rng } = run
     if (world.now >= plan.until || !node.alive) return
+    // Where nobody is left that accepts dials, nobody can reach anybody, and no newcomer has a way in: the last one stays on.
+    const isOtherOpen = (other: Node): boolean => other !== node && other.public && !this.leaving.has(other)
+    if (node.public && !run.joined().some(isOtherOpen)) {
+      this.stay(node, 1)
+      return
+    }
+    this.leaving.add(node)
     const how = rng.below(4)
     if (how === 0) node.command({ kind: 'leave-mesh' })
     else node.kill(how === 1)
