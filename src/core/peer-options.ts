@@ -37,6 +37,8 @@ export interface Negotiable {
   readonly transport: NegotiatedTransport
   /** The host can make only so many wires of it in its life. One that is hung up before it is `negotiated` it uses again. */
   readonly scarce: boolean
+  /** The wire is encrypted, with keys that both ends proved by what they had told each other. */
+  readonly encrypts: boolean
 }
 
 export interface Peer {

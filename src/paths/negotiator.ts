@@ -10,6 +10,8 @@ export interface Negotiator {
   readonly transport: NegotiatedTransport
   /** The host can make only so many of its wires in its life. */
   readonly scarce: boolean
+  /** The wire is encrypted, and opens only to the end that gave the description. */
+  readonly encrypts: boolean
   /**
    * Prepares a wire: `onDescribed` says what the other side must know, or `onClosed` that nothing came of it, with
    * 'not-supported' where the NATs are known to leave no way. `offer` is what the other side's host said, null where this

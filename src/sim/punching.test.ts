@@ -179,6 +179,6 @@ describe('what machines can negotiate', () => {
     })
     world.add({ public: false, profile: plainProfile(false) })
     world.add({ public: false, negotiates: negotiableOn('tab') })
-    expect(told).toEqual([[], [{ transport: 'webrtc', scarce: true }]])
+    expect(told).toEqual([[], [{ transport: 'webrtc', scarce: true, encrypts: true }]])
   })
 })

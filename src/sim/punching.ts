@@ -20,8 +20,8 @@ const OPENING_ROUND_TRIPS = 2
 
 /** Tabs have WebRTC alone, and few wires of it. */
 export function negotiableOn(device: DeviceClass): readonly Negotiable[] {
-  const webrtc: Negotiable = { transport: 'webrtc', scarce: device === 'tab' }
-  return device === 'tab' ? [webrtc] : [{ transport: 'udp', scarce: false }, webrtc]
+  const webrtc: Negotiable = { transport: 'webrtc', scarce: device === 'tab', encrypts: true }
+  return device === 'tab' ? [webrtc] : [{ transport: 'udp', scarce: false, encrypts: false }, webrtc]
 }
 
 interface Prepared {

@@ -42,6 +42,21 @@ describe.each(CASES)('packet cipher, %s suite, %s', (_, cipher, suite) => {
     expect(receiver.open(0, HEADER, seal(sender, 0))).toEqual(plainOf(0))
   })
 
+  it('keeps step with packets that were not sealed, one key at a time', () => {
+    const [sender, receiver] = pair(suite, cipher)
+    expect(sender.takeNumber()).toBe(0)
+    expect([0, PACKETS_PER_KEY, 2 * PACKETS_PER_KEY].map(number => receiver.passNumber(number))).toEqual([
+      true,
+      true,
+      true,
+    ])
+    expect(receiver.passNumber(4 * PACKETS_PER_KEY)).toBe(false)
+    expect(receiver.passNumber(2 ** 48 - 1)).toBe(false)
+    const number = 2 * PACKETS_PER_KEY + 1
+    expect(receiver.open(number, HEADER, seal(sender, number))).toEqual(plainOf(number))
+    expect(() => sender.seal(0, HEADER, [])).toThrow()
+  })
+
   it('refuses any changed byte, number or header', () => {
     const [sender, receiver] = pair(suite, cipher)
     const sealed = seal(sender, 7)

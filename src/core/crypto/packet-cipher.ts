@@ -63,6 +63,21 @@ export class PacketCipher {
     return opened
   }
 
+  /** A number for a packet that is not sealed. */
+  takeNumber(): number {
+    const number = this.unusedNumber
+    this.unusedNumber += 1
+    return number
+  }
+
+  /** A packet that was not sealed came under this number: what is sealed after it may have the next key. */
+  passNumber(number: number): boolean {
+    const ahead = epochOf(number) - (this.epochs?.receiving ?? 0)
+    if (ahead > 1) return false
+    if (ahead === 1) this.receiveInNext()
+    return true
+  }
+
   private sendIn(epoch: number): void {
     const epochs = this.madeEpochs()
     while (epochs.sending < epoch) {

@@ -513,6 +513,11 @@ export class CircuitEnd implements Carrier, LabelTarget {
     return false
   }
 
+  /** Relays see all that goes over it. */
+  get shields(): null {
+    return null
+  }
+
   get flightBytesMax(): number {
     return CIRCUIT_FLIGHT_BYTES_MAX
   }

@@ -184,6 +184,7 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
       )
       const contact = new Contact(session, ref, link.since)
       if (link.role !== null) contact.needs |= Need.link
+      if (carrier instanceof Wire) this.offers.settleWire(session, carrier)
       if (path.kind === 'circuit') {
         this.offers.settle(session, path.betterAt)
         this.wakeAt = earlier(this.wakeAt, path.betterAt)

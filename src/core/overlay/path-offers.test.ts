@@ -22,8 +22,8 @@ import { type Bare, type BareNet, bareNet, link } from './bare-peer.fixtures.ts'
 import { Need } from './contact.ts'
 import { encodePathMessage } from './path-messages.ts'
 
-const UDP: Negotiable = { transport: 'udp', scarce: false }
-const WEBRTC: Negotiable = { transport: 'webrtc', scarce: false }
+const UDP: Negotiable = { transport: 'udp', scarce: false, encrypts: false }
+const WEBRTC: Negotiable = { transport: 'webrtc', scarce: false, encrypts: true }
 
 interface Hidden {
   readonly net: BareNet
@@ -108,6 +108,20 @@ describe('a session over a circuit', () => {
     expect(Buffer.compare(b.bytesOn(stream), bytes)).toBe(0)
     expect(relay.counts.hops).toBe(0)
     expect([a.counts.negotiations, b.counts.negotiations]).toEqual([0, 0])
+  })
+
+  it('is not encrypted a second time over a wire that encrypts, and another session over it is', () => {
+    for (const transport of [UDP, WEBRTC]) {
+      const { net, a, b, session } = hidden([[transport], [transport]])
+      net.world.run(3_000)
+      const [here, there] = [
+        [a, b],
+        [b, a],
+      ].map(([from, to]) => from!.peer.connector.contact(to!.id)!.session)
+      expect(here!.path?.view()).toMatchObject({ transport: transport.transport })
+      expect(here!.path?.shields).toBe(transport.encrypts ? session : null)
+      expect(there!.path?.shields).toBe(transport.encrypts ? there!.id : null)
+    }
   })
 
   it('stays on it where the hosts negotiate nothing, or nobody needs the session', () => {
@@ -354,7 +368,7 @@ describe('a negotiation', () => {
 })
 
 describe('wires of a scarce transport', () => {
-  const SCARCE: Negotiable = { transport: 'webrtc', scarce: true }
+  const SCARCE: Negotiable = { transport: 'webrtc', scarce: true, encrypts: true }
 
   it('count where both sides began to open one; what was refused is used again', () => {
     for (const [refused, tried] of [

@@ -98,6 +98,11 @@ export class PathOffers {
     account.delayMs = UPGRADE_BACKOFF_MAX_MS
   }
 
+  /** For a peer that begins settled: the wire was negotiated over this session. */
+  settleWire(session: Session, wire: Wire): void {
+    if (this.encrypts(wire)) wire.shields = session.id
+  }
+
   /** Offers a wire to a session over a circuit, if it is time; when to look again, or null where none will be offered. */
   consider(turn: Turn, contact: Contact, notBefore: Instant): Instant | null {
     if (this.negotiates.length === 0 || !contact.wanted) return null
@@ -137,6 +142,7 @@ export class PathOffers {
     if (negotiation === undefined) return
     this.forget(negotiation)
     const { session, role } = negotiation
+    if (this.encrypts(wire)) wire.shields = session.id
     const serves = this.port.contact(session.peer)?.session === session && session.path?.reliable !== true
     if (!serves) this.board.hangUp(turn, wire, 'closed')
     // One side asks; the other answers, and asks in turn where it is the one that picks the path.
@@ -349,6 +355,10 @@ export class PathOffers {
 
   private isScarce(transport: NegotiatedTransport): boolean {
     return this.negotiates.some(item => item.transport === transport && item.scarce)
+  }
+
+  private encrypts({ about }: Wire): boolean {
+    return this.negotiates.some(({ transport, encrypts }) => encrypts && transport === about?.transport)
   }
 
   private newId(): number {

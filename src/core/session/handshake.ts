@@ -18,7 +18,6 @@ export const PacketKind = {
   xx1: 0x03,
   xx2: 0x04,
   xx3: 0x05,
-  data: 0x10,
 } as const
 
 export const HANDSHAKE_VERSION = 1

@@ -4,6 +4,7 @@
  */
 import type { Instant } from '../base/instant.ts'
 import type { PathView } from '../effect.ts'
+import type { SessionId } from '../input.ts'
 import type { Turn } from '../turn.ts'
 
 /** Free bytes that a packet's first buffer holds at its front: the path writes the frame's length and label there. */
@@ -16,6 +17,11 @@ export interface Path {
   readonly open: boolean
   /** Whether everything sent arrives, in order, while the path is open (a wire); a circuit's relays may drop. */
   readonly reliable: boolean
+  /**
+   * The session of which this path encrypts the packets itself, with keys that were agreed on over that very session (spec
+   * 4.2); null where there is none.
+   */
+  readonly shields: SessionId | null
   /** Unacknowledged bytes that may be under way over this path. */
   readonly flightBytesMax: number
   /** How many bytes may be handed over now; may go below zero by one packet. */

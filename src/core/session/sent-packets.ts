@@ -1,5 +1,5 @@
 /**
- * The sealed packets that wait for acknowledgement, oldest first, and what their acknowledgements tell of the path:
+ * The packets that wait for acknowledgement, oldest first, and what their acknowledgements tell of the path:
  * round trip, losses, when to try again (spec 4.4). Decides what is sent again; the session sends it.
  *
  * Each packet is flying (sent over the present path), waiting (to be sent again) or held (the other side has it, but not
@@ -19,6 +19,7 @@ import {
   UNACKNOWLEDGED_RESERVE_PACKETS,
 } from '../limits.ts'
 import type { Turn } from '../turn.ts'
+import { BARE_PACKET_KIND } from './packet-protection.ts'
 import { FRAME_HEADER_BYTES } from './path.ts'
 
 /** The memory of small packets is not worth a word. */
@@ -51,6 +52,11 @@ export class SentPacket {
     this.rest = rest
     this.sentAt = sentAt
     this.order = order
+  }
+
+  /** It was sent over a path that encrypts, as it is. */
+  get bare(): boolean {
+    return this.header[FRAME_HEADER_BYTES] === BARE_PACKET_KIND
   }
 
   /** Of the packet alone: what the path fills does not count. */
@@ -150,6 +156,18 @@ export class SentPackets {
     this.allWait()
     this.roundTripMs = null
     this.doublings = 0
+  }
+
+  /** All that went bare is sealed, in order: it goes on over a path that does not encrypt. None of it may be flying. */
+  sealBare(seal: (header: Uint8Array) => readonly Uint8Array[]): void {
+    for (let packet = this.oldest; packet !== null; packet = packet.next) {
+      if (!packet.bare) continue
+      this.bytes -= packet.bytes
+      const [header = NO_BYTES, ...rest] = seal(packet.header)
+      packet.header = header
+      packet.rest = rest
+      this.bytes += packet.bytes
+    }
   }
 
   /** What is missing before a held packet goes again. */

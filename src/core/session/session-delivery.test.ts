@@ -22,7 +22,11 @@ const network = fc.record({
   flightBytesMax: fc.constantFrom(20_000, 200_000, 4_000_000),
   roomBytes: fc.constantFrom(1, 100_000, 1_000_000),
 })
-const wire = fc.record({ delayMs: fc.integer({ min: 0, max: 50 }), roomBytes: fc.constantFrom(1, 300_000) })
+const wire = fc.record({
+  delayMs: fc.integer({ min: 0, max: 50 }),
+  roomBytes: fc.constantFrom(1, 300_000),
+  shields: fc.boolean(),
+})
 const line: fc.Arbitrary<NetworkOptions> = fc.oneof(network, wire)
 
 const scenario = fc.record({

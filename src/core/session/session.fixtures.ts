@@ -9,14 +9,15 @@ import { invariant } from '../base/invariant.ts'
 import { type PeerId, peerIdOfBytes } from '../base/peer-id.ts'
 import type { Rng } from '../base/rng.ts'
 import type { PathView, PeerEvent } from '../effect.ts'
-import type { StreamId } from '../input.ts'
+import type { SessionId, StreamId } from '../input.ts'
 import { Turn } from '../turn.ts'
-import type { PacketProtection } from './packet-protection.ts'
+import { PACKET_KIND, type PacketProtection } from './packet-protection.ts'
 import { FRAME_HEADER_BYTES, type Path } from './path.ts'
 import { Session } from './session.ts'
 import type { SessionOwner } from './session-owner.ts'
 
 const TAG_BYTES = 16
+const SESSION: SessionId = 1
 
 /** A checksum for a tag. */
 export class PlainProtection implements PacketProtection {
@@ -30,6 +31,15 @@ export class PlainProtection implements PacketProtection {
     const spare = new Uint8Array(spareBytes)
     const tag = tagOf(header, whole)
     return whole.length > 1_000 ? [spare, whole, tag] : [concatBytes(spare, whole, tag)]
+  }
+
+  takeNumber(): number {
+    this.unusedNumber += 1
+    return this.unusedNumber - 1
+  }
+
+  passNumber(): boolean {
+    return true
   }
 
   open(_number: number, header: Uint8Array, sealed: Uint8Array, start: number, end: number): Uint8Array | null {
@@ -55,6 +65,8 @@ export interface NetworkOptions {
   readonly lossShare?: number
   readonly doubleShare?: number
   readonly reliable?: boolean
+  /** It encrypts by itself, for the sessions of both sides. */
+  readonly shields?: boolean
   readonly flightBytesMax?: number
   /** Bytes that one end may have under way. */
   readonly roomBytes?: number
@@ -74,6 +86,7 @@ export class MemoryPath implements Path {
   heardAt: Instant = 0
   open = true
   readonly reliable: boolean
+  readonly shields: SessionId | null
   readonly flightBytesMax: number
   readonly options: NetworkOptions
   private readonly pair: Pair
@@ -81,12 +94,15 @@ export class MemoryPath implements Path {
   twin: MemoryPath
   underWayBytes = 0
   packetsSent = 0
+  /** The first byte of each packet that was sent. */
+  readonly kindsSent: number[] = []
 
   constructor(pair: Pair, end: 'a' | 'b', options: NetworkOptions, twin?: MemoryPath) {
     this.pair = pair
     this.end = end
     this.options = options
     this.reliable = options.reliable ?? true
+    this.shields = options.shields === true ? SESSION : null
     this.flightBytesMax = options.flightBytesMax ?? 16_777_216
     this.twin = twin ?? new MemoryPath(pair, end === 'a' ? 'b' : 'a', options, this)
   }
@@ -97,7 +113,12 @@ export class MemoryPath implements Path {
 
   send(turn: Turn, label: number, header: Uint8Array, rest: readonly Uint8Array[]): void {
     invariant(this.open, 'a closed path is not written to')
+    invariant(
+      this.shields !== null || header[FRAME_HEADER_BYTES] === PACKET_KIND,
+      'nothing goes in the clear over a path that does not encrypt',
+    )
     header.fill(label, 0, FRAME_HEADER_BYTES)
+    this.kindsSent.push(header[FRAME_HEADER_BYTES]!)
     this.packetsSent += 1
     this.pair.carry(turn.now, this, this.end === 'a' ? this.pair.b : this.pair.a, [header, ...rest])
   }
@@ -128,7 +149,7 @@ export class End implements SessionOwner {
   constructor(name: 'a' | 'b') {
     this.name = name
     this.session = new Session({
-      id: 1,
+      id: SESSION,
       peer: name === 'a' ? PEER_B : PEER_A,
       initiator: name === 'a',
       remoteLabel: name === 'a' ? 0xb : 0xa,

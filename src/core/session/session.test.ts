@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { encodeUtf8, equalBytes } from '../base/bytes.ts'
+import { concatBytes, encodeUtf8, equalBytes } from '../base/bytes.ts'
 import type { Fault } from '../base/fault.ts'
 import { invariant } from '../base/invariant.ts'
 import { Rng } from '../base/rng.ts'
@@ -17,8 +17,10 @@ import {
   UNACKNOWLEDGED_BYTES_MAX,
 } from '../limits.ts'
 import { Turn } from '../turn.ts'
-import { type End, Pair, pair, pattern } from './session.fixtures.ts'
+import { BARE_PACKET_KIND, PACKET_KIND } from './packet-protection.ts'
+import { type End, type MemoryPath, Pair, pair, pattern } from './session.fixtures.ts'
 import type { Session } from './session.ts'
+import { closeFrame } from './session-frames.ts'
 
 function opened(result: StreamId | Fault): StreamId {
   invariant(typeof result === 'number', 'a stream opens')
@@ -450,6 +452,70 @@ describe('a change of path', () => {
     expect(two.a.messages.length).toBe(1)
     expect(two.a.session.path).toBe(path)
     expect(second.heardAt).toBeGreaterThan(path?.heardAt ?? 0)
+  })
+})
+
+describe('a path that encrypts by itself', () => {
+  const shielded = { delayMs: 10, shields: true }
+
+  it('carries packets that are not sealed, both ways', () => {
+    const two = pair(shielded)
+    two.step(two.a, (turn, session) => {
+      const stream = session.openStream(turn, 'x')
+      session.writeStream(turn, stream as number, [pattern(300_000)])
+      session.sendDatagram(turn, pattern(9))
+    })
+    two.step(two.b, (turn, session) => session.sendMessage(turn, 1, pattern(3)))
+    two.run()
+    expect(equalBytes(two.b.received(0), pattern(300_000))).toBe(true)
+    expect(two.b.events.some(event => event.kind === 'datagram')).toBe(true)
+    expect(two.a.messages).toEqual([{ channel: 1, bytes: pattern(3) }])
+    for (const end of [two.a, two.b]) {
+      const { kindsSent } = end.session.path as MemoryPath
+      expect(kindsSent.length).toBeGreaterThan(1)
+      expect(new Set(kindsSent)).toEqual(new Set([BARE_PACKET_KIND]))
+    }
+  })
+
+  it.each([
+    { name: 'a wire', next: { delayMs: 3 } },
+    { name: 'a circuit', next: { delayMs: 30, reliable: false, flightBytesMax: 100_000 } },
+  ])('that dies leaves what it carried to be sealed for $name', ({ next }) => {
+    const two = pair(shielded)
+    two.run()
+    two.step(two.a, (turn, session) => {
+      const stream = session.openStream(turn, 'x')
+      session.writeStream(turn, stream as number, [pattern(2_000_000)])
+    })
+    two.step(two.b, (turn, session) => session.sendMessage(turn, 1, pattern(5)))
+    two.run(two.now + 12)
+    const first = two.a.session.path as MemoryPath
+    first.cut()
+    const second = two.line(next)
+    two.step(two.a, (turn, session) => session.usePath(turn, second))
+    two.run()
+    expect(equalBytes(two.b.received(0), pattern(2_000_000))).toBe(true)
+    expect(two.a.messages).toHaveLength(1)
+    expect(new Set(second.kindsSent)).toEqual(new Set([PACKET_KIND]))
+    // And back: what waits sealed goes on as it is.
+    two.step(two.a, (turn, session) => session.sendMessage(turn, 1, pattern(6)))
+    const third = two.line(shielded)
+    two.step(two.a, (turn, session) => session.usePath(turn, third))
+    two.run()
+    expect(two.b.messages).toHaveLength(1)
+    expect(new Set(third.kindsSent)).toEqual(new Set([PACKET_KIND, BARE_PACKET_KIND]))
+    expect([two.a.fault, two.b.fault]).toEqual([null, null])
+  })
+
+  it('is the only one over which they are taken', () => {
+    const two = pair(shielded)
+    two.run()
+    const bare = concatBytes(Uint8Array.of(BARE_PACKET_KIND, 0, 0, 0, 0, 1, 0, 0), closeFrame('closed'))
+    const open = two.line({ delayMs: 10 })
+    two.step(two.b, (turn, session) => session.receive(turn, bare, open.twin))
+    expect([two.b.closedBy, two.b.session.opened]).toEqual([null, false])
+    two.step(two.b, (turn, session) => session.receive(turn, bare, session.path!))
+    expect(two.b.closedBy).toBe('closed')
   })
 })
 

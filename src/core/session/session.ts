@@ -7,7 +7,7 @@
  * that must arrive. Loose packets carry what may be lost: acknowledgements, datagrams, the goodbye. They are neither kept
  * nor acknowledged, so two idle sides fall silent.
  */
-import { ByteReader, readU48, writeU48 } from '../base/bytes.ts'
+import { ByteReader, concatBytes, readU48, writeU48 } from '../base/bytes.ts'
 import type { Fault, FaultCode } from '../base/fault.ts'
 import { earlier, type Instant } from '../base/instant.ts'
 import { invariant } from '../base/invariant.ts'
@@ -32,7 +32,13 @@ import {
 import type { Turn } from '../turn.ts'
 import { ControlQueue } from './control-queue.ts'
 import { packetContent } from './packet-content.ts'
-import { PACKET_HEADER_BYTES, PACKET_KIND, PACKET_TAG_BYTES, type PacketProtection } from './packet-protection.ts'
+import {
+  BARE_PACKET_KIND,
+  PACKET_HEADER_BYTES,
+  PACKET_KIND,
+  PACKET_TAG_BYTES,
+  type PacketProtection,
+} from './packet-protection.ts'
 import { FRAME_HEADER_BYTES, type Path } from './path.ts'
 import { ReorderBuffer } from './reorder-buffer.ts'
 import { NO_BUFFERS, type SentPacket, SentPackets } from './sent-packets.ts'
@@ -202,6 +208,8 @@ export class Session {
     this.path = path
     this.sent?.onPathChange()
     if (path === null) return
+    // Before anything new has a number: the other side drops an ordered packet whose number it is past.
+    if (path.shields !== this.id) this.sent?.sealBare(packet => this.seal([packet.subarray(PLAINTEXT_AT)]))
     if (this.initiator) this.bits |= Bit.hereDue
     this.markDirty()
   }
@@ -229,15 +237,14 @@ export class Session {
    */
   receive(turn: Turn, bytes: Uint8Array, path: Path, start = 0, end = bytes.length): Fault | null {
     this.bits &= ~Bit.opened
-    if (this.ended || end - start <= PACKET_HEADER_BYTES + PACKET_TAG_BYTES || bytes[start] !== PACKET_KIND) return null
+    if (this.ended || end - start <= minimalBytes(bytes[start], path.shields === this.id)) return null
     const number = readU48(bytes, start + 1)
     if (number <= this.processedNumber) {
       // Not opened again: it only tells that an acknowledgement was lost or is late.
       this.askAcknowledgement(true, turn.now)
       return null
     }
-    const header = headerCopy(bytes, start)
-    const plaintext = this.protection.open(number, header, bytes, start + PACKET_HEADER_BYTES, end)
+    const plaintext = this.open(number, bytes, start, end)
     if (plaintext === null) return null
     path.heardAt = turn.now
     this.bits |= Bit.confirmed | Bit.opened
@@ -254,6 +261,13 @@ export class Session {
       return this.process(turn, reader, true)
     }
     return this.receiveOrdered(turn, number, first - 1, plaintext, reader, path.reliable)
+  }
+
+  /** In fresh memory; null where it is not the other side's. */
+  private open(number: number, bytes: Uint8Array, start: number, end: number): Uint8Array | null {
+    const from = start + PACKET_HEADER_BYTES
+    if (bytes[start] === PACKET_KIND) return this.protection.open(number, headerCopy(bytes, start), bytes, from, end)
+    return this.protection.passNumber(number) ? new Uint8Array(bytes.subarray(from, end)) : null
   }
 
   /**
@@ -719,7 +733,7 @@ export class Session {
   private sealOrdered(turn: Turn, path: Path): SentPacket {
     const sequence = this.nextSequence
     this.nextSequence += 1
-    const sealed = this.sealNumbered()
+    const sealed = this.sealNumbered(path)
     const header = sealed[0]!
     const rest = sealed.length === 1 ? NO_BUFFERS : sealed.slice(1)
     this.sent ??= new SentPackets()
@@ -730,22 +744,26 @@ export class Session {
 
   /** Seals and sends a loose packet. */
   private sealLoose(turn: Turn, path: Path): void {
-    const sealed = this.sealNumbered()
+    const sealed = this.sealNumbered(path)
     path.send(turn, this.remoteLabel, sealed[0]!, sealed.length === 1 ? NO_BUFFERS : sealed.slice(1))
   }
 
   /** What was put together, under the next number, its first buffer beginning with what the path fills and the header. */
-  private sealNumbered(): Uint8Array[] {
+  private sealNumbered(path: Path): Uint8Array[] {
+    const parts = packetContent.take()
+    if (path.shields !== this.id) return this.seal(parts)
+    const packet = concatBytes(noHeader, ...parts)
+    packet[FRAME_HEADER_BYTES] = BARE_PACKET_KIND
+    writeU48(packet, FRAME_HEADER_BYTES + 1, this.protection.takeNumber())
+    return [packet]
+  }
+
+  private seal(parts: readonly Uint8Array[]): Uint8Array[] {
     const { protection } = this
     const number = protection.unusedNumber
     presentHeader[0] = PACKET_KIND
     writeU48(presentHeader, 1, number)
-    const sealed = protection.seal(
-      number,
-      presentHeader,
-      packetContent.take(),
-      FRAME_HEADER_BYTES + PACKET_HEADER_BYTES,
-    )
+    const sealed = protection.seal(number, presentHeader, parts, PLAINTEXT_AT)
     sealed[0]!.set(presentHeader, FRAME_HEADER_BYTES)
     return sealed
   }
@@ -786,6 +804,17 @@ export class Session {
     this.bits |= Bit.dirty
     this.owner.onDirty(this)
   }
+}
+
+/** Where the plaintext of a bare packet begins in its buffer, and what is sealed in that of another. */
+const PLAINTEXT_AT = FRAME_HEADER_BYTES + PACKET_HEADER_BYTES
+
+const noHeader = new Uint8Array(PLAINTEXT_AT)
+
+/** A packet has more bytes than this; without end where it is none, or may not come bare. */
+function minimalBytes(kind: number | undefined, mayBeBare: boolean): number {
+  if (kind === PACKET_KIND) return PACKET_HEADER_BYTES + PACKET_TAG_BYTES
+  return kind === BARE_PACKET_KIND && mayBeBare ? PACKET_HEADER_BYTES : Number.POSITIVE_INFINITY
 }
 
 /** The header of the packet that is being sealed or opened: one for all, since nobody keeps it. */

@@ -17,7 +17,6 @@ import {
   continueHandshake,
   type Established,
   type HandshakeState,
-  PacketKind,
   startHandshake,
 } from './handshake.ts'
 import { FRAME_HEADER_BYTES } from './path.ts'
@@ -414,7 +413,6 @@ export class Switchboard implements WireOwner {
     end: number,
     from: Carrier,
   ): void {
-    if (bytes[start] !== PacketKind.data) return
     // reason: every path in this program is a carrier; the session needs to know less of it.
     const before = session.path as Carrier | null
     if (from !== before && this.isForAnother(from, session.peer)) return

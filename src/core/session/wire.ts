@@ -6,7 +6,7 @@ import { writeU32 } from '../base/bytes.ts'
 import type { Instant } from '../base/instant.ts'
 import type { PeerId } from '../base/peer-id.ts'
 import type { PathView } from '../effect.ts'
-import type { WireFacts, WireId } from '../input.ts'
+import type { SessionId, WireFacts, WireId } from '../input.ts'
 import { FLIGHT_BYTES_MAX, WIRE_QUEUE_BYTES_MAX } from '../limits.ts'
 import type { Turn } from '../turn.ts'
 import { FRAME_HEADER_BYTES, type Path } from './path.ts'
@@ -43,6 +43,7 @@ export class Wire implements Carrier {
   readonly id: WireId
   about: WireFacts | null = null
   peer: PeerId | null = null
+  shields: SessionId | null = null
   heardAt: Instant
   open = true
   private readonly owner: WireOwner

@@ -17,6 +17,7 @@ const GUESSES_PER_MINUTE = 500 * GUESS_PORTS_PER_TICK
 export class UdpNegotiator implements Negotiator {
   readonly transport = 'udp'
   readonly scarce = false
+  readonly encrypts = false
   /** Made at the first wire where the peer listens nowhere. */
   private host: UdpHost | null = null
   /** Places on this machine's loopback are probed: the peer is there on purpose. */

@@ -17,6 +17,7 @@ export function webRtcNegotiator(): Negotiator | null {
   return {
     transport: 'webrtc',
     scarce: true,
+    encrypts: true,
     prepare(offer, helpers, sink) {
       const end = (offer === null ? spares.pop() : undefined) ?? new BrowserEnd(iceServers(helpers))
       open.add(end)

@@ -27,6 +27,7 @@ export function webRtcNegotiator({ host }: WebRtcOptions = {}): Negotiator {
   return {
     transport: 'webrtc',
     scarce: false,
+    encrypts: true,
     prepare(offer, helpers, sink) {
       if (!isUser) users += 1
       isUser = true
