@@ -57,6 +57,8 @@ export interface LinkView {
 export interface PeerSnapshot {
   readonly ref: PeerRef
   readonly links: readonly LinkView[]
+  /** Refs of peers linked here that accept dials: other ways in. */
+  readonly waysIn: readonly PeerRef[]
   readonly rememberedPeers: number
   readonly estimatedPeers: number
   readonly sessions: number

@@ -131,6 +131,7 @@ class MeshPeer implements Peer, PeerInside {
         role: near.includes(link) ? 'near' : link.role === 'near' || link.role === 'way-in' ? 'guest' : link.role,
         path: this.connector.contact(link.peer)?.session.path?.view() ?? { kind: 'none' },
       })),
+      waysIn: this.overlay.otherWaysIn(),
       rememberedPeers: memory.size,
       estimatedPeers: this.overlay.estimatedPeers(),
       sessions: this.connector.sessionCount,

@@ -365,7 +365,7 @@ class RunningMesh extends TypedEventTarget<MeshEvents> implements Mesh {
   }
 
   status(): MeshStatus {
-    const { ref, ...snapshot } = this.loop.snapshot()
+    const { ref, waysIn: _, ...snapshot } = this.loop.snapshot()
     const { peer, listening, warnings } = { peer: this.id, listening: this.listening, warnings: [...this.warnings] }
     return { peer, ref: refText(ref), listening, ...snapshot, warnings }
   }
@@ -388,9 +388,10 @@ class RunningMesh extends TypedEventTarget<MeshEvents> implements Mesh {
       ...point,
       accept: wire => this.loop.accept(wire),
       report: () => {
-        const { links, estimatedPeers } = this.loop.snapshot()
+        const { links, estimatedPeers, waysIn } = this.loop.snapshot()
         const uptimeSeconds = Math.floor((this.platform.clock.monotonicNow() - this.startedAt) / 1000)
-        return { peer: this.id, ref: this.ref, links: links.length, estimatedPeers, uptimeSeconds }
+        const otherRefs = waysIn.map(refText)
+        return { peer: this.id, ref: this.ref, otherRefs, links: links.length, estimatedPeers, uptimeSeconds }
       },
     })
     if (!listening.ok) throw new WebmeshError(listening.fault)

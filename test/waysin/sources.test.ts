@@ -64,6 +64,13 @@ describe('a URL as a way in', () => {
     expect(joined.status().links.map(link => link.peer)).toContain(mesh.id)
   })
 
+  it('lists other ways in beside its own: it may be gone when they are needed', async () => {
+    const { mesh, origin } = await openPeer()
+    const other = await start({ listen: ['127.0.0.1:0'], join: [mesh.ref] })
+    const listed = async (): Promise<unknown> => (await fetch(`${origin}/refs.json`)).json()
+    await expect.poll(listed, { timeout: 10_000 }).toEqual({ refs: [mesh.ref, other.ref] })
+  })
+
   it('is any web server that lists refs, whatever else it lists', async () => {
     const { mesh } = await openPeer()
     const url = await serve(200, JSON.stringify({ refs: [7, 'nonsense', `${mesh.ref}x`, mesh.ref], more: true }))

@@ -79,6 +79,7 @@ export class BarePeer implements Peer {
     return {
       ref: this.ref,
       links: [],
+      waysIn: [],
       rememberedPeers: 0,
       estimatedPeers: 1,
       sessions: this.connector.sessionCount,

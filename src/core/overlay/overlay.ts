@@ -31,6 +31,7 @@ import {
   TEND_MS,
   TEND_REST_STEPS,
   TEND_SOON_MS,
+  WAYS_IN_TOLD_MAX,
 } from '../limits.ts'
 import type { Turn } from '../turn.ts'
 import type { Contact } from './contact.ts'
@@ -208,6 +209,11 @@ export class Overlay implements LinkCareOwner {
       }
     }
     return [...helpers.values()]
+  }
+
+  /** Other ways into the mesh: those linked here that accept dials. */
+  otherWaysIn(): readonly PeerRef[] {
+    return this.around.publicLinks().slice(0, WAYS_IN_TOLD_MAX).map(refOf)
   }
 
   /** How much of what it can carry a link carries, as it told; of others nothing is known. */

@@ -5,6 +5,8 @@ export interface PeerReport {
   readonly peer: string
   /** The ref as text, `webmesh:…`. */
   readonly ref: string
+  /** Of other ways in. */
+  readonly otherRefs: readonly string[]
   readonly links: number
   readonly estimatedPeers: number
   readonly uptimeSeconds: number
@@ -30,8 +32,10 @@ export function answerHttp(
   if (method !== 'GET' && method !== 'HEAD') return plain(405, 'Only GET and HEAD.\n', { allow: 'GET, HEAD' })
   if (path === '/') return answer(200, 'text/html; charset=utf-8', page(report(), script !== null))
   // Pages of other origins may use it as a way in.
-  if (path === '/refs.json')
-    return answer(200, 'application/json', `${JSON.stringify({ refs: [report().ref] })}\n`, ANY_ORIGIN)
+  if (path === '/refs.json') {
+    const { ref, otherRefs } = report()
+    return answer(200, 'application/json', `${JSON.stringify({ refs: [ref, ...otherRefs] })}\n`, ANY_ORIGIN)
+  }
   if (isScript) return answer(200, 'text/javascript; charset=utf-8', script)
   return answer(200, 'application/json', `${JSON.stringify(report())}\n`)
 }

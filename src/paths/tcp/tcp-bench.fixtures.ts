@@ -6,7 +6,14 @@ import { openSharedPort, type SharedPortOptions } from '../shared-port/shared-po
 import type { Place } from '../wire-contract.ts'
 import type { Acceptor } from '../wire-driver.ts'
 
-export const REPORT = { peer: 'ab'.repeat(32), ref: 'webmesh:AQ', links: 3, estimatedPeers: 40, uptimeSeconds: 7 }
+export const REPORT = {
+  peer: 'ab'.repeat(32),
+  ref: 'webmesh:AQ',
+  otherRefs: [],
+  links: 3,
+  estimatedPeers: 40,
+  uptimeSeconds: 7,
+}
 
 export async function sharedPortPlace(
   scheme: AddressScheme,
