@@ -1,7 +1,7 @@
 /**
  * What two machines do when their peers negotiate a wire through their NATs (spec 5.9): each finds out how it is seen
  * from outside, and when both know of each other they probe. Whether that succeeds is the network model's to say; the wire
- * is then one between the two alone. All know the kind of their own NAT; what should succeed and does not fails in silence.
+ * is then one between the two alone. What should succeed and does not fails in silence.
  */
 import { readU32, writeU32 } from '../core/base/bytes.ts'
 import type { NegotiatedTransport, WireId } from '../core/input.ts'
@@ -32,12 +32,16 @@ interface Prepared {
   readonly ticket: number
   /** Whose description it was given with; null of an offerer. */
   readonly remoteTicket: number | null
+  /** It met the other side's machine, or tried to. */
+  begun: boolean
 }
 
 export class Punching {
   private readonly world: World
   private readonly prepared = new Map<number, Prepared>()
   private readonly tickets = new WeakMap<Node, Map<WireId, number>>()
+  /** By node, as its host counts them: all it made, and those that were hung up before they met another machine. */
+  private readonly connections = new WeakMap<Node, { made: number; spare: number }>()
   private nextTicket = 1
 
   constructor(world: World) {
@@ -48,12 +52,13 @@ export class Punching {
     const { world } = this
     const ticket = this.nextTicket++
     const remoteTicket = remote === null ? null : readU32(remote, 0)
-    this.prepared.set(ticket, { node, wire, transport, ticket, remoteTicket })
+    this.prepared.set(ticket, { node, wire, transport, ticket, remoteTicket, begun: false })
     this.ticketsOf(node).set(wire, ticket)
+    if (transport === 'webrtc') this.connect(node, remoteTicket === null)
     const offerer = remoteTicket === null ? undefined : this.prepared.get(remoteTicket)
-    // Each says in its description of which kind its NAT is.
+    // For punched UDP each finds out of which kind its NAT is, and says so; who has WebRTC alone finds out that nothing comes of it.
     const share = punchShare(node.profile.nat, offerer?.node.profile.nat ?? 'public', transport)
-    if (share === 0) {
+    if (share === 0 && transport === 'udp') {
       world.at(world.now, () => {
         if (this.forget(node, wire)) node.input({ kind: 'wire-closed', wire, fault: { code: 'not-supported' } })
       })
@@ -71,6 +76,7 @@ export class Punching {
     const { world } = this
     const here = this.prepared.get(this.ticketsOf(node).get(wire) ?? 0)
     const there = this.prepared.get(readU32(remote, 0))
+    if (here !== undefined) here.begun = true
     if (here === undefined || there === undefined || there.remoteTicket !== here.ticket) return
     const share = punchShare(node.profile.nat, there.node.profile.nat, here.transport)
     if (share < 1 && !(world.model?.drawPunch(share) ?? true)) return
@@ -86,7 +92,31 @@ export class Punching {
     const ticket = tickets?.get(wire)
     if (tickets === undefined || ticket === undefined) return false
     tickets.delete(wire)
+    const prepared = this.prepared.get(ticket)
+    if (prepared?.transport === 'webrtc' && prepared.remoteTicket === null && !prepared.begun)
+      this.connectionsOf(node).spare += 1
     return this.prepared.delete(ticket)
+  }
+
+  /** How many WebRTC connections its host has made in its life. */
+  webRtcConnectionsOf(node: Node): number {
+    return this.connections.get(node)?.made ?? 0
+  }
+
+  /** As browsers' hosts do: an offer takes one that was made for an offer and never used. */
+  private connect(node: Node, isOffer: boolean): void {
+    const connections = this.connectionsOf(node)
+    if (isOffer && connections.spare > 0) connections.spare -= 1
+    else connections.made += 1
+  }
+
+  private connectionsOf(node: Node): { made: number; spare: number } {
+    let connections = this.connections.get(node)
+    if (connections === undefined) {
+      connections = { made: 0, spare: 0 }
+      this.connections.set(node, connections)
+    }
+    return connections
   }
 
   forgetAll(node: Node): void {

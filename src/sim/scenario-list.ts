@@ -12,6 +12,7 @@ import { settled } from './scenarios/settled.ts'
 import { sleepWake } from './scenarios/sleep-wake.ts'
 import { split } from './scenarios/split.ts'
 import { week } from './scenarios/week.ts'
+import { workday } from './scenarios/workday.ts'
 
 export const SCENARIOS: readonly Scenario[] = [
   joinStorm,
@@ -25,6 +26,7 @@ export const SCENARIOS: readonly Scenario[] = [
   sleepWake,
   regionLoss,
   week,
+  workday,
   hostile,
 ]
 

@@ -29,6 +29,7 @@ const SMALL: Readonly<Record<string, readonly Partial<ScenarioSetting>[]>> = {
   'sleep-wake': [{ minutes: 2 }],
   'region-loss': [{ minutes: 1 }],
   hostile: [{}],
+  workday: [{ peers: 24, minutes: 6, medianMinutes: 2 }],
   week: [{ peers: 12, minutes: 7, medianMinutes: 1 }],
 }
 

@@ -333,8 +333,9 @@ export class PathOffers {
 
   private drop(turn: Turn, negotiation: Negotiation, code: FaultCode): void {
     this.forget(negotiation)
-    // What never met another machine serves the host again.
-    if (negotiation.stage !== 'opening' && this.isScarce(negotiation.transport)) this.budget.giveBack()
+    // What never met another machine serves the host again; who answers meets the other one at once.
+    const { role, stage, transport } = negotiation
+    if (role === 'offerer' && stage !== 'opening' && this.isScarce(transport)) this.budget.giveBack()
     this.board.hangUp(turn, negotiation.wire, code)
   }
 
