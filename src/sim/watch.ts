@@ -80,6 +80,12 @@ export class Watch {
     call.answer = event
     call.endedAt = this.world.now
     call.bothThere = call.to === null || call.to.alive
+    // Who leaves in this very step ends what it was asking for, and is gone after it.
+    if (event.kind === 'failed') {
+      this.world.at(this.world.now, () => {
+        if (!node.alive) call.bothThere = false
+      })
+    }
     if (event.kind !== 'connected') return
     const { session } = event
     // Not from within a step's events: an application would let go a moment later too.
