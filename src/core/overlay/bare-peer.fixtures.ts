@@ -178,6 +178,7 @@ export class BarePeer implements Peer {
     else if (message?.kind === 'circuit-accept') circuits.onAccept(turn, contact.peer, message)
     else if (message?.kind === 'circuit-refuse') circuits.onRefuse(turn, contact.peer, message.forLabel, message.reason)
     else if (message?.kind === 'circuit-close') circuits.onClose(turn, contact.peer, message.label)
+    else if (message?.kind === 'circuit-hold') circuits.onHold(turn, contact.peer, message.label, message.hold)
   }
 
   private nextHop(target: PeerId, avoid: readonly PeerId[]): PeerId | null {

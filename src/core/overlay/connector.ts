@@ -350,6 +350,10 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
     this.onCarrierRoom(circuit)
   }
 
+  onCircuitHeld(circuit: CircuitEnd): void {
+    for (const session of this.sessionsOver(circuit)) session.onPathHeld()
+  }
+
   onCircuitLost(turn: Turn, circuit: CircuitEnd, reason: CircuitLoss): void {
     this.onCarrierLost(turn, circuit, { code: 'wire-lost', detail: `circuit ${reason}` })
     this.reaching.onCircuitLost(turn, circuit, reason)
@@ -439,7 +443,7 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
   }
 
   onWireLost(turn: Turn, wire: Wire, fault: Fault): void {
-    this.circuits.onWireLost(wire)
+    this.circuits.onWireLost(turn, wire)
     this.onCarrierLost(turn, wire, fault)
     this.reaching.onCarrierLost(turn, wire, fault)
     this.offers.onWireLost(turn, wire, fault)
