@@ -1,4 +1,5 @@
 /** Many hidden peers in one process, and a receiver that tells from whom it got how much. */
+import { Turn } from '../dist/core/turn.js'
 import { sentBytes, startHidden } from './hidden-peers.js'
 
 /** @typedef {Awaited<ReturnType<typeof startHidden>>} Mesh */
@@ -24,26 +25,42 @@ export const crowdCommands = {
     return peers.map(mesh => mesh.id)
   },
 
-  /** The ref of the first, as it is now. */
-  crowdRef() {
-    return peers[0]?.ref
-  },
-
-  /** Every peer here opens a session with every other. */
-  async crowdConnectAll() {
-    for (const [i, mesh] of peers.entries()) {
-      for (const other of peers.slice(i + 1)) await mesh.connect(other.ref)
-    }
+  /** Their refs, as they are now. */
+  crowdRefs() {
+    return peers.map(mesh => mesh.ref)
   },
 
   /**
-   * Every peer here sends to `ref` without end.
-   * @param {{ ref: string, writeBytes: number }} options
+   * Every peer here opens circuits to every other, without sessions over them: they stand for ten seconds.
+   * @param {{ relay: string, each: number }} options
    */
-  async crowdFlood({ ref, writeBytes }) {
-    const data = new Uint8Array(writeBytes).fill(7)
+  crowdCircuits({ relay, each }) {
     for (const mesh of peers) {
-      const session = await mesh.connect(ref)
+      // reason: no more than one circuit to a peer is ever opened through the package's door.
+      const { loop } = /** @type {any} */ (mesh)
+      const turn = new Turn(loop.now, Date.now())
+      for (const other of peers) {
+        if (other === mesh) continue
+        for (let i = 0; i < each; i += 1) loop.peer.connector.circuits.begin(turn, other.id, relay, true)
+      }
+      loop.input({ kind: 'wake' })
+    }
+  },
+
+  /** @param {string} ref */
+  async crowdConnect(ref) {
+    for (const mesh of peers) await mesh.connect(ref)
+  },
+
+  /**
+   * The first peer here sends to each of `refs` without end.
+   * @param {{ refs: string[], writeBytes: number }} options
+   */
+  async crowdFlood({ refs, writeBytes }) {
+    const data = new Uint8Array(writeBytes).fill(7)
+    for (const ref of refs) {
+      const session = await peers[0]?.connect(ref)
+      if (session === undefined) throw new Error('no peer was started')
       if (session.path.kind !== 'circuit') throw new Error(`a path is a ${session.path.kind}`)
       const stream = await session.open('flood')
       const more = async () => {

@@ -25,11 +25,11 @@ export const meshCommands = {
 
   /**
    * A peer that finds no wire but those that it dials: its sessions with others of its kind stay on circuits.
-   * @param {{ join: string[], ports?: number[] }} options `ports`: the only ones that it can dial
+   * @param {{ join: string[], listen?: string[], ports?: number[] }} options `ports`: the only ones that it can dial
    * @returns {Promise<string>} the ref
    */
-  async hiddenStart({ join, ports }) {
-    return handleAll(await startHidden({ join }, ports ?? null))
+  async hiddenStart({ ports, ...options }) {
+    return handleAll(await startHidden(options, ports ?? null))
   },
 
   /**
@@ -44,6 +44,10 @@ export const meshCommands = {
   /** Circuits of others that this peer carries. */
   relayedCircuits() {
     return running().status().circuitsRelayed
+  },
+
+  meshId() {
+    return running().id
   },
 
   /** Where it listens. */

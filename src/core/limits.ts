@@ -92,8 +92,8 @@ export const RESEND_TIMEOUT_MS_FIRST = 600
 /** Over a wire, what is missing before packets that the other side holds goes again after this. */
 export const GAP_PATIENCE_MS = 1_000
 /**
- * What may be under way over a path that may drop begins with so much, doubles with each round trip until relays hold it
- * or something is lost, and is never less than two full packets: one would wait for its acknowledgement each time.
+ * What may be under way over a path that may drop begins with so much, doubles with each round trip that needs all of it
+ * until something is lost, and is never less than two full packets: one would wait for its acknowledgement each time.
  */
 export const WINDOW_BYTES_FIRST = 262_144
 export const WINDOW_BYTES_MIN = 131_072

@@ -207,11 +207,6 @@ export class SentPackets {
     this.timedFrom = now
   }
 
-  /** The path has more than it can pass on. */
-  onHeld(): void {
-    this.cut()
-  }
-
   /**
    * All below `next` have been processed; those in `ranges` (pairs of first and past-the-last sequence number) are held. True
    * when that was news. On a reliable path nothing is ever taken for lost.
