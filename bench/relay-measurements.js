@@ -15,6 +15,7 @@ const WRITE_BYTES = 65_536
 const SHARE_WANTED = 0.7
 const IDLE_PEERS = 8
 const IDLE_CIRCUITS_EACH = 70
+const IDLE_OPENING_MS = 2_000
 const STOPPED_MS = 10_000
 const STOPPED_LOOK_MS = 250
 const SLOW_BYTES_PER_SECOND = 8_000_000
@@ -97,9 +98,13 @@ export async function circuits({ processes }) {
     bytes: await relay.call('memoryBytes'),
     circuits: await relay.call('relayedCircuits'),
   })
+  const half = { relay: await relay.call('meshId'), each: IDLE_CIRCUITS_EACH / 2 }
+  // While the first are opened V8 grows its heap for young objects, once and for all.
+  await crowd.call('crowdCircuits', half)
+  await pause(IDLE_OPENING_MS)
   const before = await memory()
-  await crowd.call('crowdCircuits', { relay: await relay.call('meshId'), each: IDLE_CIRCUITS_EACH })
-  await pause(2_000)
+  await crowd.call('crowdCircuits', half)
+  await pause(IDLE_OPENING_MS)
   const after = await memory()
   await processes.endAll()
   const count = after.circuits - before.circuits
@@ -112,8 +117,8 @@ export async function circuits({ processes }) {
       mesh: each,
       ratio: Number.NaN,
       target: 'at most 4 KiB',
-      reached: each <= 4 && count > 3_000,
-      note: `${count} circuits`,
+      reached: each <= 4 && count > 1_500,
+      note: `${count} circuits beside ${before.circuits}`,
     },
   ]
 }

@@ -356,6 +356,8 @@ export const CIRCUIT_SOURCE_HOLD_BYTES = 2_097_152
 export const CIRCUIT_QUEUES_BYTES_MAX = 33_554_432
 /** Bytes that wait for a wire's socket when frames of others begin to take turns: what waits there has no turns any more. */
 export const WIRE_RELAY_BYTES_MAX = 196_608
+/** How long a relay with a budget of bytes may save what it did not use. */
+export const RELAY_BURST_MS = 50
 /** Circuits that a peer forwards in all, and for one neighbour. */
 export const CIRCUITS_RELAYED_MAX = 4_096
 export const CIRCUITS_PER_NEIGHBOUR_MAX = 512

@@ -23,15 +23,15 @@ import {
   CIRCUIT_SOURCE_HOLD_BYTES,
   CIRCUIT_WAYS_TRIED_MAX,
   CIRCUITS_PER_NEIGHBOUR_MAX,
-  CIRCUITS_RELAYED_MAX,
   GREETING_BYTES_MAX,
   WIRE_UNPROVEN_MS,
 } from '../limits.ts'
 import { FRAME_HEADER_BYTES } from '../session/path.ts'
 import type { LabelTarget, Switchboard } from '../session/switchboard.ts'
-import type { Carrier, Wire } from '../session/wire.ts'
+import { type Carrier, Wire } from '../session/wire.ts'
 import type { Turn } from '../turn.ts'
 import type { OverlayMessage, RefusalReason } from './overlay-messages.ts'
+import { RelayBudget, type RelayLimits } from './relay-budget.ts'
 import { RelayTurns } from './relay-turns.ts'
 import type { SettledHop, SettledPath } from './settled-state.ts'
 
@@ -39,6 +39,7 @@ import type { SettledHop, SettledPath } from './settled-state.ts'
 export interface CircuitsPort {
   readonly self: PeerId
   readonly relays: boolean
+  readonly relayLimits?: RelayLimits | undefined
   send(turn: Turn, to: PeerId, message: OverlayMessage): boolean
   /** The neighbour to go on through towards a peer, none of `avoid`; `from` sent the request here. Null where there is none. */
   nextHop(target: PeerId, avoid: readonly PeerId[], from: PeerId | null): PeerId | null
@@ -74,8 +75,10 @@ export class Circuits {
   private readonly hopsFrom = new RareMap<PeerId, number>()
   /** By the label that this peer gave to its next neighbour. */
   private readonly byLabel = new Map<number, CircuitEnd | HopSide>()
-  /** Directions whose queues wait for a wire. */
-  private readonly waiting = new RareMap<Wire, RelayTurns<HopSide>>()
+  /** Directions whose queues wait for a wire; all together where they wait for a budget of bytes. */
+  private readonly waiting = new RareMap<Wire | RelayBudget, RelayTurns<HopSide>>()
+  private readonly budget: RelayBudget
+  private budgetAt: Instant | null = null
   /** In the queues of all hops, and of those what came from one neighbour. */
   private queuedBytes = 0
   private readonly queuedFrom = new RareMap<PeerId, number>()
@@ -84,6 +87,7 @@ export class Circuits {
   constructor(board: Switchboard, port: CircuitsPort) {
     this.board = board
     this.port = port
+    this.budget = new RelayBudget(port.relayLimits ?? {})
   }
 
   get relayedCount(): number {
@@ -260,7 +264,7 @@ export class Circuits {
 
   /** A wire that was full has room: those whose frames wait for it take turns. */
   onWireRoom(turn: Turn, wire: Wire): void {
-    this.passQueued(turn, wire)
+    this.passQueued(turn, this.placeFor(wire))
     for (const end of this.ends) if (end.bottom() === wire) this.port.onCircuitRoom(turn, end)
   }
 
@@ -289,10 +293,11 @@ export class Circuits {
     if (side.queue === null) return
     const wire = this.port.carrierTo(from)?.bottom() ?? null
     if (wire === null) return
-    if (hold) this.stopWaiting(wire, side)
+    const place = this.placeFor(wire)
+    if (hold) this.stopWaiting(place, side)
     else {
-      this.wait(wire, side)
-      this.passQueued(turn, wire)
+      this.wait(place, side)
+      this.passQueued(turn, place)
     }
   }
 
@@ -300,44 +305,48 @@ export class Circuits {
   private onEndRoom(turn: Turn, end: CircuitEnd): void {
     this.port.onCircuitRoom(turn, end)
     const wire = end.bottom()
-    if (wire !== null) this.passQueued(turn, wire)
+    if (wire !== null) this.passQueued(turn, this.placeFor(wire))
   }
 
-  private passQueued(turn: Turn, wire: Wire): void {
-    const turns = this.waiting.get(wire)
+  private placeFor(wire: Wire): Wire | RelayBudget {
+    return this.budget.limited ? this.budget : wire
+  }
+
+  private passQueued(turn: Turn, place: Wire | RelayBudget): void {
+    const turns = this.waiting.get(place)
     if (turns === undefined) return
-    while (wire.relayRoom() > 0) {
+    while (this.budget.mayPass(turn.now) && (place === this.budget || (place as Wire).relayRoom() > 0)) {
       const side = turns.next(isReady)
       if (side === null) break
       const bytes = this.sendOldest(turn, side)
-      wire.onRelayed(bytes)
       turns.took(side, bytes, side.queue !== null && !side.held)
       if (side.queuedBytes <= CIRCUIT_GO_BYTES) this.letGoOn(turn, side)
     }
-    this.endWaiting(wire, turns)
+    if (!this.budget.mayPass(turn.now)) this.budgetAt = this.budget.passesAt(turn.now)
+    this.endWaiting(place, turns)
   }
 
-  private wait(wire: Wire, side: HopSide): void {
-    let turns = this.waiting.get(wire)
+  private wait(place: Wire | RelayBudget, side: HopSide): void {
+    let turns = this.waiting.get(place)
     if (turns === undefined) {
       turns = new RelayTurns(sourceOf)
-      this.waiting.set(wire, turns)
-      wire.setWanted(true)
+      this.waiting.set(place, turns)
+      if (place instanceof Wire) place.setWanted(true)
     }
     turns.add(side)
   }
 
-  private stopWaiting(wire: Wire, side: HopSide): void {
-    const turns = this.waiting.get(wire)
+  private stopWaiting(place: Wire | RelayBudget, side: HopSide): void {
+    const turns = this.waiting.get(place)
     if (turns === undefined) return
     turns.delete(side)
-    this.endWaiting(wire, turns)
+    this.endWaiting(place, turns)
   }
 
-  private endWaiting(wire: Wire, turns: RelayTurns<HopSide>): void {
+  private endWaiting(place: Wire | RelayBudget, turns: RelayTurns<HopSide>): void {
     if (turns.size > 0) return
-    this.waiting.delete(wire)
-    wire.setWanted(false)
+    this.waiting.delete(place)
+    if (place instanceof Wire) place.setWanted(false)
   }
 
   /** Tells whoever sends what this direction queues to stop for a while. */
@@ -358,10 +367,14 @@ export class Circuits {
   }
 
   nextWake(): Instant | null {
-    return this.wakeAt
+    return earlier(this.wakeAt, this.budgetAt)
   }
 
   onWake(turn: Turn): void {
+    if (this.budgetAt !== null && this.budgetAt <= turn.now) {
+      this.budgetAt = null
+      this.passQueued(turn, this.budget)
+    }
     if (this.wakeAt === null || this.wakeAt > turn.now) return
     this.wakeAt = null
     for (const end of [...this.ends]) {
@@ -400,9 +413,13 @@ export class Circuits {
     side.hop.heardAt = turn.now
     const wire = carrier.bottom()
     if (wire === null) return
-    if (side.queue === null && !side.held && carrier.relayRoom() > 0) {
+    const place = this.placeFor(wire)
+    const isFree = side.queue === null && !side.held && carrier.relayRoom() > 0
+    // What waits for the budget goes first; what waits for the wire does so because there is no room.
+    if (isFree && this.budget.mayPass(turn.now) && !(this.budget.limited && this.waiting.has(place))) {
       carrier.forward(turn, side.towardsLabel, bytes, start, end, spare)
       wire.onRelayed(end - start)
+      this.budget.spend(end - start)
       return
     }
     const cost = end - start + QUEUED_OVERHEAD_BYTES
@@ -413,9 +430,9 @@ export class Circuits {
     side.queue ??= []
     side.queue.push(bytes.slice(start, end))
     this.countQueued(side, cost)
-    if (!side.held) this.wait(wire, side)
+    if (!side.held) this.wait(place, side)
     // The wire may be another one than that for which the first in the queue wait.
-    if (wire.relayRoom() > 0) this.passQueued(turn, wire)
+    if (wire.relayRoom() > 0) this.passQueued(turn, place)
     const isMuch = side.queuedBytes > CIRCUIT_GO_BYTES && fromSource > CIRCUIT_SOURCE_HOLD_BYTES
     if (isMuch || side.queuedBytes > CIRCUIT_HOLD_BYTES) this.holdBack(turn, side)
   }
@@ -445,6 +462,8 @@ export class Circuits {
     const carrier = side.towards === null ? null : this.port.carrierTo(side.towards)
     if (carrier !== null && side.towardsLabel !== null) {
       carrier.send(turn, side.towardsLabel, new Uint8Array(FRAME_HEADER_BYTES), [body])
+      carrier.bottom()?.onRelayed(body.length)
+      this.budget.spend(body.length)
     }
     if (side.queueAt === queue.length) {
       this.dropQueue(side)
@@ -477,7 +496,7 @@ export class Circuits {
     if (message.via.includes(this.port.self)) return 'loop'
     // The last that it went through is the one that sent it.
     if (message.via.at(-1) !== from || (!here && message.via.length >= CIRCUIT_HOPS_MAX)) return 'no-route'
-    if (!here && this.hops.size >= CIRCUITS_RELAYED_MAX) return 'overloaded'
+    if (!here && this.hops.size >= this.budget.circuitsMax) return 'overloaded'
     let fromNeighbour = here ? 0 : (this.hopsFrom.get(from) ?? 0)
     if (here) for (const end of this.ends) fromNeighbour += end.neighbour === from && end.target === null ? 1 : 0
     return fromNeighbour >= CIRCUITS_PER_NEIGHBOUR_MAX ? 'overloaded' : null
@@ -567,10 +586,7 @@ export class Circuits {
       this.byLabel.delete(side.label)
       this.board.removeLabel(side.label)
       this.dropQueue(side)
-      for (const [wire, turns] of this.waiting) {
-        turns.delete(side)
-        this.endWaiting(wire, turns)
-      }
+      for (const place of [...this.waiting.keys()]) this.stopWaiting(place, side)
     }
   }
 }
