@@ -349,7 +349,7 @@ export const CIRCUIT_FLIGHT_BYTES_MAX = 2_097_152
 export const CIRCUIT_QUEUE_BYTES_MAX = 524_288
 /** From here on whoever sends is told to hold, and down there to go on: what is under way until then finds place. */
 export const CIRCUIT_HOLD_BYTES = 196_608
-export const CIRCUIT_GO_BYTES = 65_536
+export const CIRCUIT_GO_BYTES = 131_072
 /** From here on of all that came from one neighbour, each of its circuits that keeps more than the lower mark is held. */
 export const CIRCUIT_SOURCE_HOLD_BYTES = 2_097_152
 /** What all hops of a peer keep: no neighbour's frames take more than what is left for those of others. */
