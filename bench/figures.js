@@ -24,7 +24,7 @@ export function ratioOfPairs(over, under) {
 export function table(rows) {
   const lines = rows.map(
     row =>
-      `| ${row.what} | ${amount(row.plain, row.unit)} | ${amount(row.mesh, row.unit)} | ${row.ratio.toFixed(2)} | ` +
+      `| ${row.what} | ${Number.isNaN(row.plain) ? '' : amount(row.plain, row.unit)} | ${amount(row.mesh, row.unit)} | ${Number.isNaN(row.ratio) ? '' : row.ratio.toFixed(2)} | ` +
       `${row.target} | ${row.reached ? 'yes' : '**no**'} |`,
   )
   const notes = rows.filter(row => row.note !== undefined).map(row => `- ${row.what}: ${row.note}`)

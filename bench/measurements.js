@@ -4,6 +4,7 @@
  */
 import { median, ratioOfPairs } from './figures.js'
 import { quietMachine } from './quiet.js'
+import { circuits, relayed, shares, stopped } from './relay-measurements.js'
 
 /**
  * @typedef {import('./processes.js').Processes} Processes
@@ -24,7 +25,6 @@ const BULK_BYTES = 256 * 1024 * 1024
 const BULK_WRITE_BYTES = 65_536
 const MESSAGES = 250_000
 const MESSAGE_BYTES = 1_024
-const RELAYED_BYTES = 128 * 1024 * 1024
 const ROUND_TRIPS = 2_000
 const ROUND_TRIP_BYTES = 64
 /** In each round. */
@@ -39,7 +39,17 @@ const IDLE_MORE = 2_000
 const YOUNG_OBJECTS = ['--max-semi-space-size=16']
 
 /** @type {Record<string, (setting: Setting) => Promise<Row[]>>} */
-export const MEASUREMENTS = { connect, bulk, messages, 'round-trip': roundTrip, memory, relayed }
+export const MEASUREMENTS = {
+  connect,
+  bulk,
+  messages,
+  'round-trip': roundTrip,
+  memory,
+  relayed,
+  circuits,
+  stopped,
+  shares,
+}
 
 /** @param {Setting} setting */
 async function connect({ processes, rounds }) {
@@ -154,32 +164,6 @@ async function memory({ processes }) {
         `once: ${mesh.all.toFixed(1)} KiB, plain ${plain.all.toFixed(1)} KiB; both with at most 16 MiB for young objects`,
     },
   ]
-}
-
-/** @param {Setting} setting */
-async function relayed({ processes, rounds }) {
-  const relay = processes.start('relayed-relay')
-  const receiver = processes.start('relayed-receiver')
-  const sender = processes.start('relayed-sender')
-  const way = await relay.call('meshStart', { listen: ['127.0.0.1:0'] })
-  const proxy = await relay.call('plainProxy', await receiver.call('plainListen'))
-  await receiver.call('meshStart', { join: [way] })
-  await sender.call('meshStart', { join: [way] })
-  await sender.call('meshConnect', await receiver.call('meshRef'))
-  const total = { totalBytes: RELAYED_BYTES, writeBytes: BULK_WRITE_BYTES }
-  const figures = noFigures()
-  await sender.call('plainBulk', { ...total, port: proxy })
-  await sender.call('meshBulk', { ...total, surface: 'write' })
-  for (let i = 0; i < rounds; i += 1) {
-    await quietMachine()
-    figures.plain.push(await sender.call('plainBulk', { ...total, port: proxy }))
-    figures.mesh.push(await sender.call('meshBulk', { ...total, surface: 'write' }))
-    const path = await sender.call('meshPath')
-    if (path !== 'circuit') throw new Error(`the session is not relayed, its path is a ${path}`)
-  }
-  const row = share('bulk relayed over one peer, against a proxy', 'MB/s', RELAYED_BYTES / 1e6, figures, 0.5)
-  await processes.endAll()
-  return [row]
 }
 
 /** @typedef {{ plain: number[], mesh: number[] }} Figures seconds of each round */

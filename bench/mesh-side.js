@@ -1,5 +1,6 @@
 /** The same through Webmesh, as a user would write it: against the package's public door. */
 import { Mesh } from 'webmesh'
+import { startHidden } from './hidden-peers.js'
 import { holdIdlePeers } from './idle-peers.js'
 import { rest } from './rest.js'
 
@@ -19,23 +20,39 @@ export const meshCommands = {
    * @returns {Promise<string>} the ref
    */
   async meshStart(options) {
-    const started = await Mesh.start(options)
-    started.handle('echo', async stream => {
-      for await (const chunk of stream) await stream.write(chunk)
-    })
-    started.handle('sink-write', async stream => {
-      let bytes = 0
-      for await (const chunk of stream) bytes += chunk.length
-      await stream.write(new TextEncoder().encode(String(bytes)))
-    })
-    started.handle('sink-web', async stream => {
-      let bytes = 0
-      const reader = stream.readable.getReader()
-      for (let next = await reader.read(); !next.done; next = await reader.read()) bytes += next.value.length
-      await stream.write(new TextEncoder().encode(String(bytes)))
-    })
-    mesh = started
-    return started.ref
+    return handleAll(await Mesh.start(options))
+  },
+
+  /**
+   * A peer that finds no wire but those that it dials: its sessions with others of its kind stay on circuits.
+   * @param {{ join: string[], listen?: string[], ports?: number[] }} options `ports`: the only ones that it can dial
+   * @returns {Promise<string>} the ref
+   */
+  async hiddenStart({ ports, ...options }) {
+    return handleAll(await startHidden(options, ports ?? null))
+  },
+
+  /**
+   * Seconds of processor time that this process has used, and its memory.
+   * @returns {{ cpuSeconds: number, rssBytes: number }}
+   */
+  usage() {
+    const { user, system } = process.cpuUsage()
+    return { cpuSeconds: (user + system) / 1e6, rssBytes: process.memoryUsage().rss }
+  },
+
+  /** Circuits of others that this peer carries. */
+  relayedCircuits() {
+    return running().status().circuitsRelayed
+  },
+
+  meshId() {
+    return running().id
+  },
+
+  /** Where it listens. */
+  meshPort() {
+    return Number(running().status().listening[0]?.split(':').at(-1))
   },
 
   /** The present ref: its rendezvous appear a moment after joining. */
@@ -144,6 +161,29 @@ export const meshCommands = {
     }
     return process.memoryUsage().rss
   },
+}
+
+/**
+ * @param {Mesh} started
+ * @returns {string} its ref
+ */
+function handleAll(started) {
+  started.handle('echo', async stream => {
+    for await (const chunk of stream) await stream.write(chunk)
+  })
+  started.handle('sink-write', async stream => {
+    let bytes = 0
+    for await (const chunk of stream) bytes += chunk.length
+    await stream.write(new TextEncoder().encode(String(bytes)))
+  })
+  started.handle('sink-web', async stream => {
+    let bytes = 0
+    const reader = stream.readable.getReader()
+    for (let next = await reader.read(); !next.done; next = await reader.read()) bytes += next.value.length
+    await stream.write(new TextEncoder().encode(String(bytes)))
+  })
+  mesh = started
+  return started.ref
 }
 
 function running() {

@@ -6,6 +6,8 @@ import { rest } from './rest.js'
 const ECHO = 0x45
 const SINK = 0x53
 const HOLD = 0x48
+/** What a slow proxy may make up for after a pause. */
+const SLOW_BURST_MS = 20
 
 /** @type {import('node:net').Socket[]} */
 const held = []
@@ -41,6 +43,28 @@ export const plainCommands = {
       onward.on('error', () => socket.destroy())
       socket.pipe(onward)
       onward.pipe(socket)
+    })
+  },
+
+  /**
+   * A proxy that passes on so many bytes a second from its target, and all of what goes there.
+   * @param {{ target: number, bytesPerSecond: number }} options
+   */
+  plainSlowProxy({ target, bytesPerSecond }) {
+    return listen(socket => {
+      const onward = connect({ port: target, host: '127.0.0.1', noDelay: true, allowHalfOpen: true })
+      onward.on('error', () => socket.destroy())
+      socket.pipe(onward)
+      const start = performance.now()
+      let passed = 0
+      onward.on('data', chunk => {
+        socket.write(chunk)
+        passed = Math.max(passed, ((performance.now() - start - SLOW_BURST_MS) * bytesPerSecond) / 1e3) + chunk.length
+        const aheadMs = (passed * 1e3) / bytesPerSecond - (performance.now() - start)
+        if (aheadMs <= 0) return
+        onward.pause()
+        setTimeout(() => onward.resume(), aheadMs)
+      })
     })
   },
 

@@ -11,6 +11,7 @@ const CALL_TIMEOUT_MS = 60_000
  *   call(name: string, argument?: unknown): Promise<any>,
  *   end(): Promise<void>,
  *   useCores(cores: string): boolean,
+ *   signal(name: 'SIGSTOP' | 'SIGCONT'): void,
  * }} Side
  */
 
@@ -94,6 +95,9 @@ function startSide(name, profileFolder, options) {
     /** Where its threads may run, as `taskset` names them. False where there is no such command. */
     useCores(cores) {
       return spawnSync('taskset', ['--all-tasks', '--cpu-list', '--pid', cores, String(child.pid)]).status === 0
+    },
+    signal(name) {
+      child.kill(name)
     },
     async end() {
       if (!gone) child.disconnect()

@@ -1,11 +1,12 @@
 /** One process of a measurement: does what the bench asks of it over IPC, and ends when the bench does. */
 import { writeFileSync } from 'node:fs'
 import { Session } from 'node:inspector'
+import { crowdCommands } from './crowd-side.js'
 import { meshCommands } from './mesh-side.js'
 import { plainCommands } from './plain-side.js'
 
 /** @type {Record<string, (argument: any) => unknown>} */
-const commands = { ...plainCommands, ...meshCommands }
+const commands = { ...plainCommands, ...meshCommands, ...crowdCommands }
 
 const heapProfile = process.argv[2]
 const profiler = heapProfile === undefined ? null : new Session()

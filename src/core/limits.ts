@@ -80,6 +80,8 @@ export const ACKNOWLEDGE_DELAY_MS = 25
 /** After so much it waits no longer: the sender's queue must not stand still for it. */
 export const ACKNOWLEDGE_BYTES = 524_288
 export const ACKNOWLEDGE_PACKETS = 64
+/** The same over a path that may drop: its sender has less under way, and waits for room sooner. */
+export const ACKNOWLEDGE_BYTES_UNRELIABLE = 131_072
 /** Over a wire up to so much is acknowledged with the next packet only, whenever that comes: the sender holds it meanwhile. */
 export const ACKNOWLEDGE_UNASKED_BYTES = 2_048
 export const ACKNOWLEDGE_UNASKED_PACKETS = 8
@@ -89,6 +91,15 @@ export const RESEND_TIMEOUT_MS_MAX = 10_000
 export const RESEND_TIMEOUT_MS_FIRST = 600
 /** Over a wire, what is missing before packets that the other side holds goes again after this. */
 export const GAP_PATIENCE_MS = 1_000
+/**
+ * What may be under way over a path that may drop begins with so much, doubles with each round trip that needs all of it
+ * until something is lost, and is never less than two full packets: one would wait for its acknowledgement each time.
+ */
+export const WINDOW_BYTES_FIRST = 262_144
+export const WINDOW_BYTES_MIN = 131_072
+/** What is left of it after that; from there on it grows by this for each round trip. */
+export const WINDOW_CUT = 0.7
+export const WINDOW_STEP_BYTES = 65_536
 /** A packet is lost when so many sent after it have arrived (RFC 9002, 6.1.1). */
 export const REORDER_TOLERANCE_PACKETS = 3
 
@@ -334,11 +345,21 @@ export const UNKNOWN_TO_MAX = 2
 export const CIRCUIT_WAYS_TRIED_MAX = 3
 /** A hop over which nothing passed for so long is forgotten: ends that live ping more often. */
 export const CIRCUIT_IDLE_MS = 90_000
-/** Unacknowledged bytes that an end has under way over a circuit; a hop keeps more than that for none. */
-export const CIRCUIT_FLIGHT_BYTES_MAX = 786_432
-export const CIRCUIT_QUEUE_BYTES_MAX = 1_048_576
-/** What all hops of a peer keep: none takes more than what is left for the others. */
+/** Unacknowledged bytes that an end has under way over a circuit: 20 MB/s at 100 ms. */
+export const CIRCUIT_FLIGHT_BYTES_MAX = 2_097_152
+/** What a hop keeps of one direction of a circuit; beyond it frames are dropped. */
+export const CIRCUIT_QUEUE_BYTES_MAX = 524_288
+/** From here on whoever sends is told to hold, and down there to go on: what is under way until then finds place. */
+export const CIRCUIT_HOLD_BYTES = 196_608
+export const CIRCUIT_GO_BYTES = 131_072
+/** From here on of all that came from one neighbour, each of its circuits that keeps more than the lower mark is held. */
+export const CIRCUIT_SOURCE_HOLD_BYTES = 2_097_152
+/** What all hops of a peer keep: no neighbour's frames take more than what is left for those of others. */
 export const CIRCUIT_QUEUES_BYTES_MAX = 33_554_432
+/** Bytes that wait for a wire's socket when frames of others begin to take turns: what waits there has no turns any more. */
+export const WIRE_RELAY_BYTES_MAX = 196_608
+/** How long a relay with a budget of bytes may save what it did not use. */
+export const RELAY_BURST_MS = 50
 /** Circuits that a peer forwards in all, and for one neighbour. */
 export const CIRCUITS_RELAYED_MAX = 4_096
 export const CIRCUITS_PER_NEIGHBOUR_MAX = 512
@@ -528,7 +549,14 @@ invariant(RECORD_BYTES_MAX < REGISTRY_MESSAGE_BYTES_MAX, 'a record fits a messag
 invariant(SERVICES_JOINED_MAX * 2 <= RECORDS_PER_PUBLISHER_MAX, 'a peer may publish all that it joins')
 invariant(BROADCAST_BYTES_MAX + 256 <= SERVICE_MESSAGE_BYTES_MAX, 'a broadcast and its header fit a message')
 invariant(CACHED_MESSAGE_MS < SEEN_LAPSE_MS, 'a message that can be asked for is still known as seen')
-invariant(CIRCUIT_FLIGHT_BYTES_MAX < CIRCUIT_QUEUE_BYTES_MAX, 'an honest end never overruns a hop')
+invariant(CIRCUIT_HOLD_BYTES * 2 < CIRCUIT_QUEUE_BYTES_MAX, 'what is under way when a hop says hold finds place')
+invariant(CIRCUIT_GO_BYTES < CIRCUIT_HOLD_BYTES, 'a circuit that may go on is not held at once')
+invariant(
+  CIRCUIT_QUEUE_BYTES_MAX + WIRE_RELAY_BYTES_MAX + FRAME_BYTES_MAX < 1_048_576,
+  'a circuit whose receiver stopped costs a relay less than 1 MiB',
+)
+invariant(WIRE_RELAY_BYTES_MAX < WIRE_QUEUE_BYTES_MAX, "a relay's own sessions find room where frames of others wait")
+invariant(ACKNOWLEDGE_BYTES_UNRELIABLE <= WINDOW_BYTES_MIN, 'the least that is under way is acknowledged at once')
 invariant(
   LINK_SILENT_MS + SILENCE_STEP_MS + PING_TIMEOUT_MS < SESSION_LINGER_MS,
   'a session that one side needs stays open at the other',

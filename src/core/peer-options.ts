@@ -6,6 +6,7 @@ import type { PeerRef } from './crypto/peer-ref.ts'
 import type { CryptoSuite, Identity } from './crypto/suite.ts'
 import type { Effect, PathView } from './effect.ts'
 import type { Input, NegotiatedTransport } from './input.ts'
+import type { RelayLimits } from './overlay/relay-budget.ts'
 import type { SettledState } from './overlay/settled-state.ts'
 import type { ToldViews } from './overlay/told-views.ts'
 import type { VerifiedRefs } from './registry/verified-refs.ts'
@@ -21,6 +22,10 @@ export interface PeerOptions {
   readonly capacity: number
   /** Whether it forwards circuits for others. */
   readonly relays: boolean
+  /** What it spends on that; what the wires carry where nothing is said. */
+  readonly relayLimits?: RelayLimits
+  /** How many rendezvous it names where nobody can dial it; three where nothing is said. */
+  readonly rendezvous?: number
   /** What its host can dial. */
   readonly dialable: readonly AddressScheme[]
   /** What its host can negotiate, first choice first; nothing where nothing is said. */

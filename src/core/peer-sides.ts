@@ -15,6 +15,7 @@ import type { Overlay } from './overlay/overlay.ts'
 import type { OverlayMessage } from './overlay/overlay-messages.ts'
 import type { OverlayNeeds } from './overlay/overlay-needs.ts'
 import { isForRegistry, type OnAnswer, type OverlayPort, type RoutedMethod } from './overlay/overlay-port.ts'
+import type { RelayLimits } from './overlay/relay-budget.ts'
 import type { ToldViews } from './overlay/told-views.ts'
 import type { Negotiable, PeerOptions } from './peer-options.ts'
 import type { Registry } from './registry/registry.ts'
@@ -37,10 +38,12 @@ export interface PeerInside {
 /** For the connector. */
 export class ConnectorSide implements ConnectorPort {
   readonly negotiates: readonly Negotiable[] | undefined
+  readonly relayLimits: RelayLimits | undefined
   private readonly inside: PeerInside
 
-  constructor(inside: PeerInside, { negotiates }: PeerOptions) {
+  constructor(inside: PeerInside, { negotiates, relayLimits }: PeerOptions) {
     this.inside = inside
+    this.relayLimits = relayLimits
     this.negotiates = negotiates
   }
 
@@ -106,10 +109,12 @@ export class OverlaySide implements OverlayNeeds {
   readonly position: Position
   readonly capacity: number
   readonly views: ToldViews | undefined
+  readonly rendezvous: number | undefined
   private readonly inside: PeerInside
 
-  constructor(inside: PeerInside, { identity, capacity, views }: PeerOptions) {
+  constructor(inside: PeerInside, { identity, capacity, views, rendezvous }: PeerOptions) {
     this.inside = inside
+    this.rendezvous = rendezvous
     this.peer = identity.peer
     this.position = inside.ref.position
     this.capacity = capacity

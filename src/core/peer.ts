@@ -261,6 +261,9 @@ class MeshPeer implements Peer, PeerInside {
       case 'circuit-close':
         circuits.onClose(turn, from, message.label)
         return null
+      case 'circuit-hold':
+        circuits.onHold(turn, from, message.label, message.hold)
+        return null
       case 'hello':
         if (contact.ref !== null) return this.overlay.onMessage(turn, contact, message)
         // Verified a moment later: the first stream of a newcomer does not wait for it.

@@ -2,9 +2,10 @@
 import { type Address, parseAddress } from '../core/base/address.ts'
 import { fail, ok, type Result } from '../core/base/fault.ts'
 import type { WallTime } from '../core/base/instant.ts'
-import { type PeerRef, REF_ADDRESSES_MAX } from '../core/crypto/peer-ref.ts'
+import { type PeerRef, REF_ADDRESSES_MAX, REF_RENDEZVOUS_MAX } from '../core/crypto/peer-ref.ts'
 import type { CryptoSuite } from '../core/crypto/suite.ts'
 import type { Target } from '../core/input.ts'
+import type { RelayLimits } from '../core/overlay/relay-budget.ts'
 import { parseSource, type WayInSource } from '../waysin/way-in-source.ts'
 import type { Waiting } from './abort.ts'
 import { targetFault, targetOf } from './target.ts'
@@ -33,8 +34,13 @@ export interface MeshOptions extends Waiting {
   readonly lan?: boolean | undefined
   /** How many links to carry, 4 to 4,096; without it what suits the platform. */
   readonly capacity?: number | undefined
-  /** Whether to forward circuits for others; true unless given. */
-  readonly relays?: boolean | undefined
+  /**
+   * Whether to forward circuits for others; true unless given. An object bounds it: so many bytes a second, so many circuits
+   * in all.
+   */
+  readonly relays?: boolean | RelayLimits | undefined
+  /** How many rendezvous to name where nobody can dial this peer, 1 to 4; 3 unless given. */
+  readonly rendezvous?: number | undefined
 }
 
 export interface ListenPoint {
@@ -53,6 +59,8 @@ export interface CheckedOptions {
   readonly lan: boolean
   readonly capacity: number | undefined
   readonly relays: boolean
+  readonly relayLimits: RelayLimits
+  readonly rendezvous: number | undefined
   readonly signal: AbortSignal | undefined
 }
 
@@ -70,14 +78,18 @@ export function checkOptions(suite: CryptoSuite, now: WallTime, options: unknown
   for (const key of Object.keys(given)) {
     if (!KNOWN.has(key)) return invalid(`there is no option "${key}"; known ones are ${[...KNOWN].join(', ')}`)
   }
-  const { store, udpPort, tabs, lan, capacity, relays, signal } = given
+  const { store, udpPort, tabs, lan, capacity, relays, rendezvous, signal } = given
   if (store !== undefined && (typeof store !== 'string' || store === '')) return invalid('store is a folder as text')
   if (udpPort !== undefined && !isPort(udpPort)) return invalid('udpPort is a whole number from 0 to 65,535')
   if (capacity !== undefined && !isCapacity(capacity))
     return invalid(`capacity is a whole number from ${CAPACITY_MIN} to ${CAPACITY_MAX}`)
   if (tabs !== undefined && typeof tabs !== 'boolean') return invalid('tabs is true or false')
   if (lan !== undefined && typeof lan !== 'boolean') return invalid('lan is true or false')
-  if (relays !== undefined && typeof relays !== 'boolean') return invalid('relays is true or false')
+  const relayLimits = relayLimitsOf(relays)
+  if (relayLimits === null)
+    return invalid('relays is true, false, or an object with bytesPerSecond and circuits, whole numbers above 0')
+  if (rendezvous !== undefined && !(isCount(rendezvous) && rendezvous <= REF_RENDEZVOUS_MAX))
+    return invalid(`rendezvous is a whole number from 1 to ${REF_RENDEZVOUS_MAX}`)
   if (signal !== undefined && !(signal instanceof AbortSignal)) return invalid('signal is an AbortSignal')
 
   const listen = each('listen', given.listen, LISTEN_MAX, parseListenPoint)
@@ -96,7 +108,9 @@ export function checkOptions(suite: CryptoSuite, now: WallTime, options: unknown
     tabs: tabs ?? true,
     lan: lan ?? false,
     capacity,
-    relays: relays ?? true,
+    relays: relays !== false,
+    relayLimits,
+    rendezvous,
     signal,
   })
 }
@@ -123,12 +137,29 @@ const KNOWN: ReadonlySet<string> = new Set<keyof MeshOptions>([
   'lan',
   'capacity',
   'relays',
+  'rendezvous',
   'signal',
 ])
 
 function isPort(value: unknown): value is number {
   return typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= 65_535
 }
+
+function isCount(value: unknown): value is number {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value > 0
+}
+
+/** Null where it is none. */
+function relayLimitsOf(given: unknown): RelayLimits | null {
+  if (given === undefined || typeof given === 'boolean') return {}
+  if (typeof given !== 'object' || given === null) return null
+  const limits = Object.entries(given)
+  const known = limits.every(([name, value]) => RELAY_LIMITS.has(name) && (value === undefined || isCount(value)))
+  // reason: looked at just above.
+  return known ? (given as RelayLimits) : null
+}
+
+const RELAY_LIMITS: ReadonlySet<string> = new Set<keyof RelayLimits>(['bytesPerSecond', 'circuits'])
 
 function isCapacity(value: unknown): value is number {
   return typeof value === 'number' && Number.isInteger(value) && value >= CAPACITY_MIN && value <= CAPACITY_MAX

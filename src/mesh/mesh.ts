@@ -258,6 +258,8 @@ class RunningMesh extends TypedEventTarget<MeshEvents> implements Mesh {
       wallTime: clock.wallNow(),
       capacity: options.capacity ?? platform.defaultCapacity,
       relays: options.relays,
+      relayLimits: options.relayLimits,
+      ...(options.rendezvous === undefined ? {} : { rendezvous: options.rendezvous }),
       dialable: platform.dialable,
       negotiates: this.negotiators,
     })

@@ -8,6 +8,7 @@ import { invariant } from '../core/base/invariant.ts'
 import { Rng } from '../core/base/rng.ts'
 import type { CryptoSuite, Identity } from '../core/crypto/suite.ts'
 import type { RequestId } from '../core/input.ts'
+import type { RelayLimits } from '../core/overlay/relay-budget.ts'
 import type { SettledState } from '../core/overlay/settled-state.ts'
 import { ToldViews } from '../core/overlay/told-views.ts'
 import { createPeer } from '../core/peer.ts'
@@ -45,6 +46,7 @@ export interface PlacedPeer {
   readonly device?: DeviceClass
   readonly capacity?: number
   readonly relays?: boolean
+  readonly relayLimits?: RelayLimits
   /** What it has stored in an earlier life. */
   readonly store?: PeerStore
   readonly identitySeed?: Uint8Array

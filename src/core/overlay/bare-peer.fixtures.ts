@@ -41,6 +41,7 @@ export class BarePeer implements Peer {
     this.identity = options.identity
     this.ref = this.sign({ addresses: [], rendezvous: [] })
     this.connector = new Connector(options.suite, options.identity, options.relays, options.dialable, {
+      relayLimits: options.relayLimits,
       onContact: (turn, contact) => {
         this.connector.send(turn, contact.peer, { kind: 'hello', ref: this.ref.bytes })
       },
@@ -179,6 +180,7 @@ export class BarePeer implements Peer {
     else if (message?.kind === 'circuit-accept') circuits.onAccept(turn, contact.peer, message)
     else if (message?.kind === 'circuit-refuse') circuits.onRefuse(turn, contact.peer, message.forLabel, message.reason)
     else if (message?.kind === 'circuit-close') circuits.onClose(turn, contact.peer, message.label)
+    else if (message?.kind === 'circuit-hold') circuits.onHold(turn, contact.peer, message.label, message.hold)
   }
 
   private nextHop(target: PeerId, avoid: readonly PeerId[]): PeerId | null {
@@ -194,9 +196,10 @@ export interface BareNet {
   readonly adopt: (node: Node) => Bare
 }
 
-/** A world of such peers. */
-export function bareNet(seed: number, delayMs: readonly [number, number] = [20, 40]): BareNet {
-  const world = new World({ seed, delayMs, make: options => new BarePeer(options) })
+/** A world of such peers; cryptography is faked unless given. */
+export function bareNet(seed: number, delayMs: readonly [number, number] = [20, 40], suite?: CryptoSuite): BareNet {
+  const make = (options: PeerOptions): BarePeer => new BarePeer(options)
+  const world = new World({ seed, delayMs, make, ...(suite === undefined ? {} : { suite }) })
   const adopt = (node: Node): Bare => new Bare(world, node)
   return { world, adopt, add: (placed = { public: true }) => adopt(world.add(placed)) }
 }

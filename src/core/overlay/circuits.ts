@@ -11,6 +11,8 @@ import { RareMap, RareSet } from '../base/rare-map.ts'
 import type { PathView } from '../effect.ts'
 import {
   CIRCUIT_FLIGHT_BYTES_MAX,
+  CIRCUIT_GO_BYTES,
+  CIRCUIT_HOLD_BYTES,
   CIRCUIT_HOP_TIMEOUT_MIN_MS,
   CIRCUIT_HOP_TIMEOUT_STEP_MS,
   CIRCUIT_HOPS_MAX,
@@ -18,23 +20,26 @@ import {
   CIRCUIT_OPEN_TIMEOUT_MS,
   CIRCUIT_QUEUE_BYTES_MAX,
   CIRCUIT_QUEUES_BYTES_MAX,
+  CIRCUIT_SOURCE_HOLD_BYTES,
   CIRCUIT_WAYS_TRIED_MAX,
   CIRCUITS_PER_NEIGHBOUR_MAX,
-  CIRCUITS_RELAYED_MAX,
   GREETING_BYTES_MAX,
   WIRE_UNPROVEN_MS,
 } from '../limits.ts'
 import { FRAME_HEADER_BYTES } from '../session/path.ts'
 import type { LabelTarget, Switchboard } from '../session/switchboard.ts'
-import type { Carrier, Wire } from '../session/wire.ts'
+import { type Carrier, Wire } from '../session/wire.ts'
 import type { Turn } from '../turn.ts'
 import type { OverlayMessage, RefusalReason } from './overlay-messages.ts'
+import { RelayBudget, type RelayLimits } from './relay-budget.ts'
+import { RelayTurns } from './relay-turns.ts'
 import type { SettledHop, SettledPath } from './settled-state.ts'
 
 /** What circuits need of the peer around them. */
 export interface CircuitsPort {
   readonly self: PeerId
   readonly relays: boolean
+  readonly relayLimits?: RelayLimits | undefined
   send(turn: Turn, to: PeerId, message: OverlayMessage): boolean
   /** The neighbour to go on through towards a peer, none of `avoid`; `from` sent the request here. Null where there is none. */
   nextHop(target: PeerId, avoid: readonly PeerId[], from: PeerId | null): PeerId | null
@@ -46,7 +51,7 @@ export interface CircuitsPort {
   onCarrying(neighbour: PeerId, carries: boolean, now: Instant): void
   /** A circuit of our own was accepted. */
   onCircuitOpen(turn: Turn, circuit: CircuitEnd): void
-  /** A full wire below it has room again. */
+  /** A full wire below it has room again, or a relay that held it lets it go on. */
   onCircuitRoom(turn: Turn, circuit: CircuitEnd): void
   onCircuitLost(turn: Turn, circuit: CircuitEnd, reason: CircuitLoss): void
 }
@@ -70,14 +75,19 @@ export class Circuits {
   private readonly hopsFrom = new RareMap<PeerId, number>()
   /** By the label that this peer gave to its next neighbour. */
   private readonly byLabel = new Map<number, CircuitEnd | HopSide>()
-  private readonly waiting = new RareMap<Wire, Set<HopSide>>()
-  /** In the queues of all hops. */
+  /** Directions whose queues wait for a wire; all together where they wait for a budget of bytes. */
+  private readonly waiting = new RareMap<Wire | RelayBudget, RelayTurns<HopSide>>()
+  private readonly budget: RelayBudget
+  private budgetAt: Instant | null = null
+  /** In the queues of all hops, and of those what came from one neighbour. */
   private queuedBytes = 0
+  private readonly queuedFrom = new RareMap<PeerId, number>()
   private wakeAt: Instant | null = null
 
   constructor(board: Switchboard, port: CircuitsPort) {
     this.board = board
     this.port = port
+    this.budget = new RelayBudget(port.relayLimits ?? {})
   }
 
   get relayedCount(): number {
@@ -252,32 +262,119 @@ export class Circuits {
     }
   }
 
-  /** A wire that was full has room: hops that wait for it take turns, a packet each. */
+  /** A wire that was full has room: those whose frames wait for it take turns. */
   onWireRoom(turn: Turn, wire: Wire): void {
-    const sides = this.waiting.get(wire)
-    if (sides !== undefined) {
-      while (sides.size > 0 && wire.room() > 0) {
-        for (const side of sides) {
-          if (wire.room() <= 0) break
-          sides.delete(side)
-          if (this.sendOldest(turn, side)) sides.add(side)
-        }
-      }
-      if (sides.size === 0) this.waiting.delete(wire)
-    }
+    this.passQueued(turn, this.placeFor(wire))
     for (const end of this.ends) if (end.bottom() === wire) this.port.onCircuitRoom(turn, end)
   }
 
-  onWireLost(wire: Wire): void {
-    for (const side of this.waiting.get(wire) ?? []) this.dropQueue(side)
+  onWireLost(turn: Turn, wire: Wire): void {
+    const turns = this.waiting.get(wire)
+    if (turns === undefined) return
     this.waiting.delete(wire)
+    for (const side of turns.all()) {
+      this.dropQueue(side)
+      this.letGoOn(turn, side)
+    }
+  }
+
+  /** The neighbour that gave us frames under `label` has more than it can pass on of those we give it, or no longer. */
+  onHold(turn: Turn, from: PeerId, label: number, hold: boolean): void {
+    const found = this.byLabel.get(label)
+    if (found instanceof CircuitEnd) {
+      if (found.neighbour !== from || found.held === hold) return
+      found.held = hold
+      if (!hold) this.onEndRoom(turn, found)
+      return
+    }
+    const side = found?.opposite
+    if (side === undefined || side.towards !== from || side.held === hold) return
+    side.held = hold
+    if (side.queue === null) return
+    const wire = this.port.carrierTo(from)?.bottom() ?? null
+    if (wire === null) return
+    const place = this.placeFor(wire)
+    if (hold) this.stopWaiting(place, side)
+    else {
+      this.wait(place, side)
+      this.passQueued(turn, place)
+    }
+  }
+
+  /** What is sent over it goes on: the sessions of this peer, and the frames of circuits that run over this one. */
+  private onEndRoom(turn: Turn, end: CircuitEnd): void {
+    this.port.onCircuitRoom(turn, end)
+    const wire = end.bottom()
+    if (wire !== null) this.passQueued(turn, this.placeFor(wire))
+  }
+
+  private placeFor(wire: Wire): Wire | RelayBudget {
+    return this.budget.limited ? this.budget : wire
+  }
+
+  private passQueued(turn: Turn, place: Wire | RelayBudget): void {
+    const turns = this.waiting.get(place)
+    if (turns === undefined) return
+    while (this.budget.mayPass(turn.now) && (place === this.budget || (place as Wire).relayRoom() > 0)) {
+      const side = turns.next(isReady)
+      if (side === null) break
+      const bytes = this.sendOldest(turn, side)
+      turns.took(side, bytes, side.queue !== null && !side.held)
+      if (side.queuedBytes <= CIRCUIT_GO_BYTES) this.letGoOn(turn, side)
+    }
+    if (!this.budget.mayPass(turn.now)) this.budgetAt = this.budget.passesAt(turn.now)
+    this.endWaiting(place, turns)
+  }
+
+  private wait(place: Wire | RelayBudget, side: HopSide): void {
+    let turns = this.waiting.get(place)
+    if (turns === undefined) {
+      turns = new RelayTurns(sourceOf)
+      this.waiting.set(place, turns)
+      if (place instanceof Wire) place.setWanted(true)
+    }
+    turns.add(side)
+  }
+
+  private stopWaiting(place: Wire | RelayBudget, side: HopSide): void {
+    const turns = this.waiting.get(place)
+    if (turns === undefined) return
+    turns.delete(side)
+    this.endWaiting(place, turns)
+  }
+
+  private endWaiting(place: Wire | RelayBudget, turns: RelayTurns<HopSide>): void {
+    if (turns.size > 0) return
+    this.waiting.delete(place)
+    if (place instanceof Wire) place.setWanted(false)
+  }
+
+  /** Tells whoever sends what this direction queues to stop for a while. */
+  private holdBack(turn: Turn, side: HopSide): void {
+    const source = side.source()
+    const label = side.opposite.towardsLabel
+    if (side.holds || source === null || label === null) return
+    side.holds = this.port.send(turn, source, { kind: 'circuit-hold', label, hold: true })
+  }
+
+  private letGoOn(turn: Turn, side: HopSide): void {
+    const source = side.source()
+    const label = side.opposite.towardsLabel
+    if (!side.holds || source === null || label === null) return
+    side.holds = false
+    // Who cannot be told would wait for ever.
+    if (!this.port.send(turn, source, { kind: 'circuit-hold', label, hold: false })) this.dropHop(turn, side.hop, null)
   }
 
   nextWake(): Instant | null {
-    return this.wakeAt
+    return earlier(this.wakeAt, this.budgetAt)
   }
 
   onWake(turn: Turn): void {
+    if (this.budgetAt !== null && this.budgetAt <= turn.now) {
+      this.budgetAt = null
+      this.passQueued(turn, this.budget)
+    }
     if (this.wakeAt === null || this.wakeAt > turn.now) return
     this.wakeAt = null
     for (const end of [...this.ends]) {
@@ -309,56 +406,78 @@ export class Circuits {
 
   /** A frame at a hop: out under the next label, or into the hop's bounded queue while the wire is full. */
   pass(turn: Turn, side: HopSide, bytes: Uint8Array, start: number, end: number, from: Carrier, spare: number): void {
-    if (from.peer !== side.source()) return
+    const source = side.source()
+    if (source === null || from.peer !== source) return
     const carrier = side.towards === null ? null : this.port.carrierTo(side.towards)
     if (carrier === null || side.towardsLabel === null) return
     side.hop.heardAt = turn.now
-    if (side.queue === null && carrier.room() > 0) {
+    const wire = carrier.bottom()
+    if (wire === null) return
+    const place = this.placeFor(wire)
+    const isFree = side.queue === null && !side.held && carrier.relayRoom() > 0
+    // What waits for the budget goes first; what waits for the wire does so because there is no room.
+    if (isFree && this.budget.mayPass(turn.now) && !(this.budget.limited && this.waiting.has(place))) {
       carrier.forward(turn, side.towardsLabel, bytes, start, end, spare)
+      wire.onRelayed(end - start)
+      this.budget.spend(end - start)
       return
     }
-    const wire = carrier.bottom()
     const cost = end - start + QUEUED_OVERHEAD_BYTES
-    // No queue may take more than what is left for all the others: the longer ones lose first.
-    const room = Math.min(CIRCUIT_QUEUE_BYTES_MAX - side.queuedBytes, CIRCUIT_QUEUES_BYTES_MAX - this.queuedBytes)
-    if (wire === null || cost > room || side.queuedBytes > CIRCUIT_QUEUES_BYTES_MAX - this.queuedBytes) return
+    const left = CIRCUIT_QUEUES_BYTES_MAX - this.queuedBytes
+    const fromSource = this.queuedFrom.get(source) ?? 0
+    // The frames of none may take more than what is left for those of all others.
+    if (cost > Math.min(CIRCUIT_QUEUE_BYTES_MAX - side.queuedBytes, left) || fromSource > left) return
     side.queue ??= []
     side.queue.push(bytes.slice(start, end))
-    side.queuedBytes += cost
-    this.queuedBytes += cost
-    const sides = this.waiting.get(wire)
-    if (sides === undefined) this.waiting.set(wire, new Set([side]))
-    else sides.add(side)
+    this.countQueued(side, cost)
+    if (!side.held) this.wait(place, side)
+    // The wire may be another one than that for which the first in the queue wait.
+    if (wire.relayRoom() > 0) this.passQueued(turn, place)
+    const isMuch = side.queuedBytes > CIRCUIT_GO_BYTES && fromSource > CIRCUIT_SOURCE_HOLD_BYTES
+    if (isMuch || side.queuedBytes > CIRCUIT_HOLD_BYTES) this.holdBack(turn, side)
   }
 
-  /** False when nothing is left in the queue. */
-  private sendOldest(turn: Turn, side: HopSide): boolean {
+  /** For frames of others; null where nothing leads there: what waits for it is dropped in its turn. */
+  roomTowards(peer: PeerId): number | null {
+    return this.port.carrierTo(peer)?.relayRoom() ?? null
+  }
+
+  private countQueued(side: HopSide, bytes: number): void {
+    side.queuedBytes += bytes
+    this.queuedBytes += bytes
+    const source = side.source()
+    if (source === null) return
+    const left = (this.queuedFrom.get(source) ?? 0) + bytes
+    if (left > 0) this.queuedFrom.set(source, left)
+    else this.queuedFrom.delete(source)
+  }
+
+  /** How many bytes that were; none where nothing is left in the queue. */
+  private sendOldest(turn: Turn, side: HopSide): number {
     const { queue } = side
     const body = queue?.[side.queueAt]
-    if (queue === null || body === undefined) return false
+    if (queue === null || body === undefined) return 0
     side.queueAt += 1
-    side.queuedBytes -= body.length + QUEUED_OVERHEAD_BYTES
-    this.queuedBytes -= body.length + QUEUED_OVERHEAD_BYTES
+    this.countQueued(side, -body.length - QUEUED_OVERHEAD_BYTES)
     const carrier = side.towards === null ? null : this.port.carrierTo(side.towards)
     if (carrier !== null && side.towardsLabel !== null) {
       carrier.send(turn, side.towardsLabel, new Uint8Array(FRAME_HEADER_BYTES), [body])
+      carrier.bottom()?.onRelayed(body.length)
+      this.budget.spend(body.length)
     }
     if (side.queueAt === queue.length) {
       this.dropQueue(side)
-      return false
-    }
-    if (side.queueAt >= 32 && side.queueAt * 2 >= queue.length) {
+    } else if (side.queueAt >= 32 && side.queueAt * 2 >= queue.length) {
       side.queue = queue.slice(side.queueAt)
       side.queueAt = 0
     }
-    return true
+    return body.length
   }
 
   private dropQueue(side: HopSide): void {
-    this.queuedBytes -= side.queuedBytes
+    this.countQueued(side, -side.queuedBytes)
     side.queue = null
     side.queueAt = 0
-    side.queuedBytes = 0
   }
 
   private acceptHere(turn: Turn, from: PeerId, message: OpenMessage): void {
@@ -377,7 +496,7 @@ export class Circuits {
     if (message.via.includes(this.port.self)) return 'loop'
     // The last that it went through is the one that sent it.
     if (message.via.at(-1) !== from || (!here && message.via.length >= CIRCUIT_HOPS_MAX)) return 'no-route'
-    if (!here && this.hops.size >= CIRCUITS_RELAYED_MAX) return 'overloaded'
+    if (!here && this.hops.size >= this.budget.circuitsMax) return 'overloaded'
     let fromNeighbour = here ? 0 : (this.hopsFrom.get(from) ?? 0)
     if (here) for (const end of this.ends) fromNeighbour += end.neighbour === from && end.target === null ? 1 : 0
     return fromNeighbour >= CIRCUITS_PER_NEIGHBOUR_MAX ? 'overloaded' : null
@@ -467,7 +586,7 @@ export class Circuits {
       this.byLabel.delete(side.label)
       this.board.removeLabel(side.label)
       this.dropQueue(side)
-      for (const sides of this.waiting.values()) sides.delete(side)
+      for (const place of [...this.waiting.keys()]) this.stopWaiting(place, side)
     }
   }
 }
@@ -487,6 +606,8 @@ export class CircuitEnd implements Carrier, LabelTarget {
   peer: PeerId | null = null
   heardAt: Instant
   open = true
+  /** A relay has more than it can pass on. */
+  held = false
   private readonly board: Switchboard
   private readonly port: CircuitsPort
   private requested = false
@@ -540,8 +661,13 @@ export class CircuitEnd implements Carrier, LabelTarget {
   }
 
   room(): number {
-    if (this.remoteLabel === null || !this.open) return 0
+    if (this.remoteLabel === null || !this.open || this.held) return 0
     return this.port.carrierTo(this.neighbour)?.room() ?? 0
+  }
+
+  relayRoom(): number {
+    if (this.remoteLabel === null || !this.open || this.held) return 0
+    return this.port.carrierTo(this.neighbour)?.relayRoom() ?? 0
   }
 
   send(turn: Turn, label: number, header: Uint8Array, rest: readonly Uint8Array[]): void {
@@ -615,12 +741,25 @@ class Hop {
   }
 }
 
+function sourceOf(side: HopSide): PeerId {
+  // reason: only what came from somebody waits.
+  return side.source() as PeerId
+}
+
+function isReady(side: HopSide): boolean {
+  return side.ready
+}
+
 class HopSide implements LabelTarget {
   readonly hop: Hop
   towards: PeerId | null
   towardsLabel: number | null = null
   /** The label under which frames for this side arrive here. */
   label = 0
+  /** The next peer has more than it can pass on. */
+  held = false
+  /** This peer has, and has told so to whom the frames come from. */
+  holds = false
   /** Bodies that wait for room, from `queueAt` on. */
   queue: Uint8Array[] | null = null
   queueAt = 0
@@ -635,6 +774,16 @@ class HopSide implements LabelTarget {
 
   source(): PeerId | null {
     return this === this.hop.ahead ? this.hop.from : this.hop.ahead.towards
+  }
+
+  /** The other direction of the same circuit. */
+  get opposite(): HopSide {
+    return this === this.hop.ahead ? this.hop.back : this.hop.ahead
+  }
+
+  /** Whether what it goes on over takes a frame now. */
+  get ready(): boolean {
+    return !this.held && this.towards !== null && (this.circuits.roomTowards(this.towards) ?? 1) > 0
   }
 
   onFrame(turn: Turn, bytes: Uint8Array, start: number, end: number, from: Carrier, spare: number): void {

@@ -43,10 +43,12 @@ import { encodeOverlayMessage, type OverlayMessage } from './overlay-messages.ts
 import { PathAsks } from './path-asks.ts'
 import { PathOffers, type PathOffersPort } from './path-offers.ts'
 import { Reaching, type ReachingPort } from './reaching.ts'
+import type { RelayLimits } from './relay-budget.ts'
 import type { SettledState } from './settled-state.ts'
 
 /** What the connector needs of the layer above. */
 export interface ConnectorPort {
+  readonly relayLimits?: RelayLimits | undefined
   /** What the host can negotiate, first choice first; nothing where nothing is said. */
   readonly negotiates?: readonly Negotiable[] | undefined
   /** A session with a peer stands, through whoever's doing. */
@@ -79,6 +81,7 @@ export interface ConnectorPort {
 export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, PathOffersPort {
   readonly self: PeerId
   readonly relays: boolean
+  readonly relayLimits: RelayLimits | undefined
   readonly board: Switchboard
   readonly circuits: Circuits
   private readonly port: ConnectorPort
@@ -101,6 +104,7 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
     dialable: readonly AddressScheme[],
     port: ConnectorPort,
   ) {
+    this.relayLimits = port.relayLimits
     this.self = identity.peer
     this.relays = relays
     this.port = port
@@ -440,7 +444,7 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
   }
 
   onWireLost(turn: Turn, wire: Wire, fault: Fault): void {
-    this.circuits.onWireLost(wire)
+    this.circuits.onWireLost(turn, wire)
     this.onCarrierLost(turn, wire, fault)
     this.reaching.onCarrierLost(turn, wire, fault)
     this.offers.onWireLost(turn, wire, fault)

@@ -18,7 +18,6 @@ import {
   GOSSIP_RANDOM_REFS,
   INTRODUCED_PUBLIC,
   NEAR_PER_SIDE,
-  PUBLIC_LINKS_MIN,
   REF_ASK_AGAIN_MS,
   REF_ASK_SHARE,
   REFS_ASKED_MAX,
@@ -218,7 +217,7 @@ export class Gossip {
     const marks = new Set<number>()
     for (const { ref } of closestAfter(key, held, NEAR_PER_SIDE + 2)) marks.add(markOf(ref))
     for (const { ref } of closestBefore(key, held, NEAR_PER_SIDE + 2)) marks.add(markOf(ref))
-    const publicMissing = hidden && this.around.publicLinks().length < PUBLIC_LINKS_MIN
+    const publicMissing = hidden && this.around.publicLinks().length < this.around.publicWanted
     const publics = publicMissing || hungry ? SEARCH_PUBLIC_REFS : onlyPublic ? 0 : 1
     const payload = encodeClosestRequest({ onlyPublic, publics, marks })
     const onAnswer: Parameters<RoutedRequests['request']>[4] = (later, answer) => {

@@ -10,11 +10,9 @@ import type { Rng } from '../base/rng.ts'
 import {
   LOST_PROBE_MS,
   NEAR_PER_SIDE,
-  PUBLIC_LINKS_MIN,
   REBALANCE_CHOICES,
   REBALANCE_MS,
   REBALANCE_RATIO,
-  RELAYED_WEIGHT,
   RENDEZVOUS_ADDRESSES_MAX,
   ROTATE_MS,
   UNBURDEN_MS,
@@ -25,6 +23,14 @@ import type { Gossip } from './gossip.ts'
 import type { LinkSeeking } from './link-seeking.ts'
 import type { Link } from './link-table.ts'
 import type { Surrounds } from './overlay-needs.ts'
+import {
+  inSeveralRanges,
+  leastLoaded,
+  loadOf,
+  mayReplace,
+  type RendezvousSwap,
+  rangeSwap,
+} from './rendezvous-choice.ts'
 import { isWithin, nearBounds } from './ring-order.ts'
 
 export interface LinkCareOwner {
@@ -124,18 +130,21 @@ export class LinkCare {
     const { rng, needs } = around
     this.rebalanceAt = turn.now + rng.around(REBALANCE_MS, 0.5)
     const present = needs.self().rendezvous
-    if (!around.hidden || present.length < PUBLIC_LINKS_MIN || around.alarm.isOn(turn.now)) return
+    if (!around.hidden || present.length < around.publicWanted || around.alarm.isOn(turn.now)) return
     const isNamed = (link: Link): boolean => present.some(entry => entry.peer === link.peer)
     const open = around.publicLinks()
-    const least = leastLoaded(
-      rng.sample(
-        open.filter(link => !isNamed(link)),
-        REBALANCE_CHOICES,
-      ),
-    )
-    const most = open.filter(isNamed).sort((a, b) => loadOf(b) - loadOf(a))[0]
-    if (least === undefined || most === undefined || loadOf(most) < loadOf(least) * REBALANCE_RATIO) return
-    this.nameRendezvous(turn, [...open.filter(link => isNamed(link) && link !== most), least])
+    const named = open.filter(isNamed)
+    const others = open.filter(link => !isNamed(link))
+    const swap = rangeSwap(named, others) ?? this.loadSwap(named, rng.sample(others, REBALANCE_CHOICES))
+    if (swap !== null) this.nameRendezvous(turn, [...named.filter(link => link !== swap.out), swap.in])
+  }
+
+  private loadSwap(named: readonly Link[], others: readonly Link[]): RendezvousSwap | null {
+    const most = [...named].sort((a, b) => loadOf(b) - loadOf(a))[0]
+    if (most === undefined) return null
+    const least = leastLoaded(others.filter(link => mayReplace(link, most, named)))
+    if (least === undefined || loadOf(most) < loadOf(least) * REBALANCE_RATIO) return null
+    return { out: most, in: least }
   }
 
   /** A peer that was lost may be on the other side of a split: it is looked for now and then (rule 9). */
@@ -165,7 +174,7 @@ export class LinkCare {
     for (const link of crowded) {
       if (isWithin(position, bounds, link.position)) continue
       const others = around.hidden ? open.filter(other => other !== link && other.role !== 'way-in') : links.all()
-      if (others.length < PUBLIC_LINKS_MIN) continue
+      if (others.length < around.publicWanted) continue
       this.seeking.leave(turn, link.peer)
       // What it tells newcomers of this peer is to lead here without it.
       this.renewRendezvous(turn)
@@ -181,15 +190,15 @@ export class LinkCare {
     const spared = this.owner.spared()
     const all = around.publicLinks()
     const others = all.filter(link => !spared.includes(link.peer))
-    const usable = others.length >= PUBLIC_LINKS_MIN ? others : all
+    const usable = others.length >= around.publicWanted ? others : all
     const kept = usable.filter(link => present.some(entry => entry.peer === link.peer))
-    if (kept.length === PUBLIC_LINKS_MIN) return
+    if (kept.length === around.publicWanted) return
     const fresh = usable.filter(link => !kept.includes(link)).sort((a, b) => loadOf(a) - loadOf(b))
     // The way in is the first that every newcomer has: among three others, the least loaded serve.
-    const gathering = present.length < PUBLIC_LINKS_MIN
-    if (kept.length > 0 && others.length < PUBLIC_LINKS_MIN && this.seeking.isNewcomer(turn)) return
+    const gathering = present.length < around.publicWanted
+    if (kept.length > 0 && others.length < around.publicWanted && this.seeking.isNewcomer(turn)) return
     if (gathering) fresh.push(...kept.splice(0).sort((a, b) => loadOf(a) - loadOf(b)))
-    const chosen = [...kept, ...fresh].slice(0, PUBLIC_LINKS_MIN)
+    const chosen = inSeveralRanges([...kept, ...fresh], around.publicWanted)
     const same =
       chosen.length === present.length && chosen.every(link => present.some(entry => entry.peer === link.peer))
     if (same || (chosen.length < present.length && around.hungry)) return
@@ -203,14 +212,4 @@ export class LinkCare {
     }))
     this.around.needs.onRendezvous(turn, rendezvous)
   }
-}
-
-/** How much of what a peer can carry it carries, as it told; a way in comes after all others. */
-export function loadOf(link: Link): number {
-  const carried = link.neighbours.length + RELAYED_WEIGHT * link.relayed
-  return carried / Math.max(1, link.ref.capacity) + (link.role === 'way-in' ? 1 : 0)
-}
-
-function leastLoaded(links: readonly Link[]): Link | undefined {
-  return [...links].sort((a, b) => loadOf(a) - loadOf(b))[0]
 }

@@ -25,7 +25,6 @@ import {
   NEAR_PER_SIDE,
   NEWCOMER_MS,
   NEWCOMER_PUBLICS,
-  PUBLIC_LINKS_MIN,
   REACH_TIMEOUT_MS,
   REFUSED_BACKOFF_MAX_MS,
   REFUSED_BACKOFF_MS,
@@ -109,7 +108,7 @@ export class LinkSeeking {
     const linkingMax = this.linkingMax(turn)
     const room = (reserved = 0): boolean => this.countLinking(turn, null) + reserved < linkingMax
     // A peer that cannot be dialled needs public links before it can be reached at all.
-    const publicMissing = hidden ? PUBLIC_LINKS_MIN - this.around.publicLinks().length : 0
+    const publicMissing = hidden ? this.around.publicWanted - this.around.publicLinks().length : 0
     // Who has no link at all takes any of them for its way in: places are kept for those.
     const purpose = links.size === 0 ? 'way-in' : 'public'
     for (let i = this.countLinking(turn, purpose); i < publicMissing && room(); i += 1) {
@@ -153,7 +152,7 @@ export class LinkSeeking {
     if (this.countLinking(turn, null) >= this.linkingMax(turn)) return at
     if (this.lacks(turn, 'random') || this.lacks(turn, 'far')) at = Math.min(at, this.roamAt)
     for (const index of this.knownNear()) at = Math.min(at, this.candidateAt(index))
-    const publicMissing = hidden ? PUBLIC_LINKS_MIN - this.around.publicLinks().length : 0
+    const publicMissing = hidden ? this.around.publicWanted - this.around.publicLinks().length : 0
     if (publicMissing > this.countLinking(turn, 'public') + this.countLinking(turn, 'way-in')) {
       for (let i = 0; i < memory.size; i += 1) if (memory.isPublic(i)) at = Math.min(at, this.candidateAt(i))
       // One that others tell of meanwhile is not left to wait.

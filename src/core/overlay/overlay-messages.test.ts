@@ -73,6 +73,7 @@ const anyMessage: fc.Arbitrary<OverlayMessage> = fc.oneof(
     reason: fc.constantFrom('no-route' as const, 'loop' as const, 'declined' as const, 'overloaded' as const),
   }),
   fc.record({ kind: fc.constant('circuit-close' as const), label }),
+  fc.record({ kind: fc.constant('circuit-hold' as const), label, hold: fc.boolean() }),
   fc.record({ kind: fc.constant('ref-ask' as const), positions: fc.array(position, { maxLength: 16 }) }),
   fc.record({
     kind: fc.constant('neighbours-changed' as const),

@@ -15,6 +15,7 @@
  *   12 circuit-close    label u32
  *   13 ref-ask          count u8 | positions u56 …
  *   14 neighbours-changed  relayed u16 | count u16 | (position u56 | state u8: 0 gone, 1 direct, 2 over a circuit) …
+ *   15 circuit-hold     label u32 | hold u8 (1 hold, 0 go on)
  *
  *   refs = count u8 | (age u16 s | ref or its name sized)…      via = count u8 | (public key 32)…
  */
@@ -95,6 +96,7 @@ export type OverlayMessage =
     }
   | { readonly kind: 'circuit-refuse'; readonly forLabel: number; readonly reason: RefusalReason }
   | { readonly kind: 'circuit-close'; readonly label: number }
+  | { readonly kind: 'circuit-hold'; readonly label: number; readonly hold: boolean }
   | { readonly kind: 'ref-ask'; readonly positions: readonly Position[] }
   | { readonly kind: 'neighbours-changed'; readonly relayed: number; readonly changes: readonly NeighbourChange[] }
 
@@ -150,6 +152,12 @@ export function encodeOverlayMessage(message: OverlayMessage): Uint8Array {
       return writer.u8(11).u32(message.forLabel).u8(REASONS.indexOf(message.reason)).finish()
     case 'circuit-close':
       return writer.u8(12).u32(message.label).finish()
+    case 'circuit-hold':
+      return writer
+        .u8(15)
+        .u32(message.label)
+        .u8(message.hold ? 1 : 0)
+        .finish()
     case 'ref-ask':
       writer.u8(13).u8(message.positions.length)
       for (const position of message.positions) writer.u56(position)
@@ -246,6 +254,8 @@ function readMessage(reader: ByteReader): OverlayMessage | null {
     }
     case 14:
       return { kind: 'neighbours-changed', relayed: reader.u16(), changes: readChanges(reader) }
+    case 15:
+      return { kind: 'circuit-hold', label: readLabel(reader), hold: reader.u8() === 1 }
     default:
       return null
   }

@@ -6,7 +6,7 @@ import type { Position } from '../base/position.ts'
 import type { Rng } from '../base/rng.ts'
 import { isPublic, type PeerRef, type Rendezvous } from '../crypto/peer-ref.ts'
 import type { Target } from '../input.ts'
-import { OWN_ESTIMATE_MS, WAY_IN_KEPT_LINKS } from '../limits.ts'
+import { OWN_ESTIMATE_MS, PUBLIC_LINKS_MIN, WAY_IN_KEPT_LINKS } from '../limits.ts'
 import type { Turn } from '../turn.ts'
 import type { Contact } from './contact.ts'
 import { type Link, LinkTable } from './link-table.ts'
@@ -20,6 +20,8 @@ export interface OverlayNeeds {
   readonly peer: PeerId
   readonly position: Position
   readonly capacity: number
+  /** How many rendezvous this peer names where nobody can dial it; the usual number where nothing is said. */
+  readonly rendezvous?: number | undefined
   /** What links told, where peers of one process share it. */
   readonly views?: ToldViews | undefined
   self(): PeerRef
@@ -69,6 +71,11 @@ export class Surrounds {
   /** This peer cannot be dialled: others reach it through public peers that it is linked to. */
   get hidden(): boolean {
     return !isPublic(this.needs.self())
+  }
+
+  /** How many public links a hidden peer needs: so many rendezvous it names. */
+  get publicWanted(): number {
+    return this.needs.rendezvous ?? PUBLIC_LINKS_MIN
   }
 
   /** Fewer links than a peer needs to be safe, while others are known. */

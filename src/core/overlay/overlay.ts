@@ -23,7 +23,6 @@ import {
   NEIGHBOURS_CALM_MS,
   NEIGHBOURS_DELAY_MS,
   NEIGHBOURS_PAUSE_MS,
-  PUBLIC_LINKS_MIN,
   SEARCH_MIN_MS,
   SUSPECT_SILENT_MS,
   TEND_HUNGRY_MAX_MS,
@@ -36,7 +35,7 @@ import {
 import type { Turn } from '../turn.ts'
 import type { Contact } from './contact.ts'
 import { Gossip } from './gossip.ts'
-import { LinkCare, type LinkCareOwner, loadOf } from './link-care.ts'
+import { LinkCare, type LinkCareOwner } from './link-care.ts'
 import { LinkSeeking } from './link-seeking.ts'
 import { Link, type LinkRole, type LinkTable } from './link-table.ts'
 import { allNeighbours, inOrder, type NeighbourView, neighbourNews } from './neighbour-news.ts'
@@ -47,6 +46,7 @@ import { isForRegistry, RoutedMethod } from './overlay-port.ts'
 import { PeerSearch } from './peer-search.ts'
 import { readRefName } from './ref-names.ts'
 import type { RememberedPeers } from './remembered-peers.ts'
+import { loadOf } from './rendezvous-choice.ts'
 import { RoutedRequests } from './routed-requests.ts'
 import type { SettledState } from './settled-state.ts'
 import { middleEstimate } from './size-estimate.ts'
@@ -437,7 +437,7 @@ export class Overlay implements LinkCareOwner {
   private leastNeeded(comer: PeerRef, near: boolean): Link | null {
     const { around, links } = this
     const open = around.hidden ? around.publicLinks() : []
-    const last = open.length <= PUBLIC_LINKS_MIN ? open : []
+    const last = open.length <= around.publicWanted ? open : []
     const link = links.leastNeeded(around.rng, last, comer.position)
     return link === null && near ? links.leastNeeded(around.rng, [], comer.position) : link
   }

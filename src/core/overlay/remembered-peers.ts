@@ -398,7 +398,7 @@ function digit(peer: PeerId, at: number): number {
  * A hash in 16 bits of the IPv4 /16, the IPv6 /32, or the last two labels of a name: without making texts. Peers that
  * cannot be dialled are in one of their own.
  */
-function rangeOf(ref: PeerRef): number {
+export function rangeOf(ref: PeerRef): number {
   const host = ref.addresses[0]?.host ?? ''
   const isName = NAME.test(host)
   const from = isName ? host.lastIndexOf('.', host.lastIndexOf('.') - 1) + 1 : 0

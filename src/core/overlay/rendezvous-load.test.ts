@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { World } from '../../sim/world.ts'
 import { REBALANCE_MS } from '../limits.ts'
 import type { PeerInside } from '../peer-sides.ts'
-import { loadOf } from './link-care.ts'
+import { loadOf } from './rendezvous-choice.ts'
 
 describe('a peer that cannot be dialled', () => {
   it('names the least loaded of its public links in place of the one that carries most, one at a time', () => {

@@ -1,6 +1,7 @@
 /**
  * The packets that wait for acknowledgement, oldest first, and what their acknowledgements tell of the path:
- * round trip, losses, when to try again (spec 4.4). Decides what is sent again; the session sends it.
+ * round trip, losses, how much may be under way, when to try again (spec 4.4). Decides what is sent again; the session
+ * sends it.
  *
  * Each packet is flying (sent over the present path), waiting (to be sent again) or held (the other side has it, but not
  * yet its turn: its bytes are released). A linked list without gaps. A session whose packets are all acknowledged needs
@@ -17,6 +18,10 @@ import {
   UNACKNOWLEDGED_BYTES_MAX,
   UNACKNOWLEDGED_PACKETS_MAX,
   UNACKNOWLEDGED_RESERVE_PACKETS,
+  WINDOW_BYTES_FIRST,
+  WINDOW_BYTES_MIN,
+  WINDOW_CUT,
+  WINDOW_STEP_BYTES,
 } from '../limits.ts'
 import type { Turn } from '../turn.ts'
 import { BARE_PACKET_KIND } from './packet-protection.ts'
@@ -26,6 +31,12 @@ import { FRAME_HEADER_BYTES } from './path.ts'
 const SPENT_BYTES_MIN = 16_384
 export const NO_BUFFERS: readonly Uint8Array[] = []
 const DOUBLINGS_MAX = 6
+
+/**
+ * What is done about a timeout. Mostly the path is only slower than before: first the oldest packet goes again alone, to draw
+ * an answer. Where that is the only one that arrives, or none does, all are taken for lost.
+ */
+type Trouble = 'none' | 'probe-due' | 'probed' | 'answered' | 'all-lost'
 
 export class SentPacket {
   readonly sequence: number
@@ -79,6 +90,12 @@ export class SentPackets {
   /** One past the highest sequence number that the other side was said to hold. */
   private heldEnd = 0
   private doublings = 0
+  private trouble: Trouble = 'none'
+  /** What may be under way over a path that may drop, and from where on it grows slowly. */
+  private windowBytes = WINDOW_BYTES_FIRST
+  private slowFrom = Number.POSITIVE_INFINITY
+  /** No second cut before one of the packets sent after the first has arrived. */
+  private cutUntil = 0
   /** Smoothed; null where nothing was acknowledged over this path, or it drops nothing: then nobody asks. */
   roundTripMs: number | null = null
   private roundTripVarianceMs: number | null = null
@@ -96,9 +113,13 @@ export class SentPackets {
     return this.size < UNACKNOWLEDGED_PACKETS_MAX + UNACKNOWLEDGED_RESERVE_PACKETS
   }
 
-  /** After a timeout one packet at a time probes the path, until something is acknowledged. */
-  mayFly(flightBytesMax: number): boolean {
-    return this.flightBytes === 0 || (this.doublings === 0 && this.flightBytes < flightBytesMax)
+  /** When all are lost one packet at a time tries the path, until something is acknowledged. */
+  mayFly(flightBytesMax: number, mayDrop: boolean): boolean {
+    if (!mayDrop) return this.flightBytes < flightBytesMax
+    if (this.trouble === 'probe-due') return this.nextWaiting !== null
+    if (this.flightBytes === 0) return true
+    if (this.trouble === 'probed' || this.trouble === 'all-lost') return false
+    return this.flightBytes < Math.min(flightBytesMax, this.windowBytes)
   }
 
   /** When to give up waiting for an acknowledgement, on a path that may drop. */
@@ -140,6 +161,10 @@ export class SentPackets {
     packet.sentAt = now
     packet.sentAgain = true
     packet.state = 'flying'
+    if (this.trouble === 'probe-due') {
+      this.trouble = 'probed'
+      this.timedFrom = now
+    }
     this.fly(packet.bytes, now)
     this.seekWaiting(packet.next)
   }
@@ -156,6 +181,9 @@ export class SentPackets {
     this.allWait()
     this.roundTripMs = null
     this.doublings = 0
+    this.trouble = 'none'
+    this.windowBytes = WINDOW_BYTES_FIRST
+    this.slowFrom = Number.POSITIVE_INFINITY
   }
 
   /** All that went bare is sealed, in order: it goes on over a path that does not encrypt. None of it may be flying. */
@@ -179,8 +207,22 @@ export class SentPackets {
   }
 
   onTimeout(): void {
-    this.allWait()
+    const oldest = this.trouble === 'none' ? this.oldestFlying() : null
+    if (oldest !== null) {
+      this.wait(oldest)
+      this.trouble = 'probe-due'
+    } else {
+      this.allWait()
+      this.trouble = 'all-lost'
+      this.slowFrom = Math.max(this.windowBytes / 2, WINDOW_BYTES_MIN)
+      this.windowBytes = WINDOW_BYTES_MIN
+    }
     this.doublings = Math.min(this.doublings + 1, DOUBLINGS_MAX)
+  }
+
+  /** The path takes nothing now: the timeout begins anew. */
+  onBlocked(now: Instant): void {
+    this.timedFrom = now
   }
 
   /**
@@ -190,13 +232,18 @@ export class SentPackets {
   onAcknowledge(turn: Turn, next: number, ranges: readonly number[], delayMs: number, mayDrop: boolean): boolean {
     const { now } = turn
     let news = false
+    let firstHeard = false
+    let freed = 0
+    const full = this.flightBytes + WINDOW_STEP_BYTES >= this.windowBytes
     let sampleMs = -1
     let heardOrder = 0
     let packet = this.oldest
     while (packet !== null && packet.sequence < next) {
       news = true
       if (packet.state === 'flying') {
+        freed += packet.bytes
         if (!packet.sentAgain && packet.sentAt !== null) sampleMs = now - packet.sentAt
+        if (!packet.sentAgain) firstHeard = true
         if (this.isTelling(packet, now)) heardOrder = Math.max(heardOrder, packet.order)
       }
       this.release(turn, packet)
@@ -210,6 +257,8 @@ export class SentPackets {
       while (packet !== null && packet.sequence < ranges[i + 1]!) {
         if (packet.state !== 'held') {
           news = true
+          if (packet.state === 'flying') freed += packet.bytes
+          if (!packet.sentAgain) firstHeard = true
           if (packet.state === 'flying' && this.isTelling(packet, now)) heardOrder = Math.max(heardOrder, packet.order)
           this.release(turn, packet)
           packet.state = 'held'
@@ -223,6 +272,9 @@ export class SentPackets {
     if (mayDrop && sampleMs >= 0) this.learnRoundTrip(sampleMs - delayMs >= 0 ? sampleMs - delayMs : sampleMs)
     this.doublings = 0
     this.timedFrom = now
+    this.trouble = firstHeard || this.trouble === 'none' || this.trouble === 'all-lost' ? 'none' : 'answered'
+    if (heardOrder > this.cutUntil) this.cutUntil = 0
+    if (mayDrop && full && this.trouble === 'none') this.grow(freed)
     if (mayDrop && heardOrder > REORDER_TOLERANCE_PACKETS) this.findLost(heardOrder - REORDER_TOLERANCE_PACKETS)
     if (this.nextWaiting !== null && (this.nextWaiting.state !== 'waiting' || this.nextWaiting.sequence < next))
       this.seekWaiting(this.oldest)
@@ -252,13 +304,40 @@ export class SentPackets {
 
   /** Whether its arrival tells about losses: not where an earlier transmission may be the one that arrived. */
   private isTelling(packet: SentPacket, now: Instant): boolean {
+    // Of the probe both are under way.
+    if (packet.sentAgain && this.trouble === 'probed') return false
     return !packet.sentAgain || packet.sentAt === null || now - packet.sentAt >= (this.roundTripMs ?? 0) / 2
   }
 
   private findLost(orderMax: number): void {
+    let lost = false
     for (let packet = this.oldest; packet !== null; packet = packet.next) {
-      if (packet.state === 'flying' && packet.order <= orderMax) this.wait(packet)
+      if (packet.state !== 'flying' || packet.order > orderMax) continue
+      this.wait(packet)
+      lost = true
     }
+    if (lost) this.cut()
+  }
+
+  /** Doubles with each round trip at first, later by a step for each. */
+  private grow(freed: number): void {
+    const { windowBytes } = this
+    const more = windowBytes < this.slowFrom ? freed : (freed * WINDOW_STEP_BYTES) / windowBytes
+    this.windowBytes = Math.min(windowBytes + more, UNACKNOWLEDGED_BYTES_MAX)
+  }
+
+  /** Once a round trip: what was sent before the last time tells nothing new. */
+  private cut(): void {
+    if (this.cutUntil > 0) return
+    this.cutUntil = this.order
+    this.windowBytes = Math.max(this.windowBytes * WINDOW_CUT, WINDOW_BYTES_MIN)
+    this.slowFrom = this.windowBytes
+  }
+
+  private oldestFlying(): SentPacket | null {
+    let packet = this.oldest
+    while (packet !== null && packet.state !== 'flying') packet = packet.next
+    return packet
   }
 
   private allWait(): void {

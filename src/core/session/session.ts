@@ -15,6 +15,7 @@ import type { PeerId } from '../base/peer-id.ts'
 import type { SessionId, StreamId } from '../input.ts'
 import {
   ACKNOWLEDGE_BYTES,
+  ACKNOWLEDGE_BYTES_UNRELIABLE,
   ACKNOWLEDGE_DELAY_MS,
   ACKNOWLEDGE_PACKETS,
   ACKNOWLEDGE_UNASKED_BYTES,
@@ -323,7 +324,7 @@ export class Session {
       this.unacknowledgedPackets <= ACKNOWLEDGE_UNASKED_PACKETS
     if (!waits) {
       const due =
-        this.unacknowledgedBytes >= ACKNOWLEDGE_BYTES ||
+        this.unacknowledgedBytes >= (reliable ? ACKNOWLEDGE_BYTES : ACKNOWLEDGE_BYTES_UNRELIABLE) ||
         this.unacknowledgedPackets >= ACKNOWLEDGE_PACKETS ||
         this.reorder !== null
       this.askAcknowledgement(due, turn.now)
@@ -674,6 +675,11 @@ export class Session {
       return
     }
     if (timeoutAt !== null && turn.now >= timeoutAt) {
+      // Where nothing more may be sent now, what is late waits too.
+      if (path.room() <= 0) {
+        sent.onBlocked(turn.now)
+        return
+      }
       sent.onTimeout()
       // A new number, or the other side may go on answering over a dead path: what is sent again has old ones.
       this.bits |= Bit.acknowledgeNow
@@ -682,7 +688,7 @@ export class Session {
   }
 
   private mayFly(path: Path): boolean {
-    return path.room() > 0 && (this.sent === null || this.sent.mayFly(path.flightBytesMax))
+    return path.room() > 0 && (this.sent === null || this.sent.mayFly(path.flightBytesMax, !path.reliable))
   }
 
   /** A new number over the new path, before all that is sent again: the other side follows at once. */

@@ -7,7 +7,7 @@ import type { Instant } from '../base/instant.ts'
 import type { PeerId } from '../base/peer-id.ts'
 import type { PathView } from '../effect.ts'
 import type { SessionId, WireFacts, WireId } from '../input.ts'
-import { FLIGHT_BYTES_MAX, WIRE_QUEUE_BYTES_MAX } from '../limits.ts'
+import { FLIGHT_BYTES_MAX, FRAME_BYTES_MAX, WIRE_QUEUE_BYTES_MAX, WIRE_RELAY_BYTES_MAX } from '../limits.ts'
 import type { Turn } from '../turn.ts'
 import { FRAME_HEADER_BYTES, type Path } from './path.ts'
 
@@ -17,6 +17,8 @@ export interface Carrier extends Path {
   peer: PeerId | null
   /** The wire at the bottom of it, or null while there is none. */
   bottom(): Wire | null
+  /** The same as `room` for frames of circuits that others run over this peer. */
+  relayRoom(): number
   /** Whether it rides on the session with this peer, which then must not ride on it (spec 5.6). */
   dependsOn(peer: PeerId): boolean
   /**
@@ -50,6 +52,8 @@ export class Wire implements Carrier {
   /** What this step has sent so far. */
   private outgoing: Outgoing | null = null
   private queuedBytes = 0
+  /** While frames of others wait: by how much this peer has sent more of its own than of theirs since then. */
+  private ownAhead: number | null = null
 
   constructor(id: WireId, now: Instant, owner: WireOwner) {
     this.id = id
@@ -65,8 +69,26 @@ export class Wire implements Carrier {
     return FLIGHT_BYTES_MAX
   }
 
+  /** Where frames of others wait, this peer's own take no more than half of the wire. */
   room(): number {
-    return this.open ? WIRE_QUEUE_BYTES_MAX - this.queuedBytes : 0
+    if (!this.open) return 0
+    if (this.ownAhead === null) return WIRE_QUEUE_BYTES_MAX - this.queuedBytes
+    return this.ownAhead > FRAME_BYTES_MAX ? 0 : WIRE_RELAY_BYTES_MAX + FRAME_BYTES_MAX - this.queuedBytes
+  }
+
+  relayRoom(): number {
+    return this.open ? WIRE_RELAY_BYTES_MAX - this.queuedBytes : 0
+  }
+
+  /** Frames of others wait for this wire, or no longer do. */
+  setWanted(wanted: boolean): void {
+    if (!wanted) this.ownAhead = null
+    else this.ownAhead ??= 0
+  }
+
+  /** So much of what was sent last was of others. */
+  onRelayed(bytes: number): void {
+    if (this.ownAhead !== null) this.ownAhead = Math.max(this.ownAhead - 2 * bytes, -FRAME_BYTES_MAX)
   }
 
   send(_turn: Turn, label: number, header: Uint8Array, rest: readonly Uint8Array[]): void {
@@ -107,6 +129,7 @@ export class Wire implements Carrier {
   /** `bytes`: so many more leave. */
   private queue(buffer: Uint8Array, bytes: number): Outgoing {
     this.queuedBytes += bytes
+    if (this.ownAhead !== null) this.ownAhead += bytes
     const { outgoing } = this
     if (outgoing !== null) {
       outgoing.buffers.push(buffer)
@@ -119,11 +142,11 @@ export class Wire implements Carrier {
     return begun
   }
 
-  /** The host wrote `bytes` out. True when the wire had no room and has some now. */
+  /** The host wrote `bytes` out. True when the wire had no room, for its own or for others, and has some now. */
   written(bytes: number): boolean {
-    const before = this.room()
+    const [before, beforeRelay] = [this.room(), this.relayRoom()]
     this.queuedBytes = Math.max(0, this.queuedBytes - bytes)
-    return before <= 0 && this.room() > 0
+    return (before <= 0 && this.room() > 0) || (beforeRelay <= 0 && this.relayRoom() > 0)
   }
 
   /** Hands what this step queued to the host. */
