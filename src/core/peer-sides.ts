@@ -37,11 +37,13 @@ export interface PeerInside {
 /** For the connector. */
 export class ConnectorSide implements ConnectorPort {
   readonly negotiates: readonly Negotiable[] | undefined
+  readonly pathlessMs: number | undefined
   private readonly inside: PeerInside
 
-  constructor(inside: PeerInside, { negotiates }: PeerOptions) {
+  constructor(inside: PeerInside, { negotiates, pathlessMs }: PeerOptions) {
     this.inside = inside
     this.negotiates = negotiates
+    this.pathlessMs = pathlessMs
   }
 
   onContact(turn: Turn, contact: Contact): void {

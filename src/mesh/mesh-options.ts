@@ -35,6 +35,11 @@ export interface MeshOptions extends Waiting {
   readonly capacity?: number | undefined
   /** Whether to forward circuits for others; true unless given. */
   readonly relays?: boolean | undefined
+  /**
+   * How long streams wait where there is no path to the peer at all, in milliseconds, 1,000 to 604,800,000; 120,000 unless given.
+   * After that the session ends with `session-lost`.
+   */
+  readonly pathlessMs?: number | undefined
 }
 
 export interface ListenPoint {
@@ -53,11 +58,15 @@ export interface CheckedOptions {
   readonly lan: boolean
   readonly capacity: number | undefined
   readonly relays: boolean
+  readonly pathlessMs: number | undefined
   readonly signal: AbortSignal | undefined
 }
 
 export const CAPACITY_MIN = 4
 export const CAPACITY_MAX = 4096
+const PATHLESS_MS_MIN = 1_000
+/** Refs live a week: then nobody is found any more. */
+const PATHLESS_MS_MAX = 604_800_000
 const LISTEN_MAX = 16
 const WAYS_IN_MAX = 256
 
@@ -70,7 +79,7 @@ export function checkOptions(suite: CryptoSuite, now: WallTime, options: unknown
   for (const key of Object.keys(given)) {
     if (!KNOWN.has(key)) return invalid(`there is no option "${key}"; known ones are ${[...KNOWN].join(', ')}`)
   }
-  const { store, udpPort, tabs, lan, capacity, relays, signal } = given
+  const { store, udpPort, tabs, lan, capacity, relays, pathlessMs, signal } = given
   if (store !== undefined && (typeof store !== 'string' || store === '')) return invalid('store is a folder as text')
   if (udpPort !== undefined && !isPort(udpPort)) return invalid('udpPort is a whole number from 0 to 65,535')
   if (capacity !== undefined && !isCapacity(capacity))
@@ -78,6 +87,8 @@ export function checkOptions(suite: CryptoSuite, now: WallTime, options: unknown
   if (tabs !== undefined && typeof tabs !== 'boolean') return invalid('tabs is true or false')
   if (lan !== undefined && typeof lan !== 'boolean') return invalid('lan is true or false')
   if (relays !== undefined && typeof relays !== 'boolean') return invalid('relays is true or false')
+  if (pathlessMs !== undefined && !isPathless(pathlessMs))
+    return invalid(`pathlessMs is a number from ${PATHLESS_MS_MIN} to ${PATHLESS_MS_MAX}`)
   if (signal !== undefined && !(signal instanceof AbortSignal)) return invalid('signal is an AbortSignal')
 
   const listen = each('listen', given.listen, LISTEN_MAX, parseListenPoint)
@@ -97,6 +108,7 @@ export function checkOptions(suite: CryptoSuite, now: WallTime, options: unknown
     lan: lan ?? false,
     capacity,
     relays: relays ?? true,
+    pathlessMs,
     signal,
   })
 }
@@ -123,11 +135,16 @@ const KNOWN: ReadonlySet<string> = new Set<keyof MeshOptions>([
   'lan',
   'capacity',
   'relays',
+  'pathlessMs',
   'signal',
 ])
 
 function isPort(value: unknown): value is number {
   return typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= 65_535
+}
+
+function isPathless(value: unknown): value is number {
+  return typeof value === 'number' && value >= PATHLESS_MS_MIN && value <= PATHLESS_MS_MAX
 }
 
 function isCapacity(value: unknown): value is number {
