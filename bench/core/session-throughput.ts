@@ -42,6 +42,8 @@ class Side implements SessionOwner, Path {
   onPong(): void {}
   onPathAsked(): void {}
   onPathAnswered(): void {}
+  onSilent(): void {}
+  onHeardAgain(): void {}
   onRemoteClose(): void {}
   onDirty(): void {
     this.dirty = true

@@ -100,6 +100,13 @@ export const WINDOW_BYTES_MIN = 131_072
 /** What is left of it after that; from there on it grows by this for each round trip. */
 export const WINDOW_CUT = 0.7
 export const WINDOW_STEP_BYTES = 65_536
+/** While a stream's bytes are under way, or just were, it is looked this often whether the other side was heard. */
+export const WATCH_LOOK_MS = 100
+/** After so many looks in vain it is asked, or, where it should have answered, the path is in doubt. */
+export const WATCH_LOOKS = 3
+/** Silences that ended by themselves make it more patient, up to so many looks, and less so with each look that hears. */
+export const USUAL_LOOKS_MAX = 10
+export const USUAL_SILENCE_DECAY = 0.9
 /** A packet is lost when so many sent after it have arrived (RFC 9002, 6.1.1). */
 export const REORDER_TOLERANCE_PACKETS = 3
 
@@ -256,6 +263,20 @@ export const SESSIONS_CHECK_MS = 100
 export const GLARE_MS = 5_000
 /** How long a session without a path is kept for another one to be found. */
 export const PATHLESS_MS = 15_000
+/** The same where a stream is open or a user holds it, unless the user says something else; looked for all the while. */
+export const PATHLESS_NEEDED_MS = 120_000
+/** A path that should have been heard and was not for so long, beyond what is usual, is in doubt: others are tried beside it. */
+export const DOUBT_AFTER_MS = WATCH_LOOKS * WATCH_LOOK_MS
+/** A dial that hangs is made anew after this while there is no path: the system's own next try comes ever later. */
+export const REDIAL_MS = 700
+/** A circuit that is kept beside a wire for a stream's sake is asked this often: hops forget those that are silent for longer. */
+export const STANDBY_ASK_MS = 30_000
+/** A wire that was negotiated and breaks, or fails at once, is offered anew so soon, doubling, so many times. */
+export const OFFER_SOON_MS = 1_000
+export const OFFERS_SOON_MAX = 3
+/** What `at once` is; and how long a wire must have stood for all of that to begin anew. */
+export const OFFER_FAILED_SOON_MS = 2_000
+export const WIRE_STOOD_MS = 60_000
 /** Whether a carrier leads to the other side of a session must be answered by then; asked again over a circuit. */
 export const PATH_ASK_TIMEOUT_MS = 2_000
 export const PATH_ASK_AGAIN_MS = 500

@@ -30,6 +30,8 @@ export interface PeerOptions {
   readonly dialable: readonly AddressScheme[]
   /** What its host can negotiate, first choice first; nothing where nothing is said. */
   readonly negotiates?: readonly Negotiable[]
+  /** How long a session that a user or a stream counts on may be without any path. */
+  readonly pathlessMs?: number | undefined
   /** Refs that were read already, where peers of one process share them; its own where nothing is said. */
   readonly refs?: VerifiedRefs
   /** What links told, where peers of one process share it. */

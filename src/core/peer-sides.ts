@@ -39,12 +39,14 @@ export interface PeerInside {
 export class ConnectorSide implements ConnectorPort {
   readonly negotiates: readonly Negotiable[] | undefined
   readonly relayLimits: RelayLimits | undefined
+  readonly pathlessMs: number | undefined
   private readonly inside: PeerInside
 
-  constructor(inside: PeerInside, { negotiates, relayLimits }: PeerOptions) {
+  constructor(inside: PeerInside, { negotiates, relayLimits, pathlessMs }: PeerOptions) {
     this.inside = inside
     this.relayLimits = relayLimits
     this.negotiates = negotiates
+    this.pathlessMs = pathlessMs
   }
 
   onContact(turn: Turn, contact: Contact): void {

@@ -163,7 +163,11 @@ class MeshPeer implements Peer, PeerInside {
     const { board } = this.connector
     switch (input.kind) {
       case 'wake':
+        return
+      // It comes when the clock jumped or the process stood still.
       case 'clock':
+      case 'network-changed':
+        this.connector.onNetworkChanged(turn)
         return
       case 'wire-open':
         board.onWireOpen(turn, input.wire, input.about)

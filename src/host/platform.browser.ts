@@ -33,8 +33,24 @@ export function browserPlatform(): Platform {
       return Promise.reject(new Error('a browser asks no DNS server: serve the refs as JSON under a URL'))
     },
     meetings: { tabs: meetTabs },
+    watchNetwork,
     listen: null,
   }
+}
+
+/** Also when the page is seen again: what was hidden may have been frozen, its connections gone. */
+function watchNetwork(onChanged: () => void): () => void {
+  const stop = new AbortController()
+  const { signal } = stop
+  const onVisible = (): void => {
+    if (document.visibilityState === 'visible') onChanged()
+  }
+  globalThis.addEventListener?.('online', onChanged, { signal })
+  if (typeof document !== 'undefined') document.addEventListener('visibilitychange', onVisible, { signal })
+  // reason: not all browsers have it, nor the types.
+  const { connection } = navigator as { readonly connection?: EventTarget }
+  connection?.addEventListener('change', onChanged, { signal })
+  return () => stop.abort()
 }
 
 function randomBytes(length: number): Uint8Array {

@@ -18,8 +18,8 @@ import type { Store, StoreChange } from './store.ts'
 
 /** Writes to the store wait this long, so that a burst of changes becomes one batch. */
 const SAVE_DELAY_MS = 250
-/** The wall clock is compared with the monotonic one at least this often. */
-const CLOCK_CHECK_MS = 30_000
+/** The wall clock is compared with the monotonic one at least this often: who slept is to know it at once. */
+const CLOCK_CHECK_MS = 2_000
 /** A difference above this is a jump (the machine slept, or the clock was set), below it drift. */
 const CLOCK_JUMP_MS = 1_000
 /** The core hears of written bytes by so many: it needs to know only when a full queue has room again. */

@@ -41,6 +41,11 @@ export interface MeshOptions extends Waiting {
   readonly relays?: boolean | RelayLimits | undefined
   /** How many rendezvous to name where nobody can dial this peer, 1 to 4; 3 unless given. */
   readonly rendezvous?: number | undefined
+  /**
+   * How long streams wait where there is no path to the peer at all, in milliseconds, 1,000 to 604,800,000; 120,000 unless given.
+   * After that the session ends with `session-lost`.
+   */
+  readonly pathlessMs?: number | undefined
 }
 
 export interface ListenPoint {
@@ -61,11 +66,15 @@ export interface CheckedOptions {
   readonly relays: boolean
   readonly relayLimits: RelayLimits
   readonly rendezvous: number | undefined
+  readonly pathlessMs: number | undefined
   readonly signal: AbortSignal | undefined
 }
 
 export const CAPACITY_MIN = 4
 export const CAPACITY_MAX = 4096
+const PATHLESS_MS_MIN = 1_000
+/** Refs live a week: then nobody is found any more. */
+const PATHLESS_MS_MAX = 604_800_000
 const LISTEN_MAX = 16
 const WAYS_IN_MAX = 256
 
@@ -78,7 +87,7 @@ export function checkOptions(suite: CryptoSuite, now: WallTime, options: unknown
   for (const key of Object.keys(given)) {
     if (!KNOWN.has(key)) return invalid(`there is no option "${key}"; known ones are ${[...KNOWN].join(', ')}`)
   }
-  const { store, udpPort, tabs, lan, capacity, relays, rendezvous, signal } = given
+  const { store, udpPort, tabs, lan, capacity, relays, rendezvous, pathlessMs, signal } = given
   if (store !== undefined && (typeof store !== 'string' || store === '')) return invalid('store is a folder as text')
   if (udpPort !== undefined && !isPort(udpPort)) return invalid('udpPort is a whole number from 0 to 65,535')
   if (capacity !== undefined && !isCapacity(capacity))
@@ -90,6 +99,8 @@ export function checkOptions(suite: CryptoSuite, now: WallTime, options: unknown
     return invalid('relays is true, false, or an object with bytesPerSecond and circuits, whole numbers above 0')
   if (rendezvous !== undefined && !(isCount(rendezvous) && rendezvous <= REF_RENDEZVOUS_MAX))
     return invalid(`rendezvous is a whole number from 1 to ${REF_RENDEZVOUS_MAX}`)
+  if (pathlessMs !== undefined && !isPathless(pathlessMs))
+    return invalid(`pathlessMs is a number from ${PATHLESS_MS_MIN} to ${PATHLESS_MS_MAX}`)
   if (signal !== undefined && !(signal instanceof AbortSignal)) return invalid('signal is an AbortSignal')
 
   const listen = each('listen', given.listen, LISTEN_MAX, parseListenPoint)
@@ -111,6 +122,7 @@ export function checkOptions(suite: CryptoSuite, now: WallTime, options: unknown
     relays: relays !== false,
     relayLimits,
     rendezvous,
+    pathlessMs,
     signal,
   })
 }
@@ -138,6 +150,7 @@ const KNOWN: ReadonlySet<string> = new Set<keyof MeshOptions>([
   'capacity',
   'relays',
   'rendezvous',
+  'pathlessMs',
   'signal',
 ])
 
@@ -160,6 +173,10 @@ function relayLimitsOf(given: unknown): RelayLimits | null {
 }
 
 const RELAY_LIMITS: ReadonlySet<string> = new Set<keyof RelayLimits>(['bytesPerSecond', 'circuits'])
+
+function isPathless(value: unknown): value is number {
+  return typeof value === 'number' && value >= PATHLESS_MS_MIN && value <= PATHLESS_MS_MAX
+}
 
 function isCapacity(value: unknown): value is number {
   return typeof value === 'number' && Number.isInteger(value) && value >= CAPACITY_MIN && value <= CAPACITY_MAX

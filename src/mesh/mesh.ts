@@ -167,6 +167,7 @@ export async function startMesh(platform: MeshPlatform, options: MeshOptions): P
     for (const point of listen) await mesh.listen(point)
     throwIfAborted(signal)
     mesh.announce(checked.value.announce)
+    mesh.watchNetwork()
     mesh.meet()
     const joining = mesh.joinMesh(checked.value, before.rememberedPeers)
     if (waysIn.length + sources.length > 0) await joining
@@ -240,6 +241,9 @@ class RunningMesh extends TypedEventTarget<MeshEvents> implements Mesh {
   private closing: Promise<void> | null = null
   private readonly meetings: Meeting[] = []
   private cancelAsk = ignore
+  private stopWatching = ignore
+  /** What others were told to dial, unless the user said what. */
+  private announced = ''
   private readonly left = deferred<void>()
 
   constructor(platform: MeshPlatform, options: CheckedOptions, store: Store, seed: Uint8Array) {
@@ -262,6 +266,7 @@ class RunningMesh extends TypedEventTarget<MeshEvents> implements Mesh {
       ...(options.rendezvous === undefined ? {} : { rendezvous: options.rendezvous }),
       dialable: platform.dialable,
       negotiates: this.negotiators,
+      pathlessMs: options.pathlessMs,
     })
     this.ownRef = peer.snapshot().ref
     this.loop = new RunLoop({
@@ -412,7 +417,19 @@ class RunningMesh extends TypedEventTarget<MeshEvents> implements Mesh {
 
   announce(given: readonly Address[] | null): void {
     const addresses = given ?? announcedAddresses(this.listeners, this.udp, this.platform.ownHosts)
-    if (addresses.length > 0) this.loop.command({ kind: 'announce', addresses })
+    const announced = addresses.map(addressText).join()
+    if (announced === this.announced) return
+    this.announced = announced
+    this.loop.command({ kind: 'announce', addresses })
+  }
+
+  /** The addresses of this machine may change at any time, as when a laptop is carried from one network to another. */
+  watchNetwork(): void {
+    this.stopWatching = this.platform.watchNetwork(() => {
+      for (const negotiator of this.negotiators) negotiator.onNetworkChanged?.()
+      this.loop.input({ kind: 'network-changed' })
+      this.announce(this.options.announce)
+    })
   }
 
   /** Other tabs, and peers of the local network, are asked while this peer has no link, and answered once it leads somewhere. */
@@ -540,6 +557,7 @@ class RunningMesh extends TypedEventTarget<MeshEvents> implements Mesh {
     const fault: Fault = { code: 'closed', detail: 'this peer was closed' }
     const closed = Promise.all(this.listeners.map(listener => listener.close()))
     this.cancelAsk()
+    this.stopWatching()
     for (const meeting of this.meetings) meeting.close()
     this.dispatch.close(fault)
     this.loop.command({ kind: 'leave-mesh' })

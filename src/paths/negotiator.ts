@@ -23,6 +23,8 @@ export interface Negotiator {
    * another where that one is taken; null where there is none to be had.
    */
   serve?(host: string, port: number): number | null
+  /** This machine may have another place in the network: what was learnt of the old one is forgotten. */
+  onNetworkChanged?(): void
   /** Ends what is open, and lets go of what outlives the wires: sockets, threads. */
   close(): Promise<void>
 }

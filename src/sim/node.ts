@@ -22,7 +22,7 @@ import type { PlacedPeer, World } from './world.ts'
 /** Without a model; with one, a round trip. */
 const DIAL_REFUSED_MS = 30
 // As the production run loop does (src/host/run-loop.ts): when it compares its clocks, and what it calls a jump.
-const CLOCK_CHECK_MS = 30_000
+const CLOCK_CHECK_MS = 2_000
 const CLOCK_JUMP_MS = 1_000
 const STANDSTILL_MS = 5_000
 
@@ -101,6 +101,7 @@ export class Node {
       refs: world.refs,
       views: world.views,
       dialable: ['tcp'],
+      pathlessMs: placed.pathlessMs,
       negotiates: placed.negotiates ?? (world.model === null ? [] : negotiableOn(this.profile.device)),
       ...(settled === undefined ? {} : { settled }),
     })

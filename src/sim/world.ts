@@ -59,6 +59,7 @@ export interface PlacedPeer {
   readonly profile?: PeerProfile
   /** Which wires through NATs its machine can make; by its device where the world has a model, else none. */
   readonly negotiates?: readonly Negotiable[]
+  readonly pathlessMs?: number | undefined
 }
 
 /** Something whose time comes. */

@@ -119,6 +119,12 @@ export const NAT_KINDS: readonly NatKind[] = [
   'only-443',
 ]
 
+export interface PublicHost {
+  readonly namespace: string
+  readonly address: string
+  readonly address6: string
+}
+
 export class NatLab {
   private readonly prefix = `wm${process.pid}`
   private readonly namespaces: string[] = []
@@ -132,12 +138,22 @@ export class NatLab {
   }
 
   /** A machine on the public segment, with both families. */
-  publicHost(): { readonly namespace: string } {
+  publicHost(): PublicHost {
     const name = this.namespace(`p${this.namespaces.length}`)
-    this.attach(name, 'eth')
-    this.addAddress6(name, 'eth')
+    const address = this.attach(name, 'eth')
+    const address6 = this.addAddress6(name, 'eth')
     this.in(name, 'ip', 'route', 'add', '224.0.0.0/4', 'dev', 'eth')
-    return { namespace: name }
+    return { namespace: name, address, address6 }
+  }
+
+  /** Another way of a public host's onto the segment, by a device and an address of its own. */
+  attachAlso({ namespace }: PublicHost, device: string): string {
+    return this.attach(namespace, device)
+  }
+
+  /** Runs a command in a namespace of this lab. */
+  run(namespace: string, command: readonly string[], input = ''): void {
+    execFileSync('ip', ['netns', 'exec', namespace, ...command], { input, stdio: ['pipe', 'ignore', 'inherit'] })
   }
 
   /** A machine behind routers of these kinds, the one next to it first. */
@@ -198,9 +214,11 @@ export class NatLab {
   }
 
   /** Without a wait for others that may have it. */
-  private addAddress6(name: string, device: string): void {
-    this.in(name, 'ip', 'addr', 'add', `${PUBLIC_NET_6}::${this.places.toString(16)}/64`, 'dev', device, 'nodad')
+  private addAddress6(name: string, device: string): string {
+    const address = `${PUBLIC_NET_6}::${this.places.toString(16)}`
+    this.in(name, 'ip', 'addr', 'add', `${address}/64`, 'dev', device, 'nodad')
     this.in(name, 'ip', '-6', 'route', 'add', 'default', 'dev', device)
+    return address
   }
 
   private rules(name: string, text: string): void {
@@ -208,12 +226,14 @@ export class NatLab {
   }
 
   /** Onto the public segment. */
-  private attach(name: string, device: string): void {
+  private attach(name: string, device: string): string {
     this.places += 1
     const port = `port${this.places}`
     this.link(name, device, this.segment, port)
     this.in(this.segment, 'ip', 'link', 'set', port, 'master', 'bridge')
-    this.in(name, 'ip', 'addr', 'add', `${PUBLIC_NET}.${this.places}/24`, 'dev', device)
+    const address = `${PUBLIC_NET}.${this.places}`
+    this.in(name, 'ip', 'addr', 'add', `${address}/24`, 'dev', device)
+    return address
   }
 
   private link(one: string, deviceOfOne: string, other: string, deviceOfOther: string): void {

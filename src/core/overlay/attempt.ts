@@ -11,6 +11,7 @@ import {
   DIAL_STAGGER_MS,
   REACH_PATIENCE_MS,
   REACH_TIMEOUT_MS,
+  REDIAL_MS,
   RETRY_PAUSE_MAX_MS,
   RETRY_PAUSE_MS,
 } from '../limits.ts'
@@ -26,9 +27,9 @@ export type OnReached = (turn: Turn, outcome: Result<Contact>) => void
 export interface Goal {
   /**
    * `direct`: by a wire only. `upgrade`: the same, in place of a circuit that works. `reroute`: by one other circuit in its
-   * place, over a rendezvous.
+   * place, over a rendezvous. `beside`: by any way, while it is in doubt whether the path that there is still carries.
    */
-  readonly kind: 'any' | 'direct' | 'upgrade' | 'reroute'
+  readonly kind: 'any' | 'direct' | 'upgrade' | 'reroute' | 'beside'
   /** The peer, or the address where only that is known: there is one attempt for each. */
   readonly key: string
   /** Null where only an address is known. */
@@ -62,6 +63,8 @@ export class Attempt {
   private kind: Goal['kind']
   /** Tries again even while nobody waits. */
   persistent = false
+  /** Somebody counts on the session that looks for a path: a dial that hangs is made anew beside it. */
+  hasty = false
   giveUpAt: Instant
   /** When it is to be looked at again if nothing happens before. */
   dueAt: Instant = 0
@@ -100,7 +103,7 @@ export class Attempt {
     this.rendezvous = [...this.knownRendezvous]
     this.giveUpAt = now + REACH_TIMEOUT_MS
     this.nextDialAt = now
-    this.circuitFrom = this.addresses.length > 0 ? now + CIRCUIT_STAGGER_LINK_MS : now
+    this.circuitFrom = this.addresses.length > 0 && goal.kind !== 'beside' ? now + CIRCUIT_STAGGER_LINK_MS : now
   }
 
   /** The session has a path that works: a better one is wanted in place of it, and nothing else is touched. */
@@ -149,6 +152,10 @@ export class Attempt {
   /** Any way will do from now on, a circuit too. */
   widen(now: Instant): void {
     if (this.kind === 'any') return
+    if (this.kind === 'beside') {
+      this.kind = 'any'
+      return
+    }
     this.circuitFrom = now + (this.tries.size > 0 ? CIRCUIT_STAGGER_MS : 0)
     if (this.upgrade) this.giveUpAt = now + REACH_TIMEOUT_MS
     this.kind = 'any'
@@ -183,9 +190,18 @@ export class Attempt {
 
   /** The address to dial now, if it is time for one. */
   takeAddress(now: Instant): Address | null {
+    if (this.addresses.length === 0 && this.redials && now >= this.redialAt) this.addresses = [...this.knownAddresses]
     if (this.addresses.length === 0 || (this.tries.size > 0 && now < this.nextDialAt)) return null
     this.nextDialAt = now + DIAL_STAGGER_MS
     return this.addresses.shift() ?? null
+  }
+
+  private get redials(): boolean {
+    return this.hasty && this.tries.size > 0 && this.knownAddresses.length > 0
+  }
+
+  private get redialAt(): Instant {
+    return this.nextDialAt - DIAL_STAGGER_MS + REDIAL_MS
   }
 
   /** Whether a circuit may be begun: none is under way, and the dials had their head start or are over. */
@@ -208,7 +224,11 @@ export class Attempt {
 
   /** Starts over when the pause is over. */
   startOver(now: Instant): void {
-    if (this.retryAt === null || this.retryAt > now) return
+    if (this.retryAt !== null && this.retryAt <= now) this.startAnew()
+  }
+
+  /** Whatever failed may lead there now. */
+  startAnew(): void {
     this.retryAt = null
     this.addresses = [...this.knownAddresses]
     this.rendezvous = [...this.knownRendezvous]
@@ -230,13 +250,14 @@ export class Attempt {
       if (carrier instanceof Wire && carrier.about === null && openBy < wake) wake = openBy
     }
     if (this.addresses.length > 0 && this.nextDialAt < wake) wake = this.nextDialAt
+    if (this.redials && this.redialAt < wake) wake = this.redialAt
     if (this.retryAt !== null && this.retryAt < wake) wake = this.retryAt
     if (this.canCircle && this.circuitFrom < wake) wake = this.circuitFrom
     return wake
   }
 
   private get mayTakeCircuit(): boolean {
-    return this.kind === 'any' || this.kind === 'reroute'
+    return this.kind === 'any' || this.kind === 'reroute' || this.kind === 'beside'
   }
 
   private get canCircle(): boolean {

@@ -11,6 +11,7 @@ import { type PeerRef, type PeerRefFields, REF_LIFETIME_MS, readPeerRef, signPee
 import type { CryptoSuite, Identity } from '../crypto/suite.ts'
 import type { Effect, PathView } from '../effect.ts'
 import type { Command, Input, SessionId, StreamId } from '../input.ts'
+import { PATHLESS_MS } from '../limits.ts'
 import type { Peer, PeerOptions, PeerSnapshot } from '../peer-options.ts'
 import { Channel } from '../session/session-owner.ts'
 import { Turn } from '../turn.ts'
@@ -60,6 +61,7 @@ export class BarePeer implements Peer {
       refOf: peer => this.refs.get(peer) ?? null,
       isDialable: () => this.ref.addresses.length > 0,
       negotiates: options.negotiates,
+      pathlessMs: options.pathlessMs ?? PATHLESS_MS,
     })
   }
 
@@ -110,6 +112,7 @@ export class BarePeer implements Peer {
     else if (input.kind === 'wire-bytes') board.onWireBytes(turn, input.wire, input.bytes)
     else if (input.kind === 'wire-writable') board.onWireWritable(turn, input.wire, input.bytes)
     else if (input.kind === 'wire-closed') board.onWireClosed(turn, input.wire, input.fault)
+    else if (input.kind === 'network-changed') connector.onNetworkChanged(turn)
     else if (input.kind === 'command') this.onCommand(turn, input.command)
   }
 
@@ -151,6 +154,9 @@ export class BarePeer implements Peer {
       }
       case 'stream-write':
         session?.writeStream(turn, command.stream, command.chunks)
+        return
+      case 'stream-reset':
+        session?.resetStream(turn, command.stream, command.reset)
         return
       case 'stream-end':
         session?.endStream(turn, command.stream)

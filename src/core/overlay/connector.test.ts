@@ -34,7 +34,7 @@ function expectQuiet(bares: readonly Bare[], what = ''): void {
     expect(counts.labels, what).toBe(counts.sessions + counts.circuitLabels)
     expect(counts.circuitLabels, what).toBe(counts.circuitEnds + 2 * counts.hops)
     expect(counts.contacts, what).toBe(counts.sessions)
-    expect(counts.wires + counts.circuitEnds, what).toBe(counts.sessions)
+    expect(counts.wires + counts.circuitEnds, what).toBe(counts.sessions + counts.standbys)
   }
 }
 
@@ -376,6 +376,13 @@ describe('a session over a circuit', () => {
       expect([a.sessionWith(b), a.pathTo(b), b.pathTo(a)]).toEqual([session, 'wire', 'wire'])
       world.run(15_000)
       expectQuiet([a, b, r], `seed ${seed}`)
+      // The circuit is kept for as long as a stream may need it.
+      expect([a.counts.standbys, b.counts.standbys, r.counts.hops]).toEqual([1, 1, 1])
+      world.run(300_000)
+      expect([a.counts.standbys, b.counts.standbys, r.counts.hops]).toEqual([1, 1, 1])
+      a.node.command({ kind: 'stream-reset', session, stream, reset: 0 })
+      world.run(60_000)
+      expectQuiet([a, b, r], `seed ${seed}`)
       expect(r.counts.hops).toBe(0)
     }
   })
@@ -642,7 +649,7 @@ describe('whatever happens', () => {
             live.every(({ counts }) => {
               const { attempts, asks, handshakes, openings, retired, unused, unprovenWires } = counts
               const underWay = attempts + asks + handshakes + openings + retired + unused + unprovenWires
-              return underWay === 0 && counts.wires + counts.circuitEnds === counts.sessions
+              return underWay === 0 && counts.wires + counts.circuitEnds === counts.sessions + counts.standbys
             })
           expect(world.runUntil(isQuiet, 200_000, 500), `seed ${seed}`).not.toBeNull()
           expectQuiet(live, `seed ${seed}`)

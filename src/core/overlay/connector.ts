@@ -14,16 +14,20 @@ import type { CryptoSuite, Identity } from '../crypto/suite.ts'
 import type { RequestId, SessionId, WireId } from '../input.ts'
 import {
   CARRIER_GRACE_MS,
+  DOUBT_AFTER_MS,
   GLARE_MS,
   LINK_SILENT_MS,
   NEGOTIATION_STAGGER_MS,
   PATHLESS_MS,
+  PATHLESS_NEEDED_MS,
   PING_TIMEOUT_MS,
   REBALANCE_MS,
   REBALANCE_RATIO,
+  RETRY_PAUSE_MAX_MS,
   SESSION_LINGER_MS,
   SESSIONS_CHECK_MS,
   SILENCE_STEP_MS,
+  STANDBY_ASK_MS,
   UPGRADE_AFTER_MS,
   UPGRADE_BACKOFF_MAX_MS,
   UPGRADE_BACKOFF_MS,
@@ -51,6 +55,8 @@ export interface ConnectorPort {
   readonly relayLimits?: RelayLimits | undefined
   /** What the host can negotiate, first choice first; nothing where nothing is said. */
   readonly negotiates?: readonly Negotiable[] | undefined
+  /** How long a session that is counted on may be without any path; as `PATHLESS_NEEDED_MS` where nothing is said. */
+  readonly pathlessMs?: number | undefined
   /** A session with a peer stands, through whoever's doing. */
   onContact(turn: Turn, contact: Contact): void
   /** The session has no path at this moment: links over it are down. */
@@ -143,6 +149,7 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
       sessions: this.sessionCount,
       retired: retired.size,
       unused: unused.size,
+      standbys: [...this.contacts.values()].filter(({ standby }) => standby !== null).length,
       userPings: userPings.size,
       asks: asks.size,
       attempts: reaching.size,
@@ -170,6 +177,11 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
   revive(turn: Turn, session: Session): void {
     const contact = this.contacts.get(session.peer)
     if (contact?.session === session && session.path === null) this.reaching.revive(turn, contact, contact.wanted)
+  }
+
+  /** A session may have a wire again sooner than was thought. */
+  considerAt(at: Instant): void {
+    this.wakeAt = earlier(this.wakeAt, at)
   }
 
   /** For a peer that begins settled: sessions that stand, most of them for links, and circuits of others through here. */
@@ -260,10 +272,24 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
     this.reaching.endAll(turn, { code: 'timeout', detail: 'this machine was away' })
     for (const contact of [...this.contacts.values()]) {
       const { session } = contact
-      if ((contact.needs & Need.user) === 0 && session.openStreams === 0)
-        this.closeSession(turn, session, 'session-lost')
-      else if (session.path !== null && contact.pingedAt === null) this.pingPath(turn, contact)
+      if (!contact.counted) this.closeSession(turn, session, 'session-lost')
+      // The other side has given up its end: another path is looked for at once.
+      else this.closePath(turn, session, { code: 'wire-lost', detail: 'this machine was away' })
     }
+  }
+
+  /** This machine may be somewhere else in the network now: whether its paths still carry is asked at once. */
+  onNetworkChanged(turn: Turn): void {
+    for (const contact of [...this.contacts.values()]) {
+      const { path } = contact.session
+      if (path === null || !contact.wanted) continue
+      contact.pingedAt ??= turn.now
+      this.wakeAt = earlier(this.wakeAt, turn.now + PING_TIMEOUT_MS)
+      contact.session.expectLife(turn)
+    }
+    this.reaching.hasten(turn)
+    this.offers.onNetworkChanged(turn)
+    this.wakeAt = earlier(this.wakeAt, turn.now + UPGRADE_AFTER_MS)
   }
 
   closeAll(turn: Turn): void {
@@ -326,7 +352,19 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
   /** A session without a path takes the carrier at once; whether it leads anywhere is asked in any case. */
   tryPath(turn: Turn, session: Session, carrier: Carrier): void {
     if (session.path === null) this.moveTo(turn, session, carrier)
-    this.asks.ask(turn, session, carrier, !this.isReached(session))
+    this.asks.ask(turn, session, carrier, { urgent: !this.isReached(session) || this.isInDoubt(session) })
+  }
+
+  /** The neighbour is to carry something at once: if it keeps silent, that is to be known soon. */
+  expectLife(turn: Turn, neighbour: PeerId): void {
+    this.contacts.get(neighbour)?.session.expectLife(turn)
+  }
+
+  /** The neighbours that keep silent though they should not. */
+  doubted(): readonly PeerId[] {
+    const peers: PeerId[] = []
+    for (const contact of this.contacts.values()) if (contact.inDoubt) peers.push(contact.peer)
+    return peers
   }
 
   closeCarrier(turn: Turn, carrier: Carrier, fault: Fault): void {
@@ -383,6 +421,46 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
     turn.emit({ kind: 'ponged', request: ping.request, roundTripMs, path: session.path?.view() ?? { kind: 'none' } })
   }
 
+  /**
+   * The path should have brought something and did not (spec 4.6). Others are tried beside it; it stays until one of them has
+   * proven to carry, or it is heard again.
+   */
+  onSilent(turn: Turn, session: Session, silentMs: number): void {
+    const contact = this.contacts.get(session.peer)
+    const carrier = carrierOf(session)
+    if (contact?.session !== session || carrier === null || silentMs < DOUBT_AFTER_MS + (contact.roundTripMs ?? 0))
+      return
+    if (!contact.inDoubt) this.beginDoubt(turn, contact, carrier)
+    if (contact.counted && turn.now - carrier.heardAt >= this.pathlessMs(contact)) {
+      this.endSession(turn, session, { code: 'session-lost', detail: 'no path for too long' })
+      return
+    }
+    if (!carrier.reliable && !this.asks.has(carrier)) this.asks.ask(turn, session, carrier, { urgent: true })
+    const { standby } = contact
+    if (standby !== null && !this.asks.has(standby)) this.asks.ask(turn, session, standby, { urgent: true })
+    if (!this.isReaching(contact.peer)) this.reaching.seekBeside(turn, contact)
+  }
+
+  onHeardAgain(turn: Turn, session: Session): void {
+    const contact = this.contacts.get(session.peer)
+    if (contact?.session === session && contact.doubt !== null) this.endDoubt(turn, contact, carrierOf(session))
+  }
+
+  private beginDoubt(turn: Turn, contact: Contact, carrier: Carrier): void {
+    contact.doubt = { carrier, heardAt: carrier.heardAt }
+    // What runs over it looks for another way as well; and it may be that only the first hop's wire is dead.
+    this.reaching.onHopSilent(turn, contact.peer)
+    if (carrier instanceof CircuitEnd) this.expectLife(turn, carrier.neighbour)
+  }
+
+  /** The path, this one or another, was heard. */
+  private endDoubt(turn: Turn, contact: Contact, carrier: Carrier | null): void {
+    contact.doubt = null
+    contact.pingedAt = null
+    if (carrier !== null) this.onHeard(turn, contact.session, carrier)
+    this.reaching.hasten(turn)
+  }
+
   onRemoteClose(turn: Turn, session: Session, code: FaultCode): void {
     this.endSession(turn, session, { code, detail: 'the other side closed the session' })
   }
@@ -408,17 +486,32 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
     const carrier = asCarrier(path)
     if (!session.initiator || carrier === session.path || this.contacts.get(session.peer)?.session !== session) return
     if (this.asks.has(carrier) || !(urgent || isBetter(carrier, session.path))) return
-    this.asks.ask(turn, session, carrier, false)
+    this.asks.ask(turn, session, carrier, { wanted: urgent })
   }
 
   onPathAnswered(turn: Turn, session: Session, path: Path, token: number): void {
     const carrier = asCarrier(path)
-    if (!this.asks.answered(session, carrier, token) || !carrier.open) return
+    const ask = this.asks.answered(session, carrier, token)
+    if (ask === null || !carrier.open) return
     if (session.path !== carrier) {
-      if (session.initiator || !this.isReached(session)) this.moveTo(turn, session, carrier)
+      if (this.mayTake(session, ask.wanted)) this.moveTo(turn, session, carrier)
+      else if (this.contacts.get(session.peer)?.standby === carrier) return
       else this.onCarrierUnused(turn, carrier)
     }
     this.onHeard(turn, session, carrier)
+  }
+
+  /** Whether a session moves to a carrier that has proven to lead to the other side. */
+  private mayTake(session: Session, wanted: boolean): boolean {
+    if (!this.isReached(session)) return true
+    if (!session.initiator) return false
+    return wanted || session.path?.reliable !== true || this.isInDoubt(session)
+  }
+
+  private onUnanswered(turn: Turn, session: Session, carrier: Carrier): void {
+    const contact = this.contacts.get(session.peer)
+    if (contact?.standby === carrier) contact.standby = null
+    if (!this.unused.has(carrier)) this.onCarrierUnused(turn, carrier)
   }
 
   /** A wire over which no one is served ends after a while. */
@@ -487,7 +580,8 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
     this.circuits.onWake(turn)
     for (const { session, carrier, heard } of this.asks.onWake(turn)) {
       if (heard && session.path === carrier) this.onHeard(turn, session, carrier)
-      else if (!this.reaching.onUnanswered(turn, carrier)) this.onCarrierUnused(turn, carrier)
+      else if (this.reaching.onUnanswered(turn, carrier) || session.path === carrier) continue
+      else this.onUnanswered(turn, session, carrier)
     }
     this.reaching.onWake(turn)
     this.offers.onWake(turn)
@@ -563,12 +657,57 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
 
   private afterMove(turn: Turn, session: Session, before: Carrier | null, carrier: Carrier): void {
     this.unused.delete(carrier)
-    if (before !== null) this.onCarrierUnused(turn, before)
     const contact = this.contacts.get(session.peer)
-    if (contact?.session !== session) return
+    if (contact?.session !== session) {
+      if (before !== null) this.onCarrierUnused(turn, before)
+      return
+    }
+    const doubted = contact.doubt !== null
+    contact.doubt = null
     contact.pingedAt = null
-    if (!carrier.reliable) this.wakeAt = earlier(this.wakeAt, turn.now + UPGRADE_AFTER_MS)
+    if (contact.standby === carrier) contact.standby = null
+    if (before instanceof CircuitEnd && before.open && carrier.reliable && session.openStreams > 0 && !doubted) {
+      this.keepStandby(turn, contact, before)
+    } else if (before !== null) {
+      this.onCarrierUnused(turn, before)
+      // It may only have been held up: if it carries again before it is let go, the session returns to it.
+      if (doubted && before.open && before.reliable && !carrier.reliable)
+        this.asks.ask(turn, session, before, { patienceMs: CARRIER_GRACE_MS })
+    }
+    if (!carrier.reliable) {
+      if (before instanceof Wire) this.onWireLeft(turn, contact)
+      this.wakeAt = earlier(this.wakeAt, turn.now + UPGRADE_AFTER_MS)
+    }
     this.leaveRiders(turn, contact, before)
+    if (doubted) this.reaching.hasten(turn)
+  }
+
+  /** The next best way stays open while a stream may need it. */
+  private keepStandby(turn: Turn, contact: Contact, circuit: CircuitEnd): void {
+    const { standby } = contact
+    contact.standby = circuit
+    if (standby !== null) this.onCarrierUnused(turn, standby)
+    this.wakeAt = earlier(this.wakeAt, turn.now + STANDBY_ASK_MS)
+  }
+
+  /** When to look at the circuit beside the wire again; it is let go with the last stream. */
+  private tendStandby(turn: Turn, contact: Contact): Instant | null {
+    const { standby, session } = contact
+    if (standby === null) return null
+    if (session.openStreams === 0) {
+      contact.standby = null
+      this.onCarrierUnused(turn, standby)
+      return null
+    }
+    if (turn.now - standby.heardAt < STANDBY_ASK_MS) return standby.heardAt + STANDBY_ASK_MS
+    if (!this.asks.has(standby)) this.asks.ask(turn, session, standby)
+    return turn.now + STANDBY_ASK_MS
+  }
+
+  /** A session had a wire and has none: a dial is made, and a wire negotiated, sooner than after tries that failed. */
+  private onWireLeft(turn: Turn, contact: Contact): void {
+    contact.upgrade = null
+    this.offers.onWireLeft(turn, contact.session)
   }
 
   /** What rides on a session that moves from a wire onto a circuit could come to carry itself (spec 5.6). */
@@ -593,6 +732,8 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
   private onCarrierLost(turn: Turn, carrier: Carrier, fault: Fault): void {
     this.asks.forget(carrier)
     this.unused.delete(carrier)
+    const contact = carrier.peer === null ? undefined : this.contacts.get(carrier.peer)
+    if (contact?.standby === carrier) contact.standby = null
     for (const session of this.sessionsOver(carrier)) {
       if (session.path === carrier) this.onPathLost(turn, session, fault)
     }
@@ -605,12 +746,22 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
       return
     }
     const wasReached = contact.isReached
+    const before = carrierOf(session)
     session.usePath(turn, null)
-    contact.pathlessSince ??= turn.now
+    // One that kept silent was none before that was noticed.
+    contact.pathlessSince ??= fault.code === 'timeout' && before !== null ? before.heardAt : turn.now
     contact.pingedAt = null
+    contact.doubt = null
     turn.emit({ kind: 'path', session: session.id, path: { kind: 'none' } })
-    this.wakeAt = earlier(this.wakeAt, turn.now + PATHLESS_MS)
+    this.wakeAt = earlier(this.wakeAt, turn.now + SESSIONS_CHECK_MS)
     this.circuits.onNeighbourLost(turn, contact.peer)
+    if (before instanceof Wire) this.onWireLeft(turn, contact)
+    const { standby } = contact
+    if (standby?.open === true) {
+      contact.standby = null
+      this.tryPath(turn, session, standby)
+      this.reaching.seekBeside(turn, contact)
+    }
     // A path that had not proven anything yet was one of an attempt that goes on.
     if (!wasReached) return
     // Who did not answer is most likely gone: for a link alone it is not looked for.
@@ -625,13 +776,17 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
     const { session } = contact
     const { now } = turn
     if (contact.pathlessSince !== null) {
-      const endAt = contact.pathlessSince + PATHLESS_MS
+      const endAt = contact.pathlessSince + this.pathlessMs(contact)
       if (endAt <= now) {
         this.endSession(turn, session, { code: 'session-lost', detail: 'no path for too long' })
         return null
       }
-      if (contact.wanted && !this.isReaching(contact.peer)) this.revive(turn, session)
-      return endAt
+      if (contact.wanted && !this.isReaching(contact.peer)) {
+        if (session.path === null) this.revive(turn, session)
+        else this.reaching.seekBeside(turn, contact)
+      }
+      // One attempt may end before the session does.
+      return Math.min(endAt, now + RETRY_PAUSE_MAX_MS)
     }
     const carrier = carrierOf(session)
     if (carrier === null) return null
@@ -640,7 +795,11 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
       this.closeSession(turn, session, 'closed')
       return null
     }
-    const upgradeAt = carrier.reliable || silentMs >= LINK_SILENT_MS ? null : this.upgrade(turn, contact)
+    const upgradeAt = carrier.reliable
+      ? this.tendStandby(turn, contact)
+      : silentMs >= LINK_SILENT_MS
+        ? null
+        : this.upgrade(turn, contact)
     if (!contact.wanted) return earlier(upgradeAt, carrier.heardAt + SESSION_LINGER_MS)
     if (contact.pingedAt !== null && carrier.heardAt < contact.pingedAt) {
       const deadAt = contact.pingedAt + PING_TIMEOUT_MS
@@ -723,6 +882,15 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
     this.retired.set(session, turn.now + GLARE_MS)
   }
 
+  private pathlessMs(contact: Contact): number {
+    return contact.counted ? (this.port.pathlessMs ?? PATHLESS_NEEDED_MS) : PATHLESS_MS
+  }
+
+  private isInDoubt(session: Session): boolean {
+    const contact = this.contacts.get(session.peer)
+    return contact?.session === session && contact.inDoubt
+  }
+
   private isReached(session: Session): boolean {
     const contact = this.contacts.get(session.peer)
     return contact?.session === session && contact.isReached
@@ -730,6 +898,7 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
 
   private isUsed(carrier: Carrier): boolean {
     if (this.reaching.uses(carrier) || this.asks.has(carrier)) return true
+    if (carrier.peer !== null && this.contacts.get(carrier.peer)?.standby === carrier) return true
     return this.sessionsOver(carrier).length > 0
   }
 
@@ -738,6 +907,12 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
     for (const session of this.retired.keys()) if (session.path === carrier) sessions.push(session)
     for (const { session } of this.contacts.values()) if (session.path === carrier) sessions.push(session)
     return sessions
+  }
+
+  /** The session goes on without it, whoever else uses it. */
+  private closePath(turn: Turn, session: Session, fault: Fault): void {
+    const carrier = carrierOf(session)
+    if (carrier !== null) this.closeCarrier(turn, carrier, fault)
   }
 
   /** As they are now: each may end while they are gone through. */
@@ -766,6 +941,8 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
     }
     const carrier = carrierOf(session)
     if (carrier !== null && !this.isUsed(carrier)) this.closeCarrier(turn, carrier, fault)
+    const standby = contact?.session === session ? contact.standby : null
+    if (standby !== null) this.closeCarrier(turn, standby, fault)
     this.reaching.onSessionEnded(turn, session, fault)
   }
 }

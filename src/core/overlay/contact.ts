@@ -4,6 +4,8 @@ import type { PeerId } from '../base/peer-id.ts'
 import type { PeerRef } from '../crypto/peer-ref.ts'
 import { REBALANCE_MS } from '../limits.ts'
 import type { Session } from '../session/session.ts'
+import type { Carrier } from '../session/wire.ts'
+import type { CircuitEnd } from './circuits.ts'
 
 /** Reasons to keep a session: bits of `Contact.needs`; `circuits`: this peer's own run over it. */
 export const Need = { link: 1, service: 2, user: 4, circuits: 8 } as const
@@ -31,6 +33,10 @@ export class Contact {
   /** Null unless a wire was looked for in place of a circuit. */
   upgrade: Upgrade | null = null
 
+  /** The path that should have been heard, and when it last was; null while there is nothing to doubt. */
+  doubt: { readonly carrier: Carrier; readonly heardAt: Instant } | null = null
+  /** A circuit that stands beside the wire, to be there when that breaks. */
+  standby: CircuitEnd | null = null
   /** When a less loaded circuit is looked for in place of the one it runs over. */
   rerouteAt: Instant
 
@@ -54,6 +60,17 @@ export class Contact {
   /** Whether this side pings to keep the session. */
   get wanted(): boolean {
     return this.needs !== 0 || this.session.openStreams > 0
+  }
+
+  /** Whether a user or a stream counts on it: then it is not given up soon. */
+  get counted(): boolean {
+    return (this.needs & Need.user) !== 0 || this.session.openStreams > 0
+  }
+
+  /** Whether its path has kept silent when it should not have, and does so still. */
+  get inDoubt(): boolean {
+    const { doubt } = this
+    return doubt !== null && doubt.carrier === this.session.path && doubt.carrier.heardAt <= doubt.heardAt
   }
 
   /** Whether the session has a path over which the other side was heard. */

@@ -17,11 +17,18 @@ export interface Unanswered {
   readonly heard: boolean
 }
 
+export interface AskOptions {
+  readonly urgent?: boolean
+  readonly wanted?: boolean
+  readonly patienceMs?: number
+}
+
 interface Ask {
   readonly session: Session
   readonly askedAt: Instant
   readonly token: number
   readonly urgent: boolean
+  readonly wanted: boolean
   readonly giveUpAt: Instant
   againAt: Instant
 }
@@ -39,8 +46,16 @@ export class PathAsks {
     return this.asks.has(carrier)
   }
 
-  /** `urgent`: the session has no other path. */
-  ask(turn: Turn, session: Session, carrier: Carrier, urgent: boolean): void {
+  /**
+   * `urgent`: the session has no other path that is known to carry. `wanted`: the other side said so of itself, and wants to be
+   * met here.
+   */
+  ask(
+    turn: Turn,
+    session: Session,
+    carrier: Carrier,
+    { urgent = false, wanted = false, patienceMs = PATH_ASK_TIMEOUT_MS }: AskOptions = {},
+  ): void {
     const { now } = turn
     const token = this.nextToken
     this.nextToken = (this.nextToken % 0xffff_ffff) + 1
@@ -49,7 +64,8 @@ export class PathAsks {
       askedAt: now,
       token,
       urgent,
-      giveUpAt: now + PATH_ASK_TIMEOUT_MS,
+      wanted,
+      giveUpAt: now + patienceMs,
       againAt: now + PATH_ASK_AGAIN_MS,
     }
     this.asks.set(carrier, ask)
@@ -57,12 +73,12 @@ export class PathAsks {
     session.askPath(turn, carrier, token, urgent)
   }
 
-  /** Whether this is the answer that was waited for. */
-  answered(session: Session, carrier: Carrier, token: number): boolean {
+  /** The question of which this is the answer; null where nobody waits for it. */
+  answered(session: Session, carrier: Carrier, token: number): { readonly wanted: boolean } | null {
     const ask = this.asks.get(carrier)
-    if (ask?.session !== session || ask.token !== token) return false
+    if (ask?.session !== session || ask.token !== token) return null
     this.asks.delete(carrier)
-    return true
+    return ask
   }
 
   forget(carrier: Carrier): void {

@@ -6,7 +6,10 @@ import type { NegotiatedTransport, WireId } from '../input.ts'
 import {
   NEGOTIATION_TIMEOUT_MS,
   NEGOTIATIONS_MAX,
+  OFFER_FAILED_SOON_MS,
+  OFFER_SOON_MS,
   OFFERS_REFUSED_MAX,
+  OFFERS_SOON_MAX,
   OFFERS_TAKEN_MAX,
   PATH_DESCRIPTION_BYTES_MAX,
   SCARCE_WIRES_BURST,
@@ -96,7 +99,7 @@ function transportTo(from: Bare, to: Bare): string {
 }
 
 describe('a session over a circuit', () => {
-  it('moves to a wire through the NATs, without losing a byte, and the circuit is let go', () => {
+  it('moves to a wire through the NATs, without losing a byte, and keeps the circuit for the stream', () => {
     const { net, relay, a, b, session } = hidden([[UDP], [UDP]])
     const bytes = pattern(8_000_000)
     const stream = a.openStream(session)
@@ -106,8 +109,10 @@ describe('a session over a circuit', () => {
     expect([transportTo(a, b), transportTo(b, a)]).toEqual(['udp', 'udp'])
     net.world.run(20_000)
     expect(Buffer.compare(b.bytesOn(stream), bytes)).toBe(0)
+    expect([relay.counts.hops, a.counts.negotiations, b.counts.negotiations]).toEqual([1, 0, 0])
+    a.node.command({ kind: 'stream-reset', session, stream, reset: 0 })
+    net.world.run(60_000)
     expect(relay.counts.hops).toBe(0)
-    expect([a.counts.negotiations, b.counts.negotiations]).toEqual([0, 0])
   })
 
   it('is not encrypted a second time over a wire that encrypts, and another session over it is', () => {
@@ -154,10 +159,20 @@ describe('a session over a circuit', () => {
     net.world.run(4_000)
     expect([transportTo(a, b), transportTo(b, a)]).toEqual(['udp', 'udp'])
     expect(a.sessionWith(b)).toBe(session)
-    // One that breaks at once is not opened at once again.
-    const hosts = handMade(net)
+  })
+
+  it('offers a wire that keeps breaking anew, soon at first, then rarely', () => {
+    const { net, a, b } = hidden([[UDP], [UDP]])
+    net.world.run(5_000)
+    for (let breaks = 1; breaks <= OFFERS_SOON_MAX; breaks += 1) {
+      expect(transportTo(a, b)).toBe('udp')
+      net.world.cut(a.node, b.node)
+      net.world.run(OFFER_SOON_MS * 2 ** breaks)
+    }
+    expect(transportTo(a, b)).toBe('udp')
     net.world.cut(a.node, b.node)
-    net.world.run(UPGRADE_BACKOFF_MS)
+    const hosts = handMade(net)
+    net.world.run(UPGRADE_BACKOFF_MS / 2)
     expect(hosts.prepared(a)).toEqual([])
     expect(transportTo(a, b)).toBe('circuit')
   })
@@ -282,12 +297,29 @@ describe('a negotiation', () => {
     expect(hosts.begun).toEqual([])
   })
 
-  it('that the other host cannot serve is refused, and over at once', () => {
+  it('that fails at once is made anew soon, a few times', () => {
     const { net, a, b, hosts } = offered()
+    for (let tries = 1; tries <= OFFERS_SOON_MAX + 1; tries += 1) {
+      expect(hosts.prepared(b)).toHaveLength(tries)
+      const wire = hosts.prepared(b).at(-1)?.wire ?? 0
+      b.node.input({ kind: 'wire-closed', wire, fault: { code: 'dial-failed' } })
+      net.world.run(300)
+      expect([a.counts.negotiations, b.counts.negotiations]).toEqual([0, 0])
+      net.world.run(OFFER_SOON_MS * 2 ** (tries - 1))
+      const again = hosts.prepared(a)[tries]
+      if (again !== undefined) describeWire(a, again.wire)
+      net.world.run(300)
+    }
+    expect(hosts.prepared(a)).toHaveLength(OFFERS_SOON_MAX + 1)
+    net.world.run(UPGRADE_BACKOFF_MS - 20_000)
+    expect(hosts.prepared(a)).toHaveLength(OFFERS_SOON_MAX + 1)
+  })
+
+  it('that takes its time before it fails waits for its turn', () => {
+    const { net, a, b, hosts } = offered()
+    net.world.run(OFFER_FAILED_SOON_MS + 500)
     b.node.input({ kind: 'wire-closed', wire: hosts.prepared(b)[0]?.wire ?? 0, fault: { code: 'dial-failed' } })
-    net.world.run(300)
-    expect([a.counts.negotiations, b.counts.negotiations]).toEqual([0, 0])
-    net.world.run(UPGRADE_BACKOFF_MS - 5_000)
+    net.world.run(10_000)
     expect(hosts.prepared(a)).toHaveLength(1)
   })
 
@@ -517,7 +549,7 @@ describe('whatever happens', () => {
           live.every(({ counts }) => {
             const { negotiations, attempts, asks, retired, unused, unprovenWires } = counts
             const underWay = negotiations + attempts + asks + retired + unused + unprovenWires
-            return underWay === 0 && counts.wires + counts.circuitEnds === counts.sessions
+            return underWay === 0 && counts.wires + counts.circuitEnds === counts.sessions + counts.standbys
           })
         expect(world.runUntil(isQuiet, 300_000, 500), `seed ${seed}`).not.toBeNull()
         for (const a of live) {

@@ -12,13 +12,17 @@ import type { NegotiatedTransport, WireId } from '../input.ts'
 import {
   NEGOTIATION_TIMEOUT_MS,
   NEGOTIATIONS_MAX,
+  OFFER_FAILED_SOON_MS,
+  OFFER_SOON_MS,
   OFFERS_REFUSED_MAX,
+  OFFERS_SOON_MAX,
   OFFERS_TAKEN_MAX,
   OFFERS_WINDOW_MS,
   PATH_DESCRIPTION_BYTES_MAX,
   UPGRADE_BACKOFF_MAX_MS,
   UPGRADE_BACKOFF_MS,
   UPGRADE_TURN_MS,
+  WIRE_STOOD_MS,
 } from '../limits.ts'
 import type { Negotiable } from '../peer-options.ts'
 import type { Session } from '../session/session.ts'
@@ -40,6 +44,8 @@ export interface PathOffersPort {
   helpers(): readonly Address[]
   /** A wire is open for a session: it is asked over, and taken where it leads to the other side. */
   tryPath(turn: Turn, session: Session, carrier: Carrier): void
+  /** Sessions are to be looked at then, at the latest. */
+  considerAt(at: Instant): void
 }
 
 /** One wire that is being negotiated. */
@@ -67,6 +73,11 @@ interface Account {
   windowSince: Instant
   offers: number
   refusals: number
+  /** The wire that was negotiated last, while it stands, and since when. */
+  wire: Wire | null
+  openSince: Instant
+  /** How often one was offered anew soon, since one has stood for long. */
+  soon: number
 }
 
 export class PathOffers {
@@ -143,6 +154,9 @@ export class PathOffers {
     this.forget(negotiation)
     const { session, role } = negotiation
     if (this.encrypts(wire)) wire.shields = session.id
+    const account = this.accountOf(session)
+    account.wire = wire
+    account.openSince = turn.now
     const serves = this.port.contact(session.peer)?.session === session && session.path?.reliable !== true
     if (!serves) this.board.hangUp(turn, wire, 'closed')
     // One side asks; the other answers, and asks in turn where it is the one that picks the path.
@@ -152,12 +166,16 @@ export class PathOffers {
   /** The host could not open it; `not-supported`: it knows that it never can. */
   onWireLost(turn: Turn, wire: Wire, fault: Fault): void {
     const negotiation = this.underWay.get(wire.id)
-    if (negotiation === undefined) return
-    if (fault.code !== 'not-supported' || negotiation.stage !== 'preparing') {
-      this.fail(turn, negotiation, fault.code)
+    if (negotiation === undefined) {
+      for (const [session, account] of this.accounts) if (account.wire === wire) this.onWireLeft(turn, session)
       return
     }
     const { session, role, id } = negotiation
+    if (fault.code !== 'not-supported' || negotiation.stage !== 'preparing') {
+      this.fail(turn, negotiation, fault.code)
+      if (role === 'offerer') this.offerSoonAfter(turn, negotiation)
+      return
+    }
     this.drop(turn, negotiation, fault.code)
     if (role === 'offerer') {
       this.offerNext(turn, session)
@@ -166,6 +184,43 @@ export class PathOffers {
     this.send(turn, session, { kind: 'path-refuse', id, reason: 'transport' })
     // The other side tries all that both have: nothing is left for this one to offer.
     this.accountOf(session).nextAt = turn.now + UPGRADE_BACKOFF_MAX_MS
+  }
+
+  /** The session goes on without the wire that was negotiated for it: that is gone, or keeps silent. */
+  onWireLeft(turn: Turn, session: Session): void {
+    const account = this.accounts.get(session)
+    if (account === undefined || account.wire === null) return
+    account.wire = null
+    if (turn.now - account.openSince >= WIRE_STOOD_MS) {
+      account.soon = 0
+      account.delayMs = UPGRADE_BACKOFF_MS
+    }
+    this.offerSoon(turn, session, account)
+  }
+
+  /** The NATs may be others now. */
+  onNetworkChanged(turn: Turn): void {
+    for (const [session, account] of this.accounts) {
+      account.soon = 0
+      account.delayMs = UPGRADE_BACKOFF_MS
+      account.transport = 0
+      this.offerSoon(turn, session, account)
+    }
+  }
+
+  /** What failed at once may have failed for a reason that is over: it is not left until the next regular try. */
+  private offerSoonAfter(turn: Turn, { session, giveUpAt }: Negotiation): void {
+    const account = this.accounts.get(session)
+    const tookMs = turn.now - (giveUpAt - NEGOTIATION_TIMEOUT_MS)
+    if (account !== undefined && tookMs < OFFER_FAILED_SOON_MS) this.offerSoon(turn, session, account)
+  }
+
+  private offerSoon(turn: Turn, session: Session, account: Account): void {
+    if (account.soon >= OFFERS_SOON_MAX) return
+    const at = turn.now + OFFER_SOON_MS * 2 ** account.soon + (session.initiator ? 0 : UPGRADE_TURN_MS)
+    account.soon += 1
+    account.nextAt = Math.min(account.nextAt, at)
+    this.port.considerAt(account.nextAt)
   }
 
   /** A fault ends the session. */
@@ -249,6 +304,7 @@ export class PathOffers {
     if (negotiation === null) return
     this.drop(turn, negotiation, 'refused')
     if (reason === 'transport') this.offerNext(turn, session)
+    else if (reason === 'failed') this.offerSoonAfter(turn, negotiation)
   }
 
   /** By this transport there is no way to the other side. Where none is left, it begins anew much later: peers move. */
@@ -379,6 +435,9 @@ export class PathOffers {
         windowSince: 0,
         offers: 0,
         refusals: 0,
+        wire: null,
+        openSince: 0,
+        soon: 0,
       }
       this.accounts.set(session, account)
     }

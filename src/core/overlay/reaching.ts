@@ -16,7 +16,7 @@ import { type Carrier, Wire } from '../session/wire.ts'
 import type { Turn } from '../turn.ts'
 import { Attempt, type Goal, type OnReached } from './attempt.ts'
 import type { CircuitEnd, CircuitLoss, Circuits } from './circuits.ts'
-import type { Contact } from './contact.ts'
+import { type Contact, Need } from './contact.ts'
 
 export interface ReachingPort {
   readonly self: PeerId
@@ -31,6 +31,10 @@ export interface ReachingPort {
   isResting(turn: Turn, peer: PeerId): boolean
   /** A rendezvous, by its addresses. */
   onUnreachable(turn: Turn, peer: PeerId): void
+  /** Neighbours that keep silent though they should not: nothing is begun over them. */
+  doubted(): readonly PeerId[]
+  /** The neighbour is to carry something at once: if it keeps silent, that is to be known soon. */
+  expectLife(turn: Turn, neighbour: PeerId): void
   /** The neighbours whose sessions ride on the one with `peer`: no way to reach it. */
   ridersOf(peer: PeerId): PeerId[]
   /** A carrier is open for a session that looks for one. */
@@ -116,6 +120,7 @@ export class Reaching {
     const ref = newer(contact.ref, this.port.refOf(peer))
     if (under !== undefined) {
       under.persistent ||= persistent
+      under.hasty ||= isHasty(contact)
       if (ref !== null) under.learn(this.usable(ref.addresses), ref.rendezvous)
       this.widen(turn, under)
       this.advance(turn, under)
@@ -123,7 +128,38 @@ export class Reaching {
     }
     this.begin(turn, this.goal('any', peer, ref?.addresses ?? [], ref?.rendezvous ?? []), attempt => {
       attempt.persistent = persistent
+      attempt.hasty = isHasty(contact)
     })
+  }
+
+  /** Looks for another path for a session whose own is in doubt, and leaves that alone. */
+  seekBeside(turn: Turn, contact: Contact): void {
+    if (this.attempts.has(contact.peer)) return
+    const ref = newer(contact.ref, this.port.refOf(contact.peer))
+    this.begin(turn, this.goal('beside', contact.peer, ref?.addresses ?? [], ref?.rendezvous ?? []), attempt => {
+      attempt.persistent = true
+      attempt.hasty = isHasty(contact)
+    })
+  }
+
+  /** Circuits that are being opened over this neighbour are given up: another one may lead there. */
+  onHopSilent(turn: Turn, neighbour: PeerId): void {
+    for (const attempt of [...this.attempts.values()]) {
+      const { circuit } = attempt
+      if (circuit?.neighbour !== neighbour || attempt.session?.path === circuit || !this.isUnderWay(attempt)) continue
+      attempt.lastFault = { code: 'timeout', detail: 'a relay does not answer' }
+      this.drop(turn, attempt, circuit, attempt.lastFault)
+      this.advance(turn, attempt)
+    }
+  }
+
+  /** The network may lead again where it did not: sessions that look for a path try all anew. */
+  hasten(turn: Turn): void {
+    for (const attempt of [...this.attempts.values()]) {
+      if (attempt.session === null || attempt.upgrade || !this.isUnderWay(attempt)) continue
+      attempt.startAnew()
+      this.advance(turn, attempt)
+    }
   }
 
   /** Looks for a wire for a session that runs over a circuit. False where no wire can be dialled. */
@@ -197,7 +233,8 @@ export class Reaching {
     const attempt = this.attemptOf.get(carrier)
     const item = attempt?.tries.get(carrier)
     if (attempt === undefined || item === undefined) return false
-    if (!attempt.upgrade && attempt.peer !== null && carrier.open) {
+    const path = attempt.session?.path ?? null
+    if (!attempt.upgrade && attempt.peer !== null && carrier.open && (path === null || path === carrier)) {
       item.opening = this.board.openSession(turn, carrier, attempt.peer)
       if (item.opening !== null) return true
     }
@@ -343,6 +380,7 @@ export class Reaching {
       peer,
       ...attempt.hopsTried,
       ...this.port.ridersOf(peer),
+      ...this.port.doubted(),
       ...(attempt.spares ? this.port.spared() : []),
     ]
     const isOpen = (entry: Rendezvous): boolean => this.port.contact(entry.peer)?.isReached === true
@@ -360,6 +398,7 @@ export class Reaching {
       attempt.tries.set(circuit, { opening: null, openBy: turn.now + DIAL_TIMEOUT_MS })
       this.attemptOf.set(circuit, attempt)
       if (attempt.session === null) this.greet(turn, attempt, circuit)
+      else this.port.expectLife(turn, hop)
       return
     }
     // All that are named are asked at once: the first that answers is the next hop to try.
@@ -430,6 +469,11 @@ export class Reaching {
     }
     attempt.answer(turn, outcome)
   }
+}
+
+/** Whether a stream, a user or circuits wait for it. */
+function isHasty(contact: Contact): boolean {
+  return contact.counted || (contact.needs & Need.circuits) !== 0
 }
 
 function newer(a: PeerRef | null, b: PeerRef | null): PeerRef | null {

@@ -4,21 +4,22 @@ import { missingRingLinks } from '../../sim/overlay-checks.ts'
 import { type Node, World } from '../../sim/world.ts'
 
 const SLEEP_MS = 100_000
+const HOUR_MS = 3_600_000
 
-function grown(seed: number, count: number): World {
+function grown(seed: number, count: number, pathlessMs?: number): World {
   const world = new World({ seed })
-  const first = world.add({ public: true })
+  const first = world.add({ public: true, pathlessMs })
   for (let i = 1; i < count; i += 1) {
-    world.add({ public: i % 3 === 0 }).join(first)
+    world.add({ public: i % 3 === 0, pathlessMs }).join(first)
     world.run(100)
   }
   world.run(30_000)
   return world
 }
 
-function sleep(world: World, nodes: readonly Node[], clockStops: boolean): void {
+function sleep(world: World, nodes: readonly Node[], clockStops: boolean, sleptMs = SLEEP_MS): void {
   for (const node of nodes) world.freeze(node, clockStops)
-  world.run(SLEEP_MS)
+  world.run(sleptMs)
   for (const node of nodes) world.thaw(node)
 }
 
@@ -52,22 +53,67 @@ describe('a peer that returns from sleep', () => {
     expect(hidden.ref.rendezvous.length).toBeGreaterThan(0)
   })
 
+  /** One of twelve peers with a stream to another, over which bytes went. */
+  function talking(
+    seed: number,
+    pathlessMs?: number,
+  ): { world: World; from: Node; to: Node; session: number; stream: number } {
+    const world = grown(seed, 12, pathlessMs)
+    const [, from, to] = world.nodes
+    if (from === undefined || to === undefined) throw new Error('twelve were added')
+    const connected = from.ask(request => ({ kind: 'connect', request, target: { kind: 'peer', peer: to.id } }))
+    world.runUntil(() => connected.answer() !== undefined, 5_000)
+    const event = connected.answer()
+    if (event?.kind !== 'connected') throw new Error('not connected')
+    const { session } = event
+    const opened = from.ask(request => ({ kind: 'stream-open', request, session, subject: 'chat' }))
+    world.run(1_000)
+    const answer = opened.answer()
+    if (answer?.kind !== 'stream-opened') throw new Error('no stream')
+    return { world, from, to, session, stream: answer.stream }
+  }
+
+  function isOver(node: Node, session: number): boolean {
+    return node.events.some(item => item.kind === 'session-closed' && item.session === session)
+  }
+
+  /** How long it takes until a byte that is written now is there; null where it does not come. */
+  function byteTakes({ world, from, to, session, stream }: ReturnType<typeof talking>): number | null {
+    const got = (): number =>
+      to.events.reduce((sum, item) => sum + (item.kind === 'stream-data' ? item.chunks.length : 0), 0)
+    const before = got()
+    from.command({ kind: 'stream-write', session, stream, chunks: [Uint8Array.of(7)] })
+    return world.runUntil(() => got() > before, 30_000)
+  }
+
+  it.each([true, false])('goes on with its streams within 5 s, if others waited (clock stops: %s)', clockStops => {
+    for (const [sleptMs, pathlessMs] of [
+      [SLEEP_MS, undefined],
+      [HOUR_MS, 2 * HOUR_MS],
+    ] as const) {
+      const talk = talking(5, pathlessMs)
+      sleep(talk.world, [talk.from], clockStops, sleptMs)
+      expect(byteTakes(talk), `slept ${sleptMs} ms`).toBeLessThan(5_000)
+      expect([isOver(talk.from, talk.session), isOver(talk.to, talk.session)]).toEqual([false, false])
+    }
+  })
+
   it.each([true, false])(
-    'tells within 30 s that a session is over in which a stream was open (clock stops: %s)',
+    'is told within 5 s that a session is over for which nobody waited an hour (clock stops: %s)',
     clockStops => {
-      const world = grown(5, 12)
-      const [, from, to] = world.nodes
-      if (from === undefined || to === undefined) throw new Error('twelve were added')
-      const connected = from.ask(request => ({ kind: 'connect', request, target: { kind: 'peer', peer: to.id } }))
-      world.runUntil(() => connected.answer() !== undefined, 5_000)
-      const event = connected.answer()
-      if (event?.kind !== 'connected') throw new Error('not connected')
-      const { session } = event
-      from.ask(request => ({ kind: 'stream-open', request, session, subject: 'chat' }))
-      world.run(1_000)
-      sleep(world, [from], clockStops)
-      const isOver = (): boolean => from.events.some(item => item.kind === 'session-closed' && item.session === session)
-      expect(world.runUntil(isOver, 30_000)).not.toBeNull()
+      const { world, from, to, session } = talking(5)
+      const there = to.events.length
+      sleep(world, [from], clockStops, HOUR_MS)
+      expect(to.events.slice(there)).toContainEqual(
+        expect.objectContaining({
+          kind: 'session-closed',
+          peer: from.id,
+          fault: expect.objectContaining({ code: 'session-lost' }),
+        }),
+      )
+      expect(world.runUntil(() => isOver(from, session), 30_000)).toBeLessThan(5_000)
+      const again = from.ask(request => ({ kind: 'connect', request, target: { kind: 'peer', peer: to.id } }))
+      expect(world.runUntil(() => again.answer()?.kind === 'connected', 5_000)).not.toBeNull()
     },
   )
 

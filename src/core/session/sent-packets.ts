@@ -10,6 +10,8 @@
 import { NO_BYTES } from '../base/bytes.ts'
 import type { Instant } from '../base/instant.ts'
 import {
+  ACKNOWLEDGE_UNASKED_BYTES,
+  ACKNOWLEDGE_UNASKED_PACKETS,
   GAP_PATIENCE_MS,
   REORDER_TOLERANCE_PACKETS,
   RESEND_TIMEOUT_MS_FIRST,
@@ -102,6 +104,11 @@ export class SentPackets {
 
   get size(): number {
     return this.oldest === null || this.newest === null ? 0 : this.newest.sequence - this.oldest.sequence + 1
+  }
+
+  /** So little that the other side may keep its acknowledgement until it has something to say. */
+  get mayGoUnanswered(): boolean {
+    return this.size <= ACKNOWLEDGE_UNASKED_PACKETS && this.bytes <= ACKNOWLEDGE_UNASKED_BYTES
   }
 
   get hasPlace(): boolean {

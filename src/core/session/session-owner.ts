@@ -20,6 +20,10 @@ export interface SessionOwner {
   onPathAsked(turn: Turn, session: Session, path: Path, urgent: boolean): void
   /** The answer to `session.askPath`, over the path on which it came. */
   onPathAnswered(turn: Turn, session: Session, path: Path, token: number): void
+  /** Nothing has come over the path for so long though it was to be expected, said again and again until something does. */
+  onSilent(turn: Turn, session: Session, silentMs: number): void
+  /** Something did, over the same path. */
+  onHeardAgain(turn: Turn, session: Session): void
   /** The other side closed the session: nothing more will come. Its streams have failed already. */
   onRemoteClose(turn: Turn, session: Session, code: FaultCode): void
   /** The session has something to send or a new deadline: flush it before this step ends, and ask `nextWake` again. */

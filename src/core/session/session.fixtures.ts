@@ -139,6 +139,8 @@ export class End implements SessionOwner {
   readonly session: Session
   readonly events: PeerEvent[] = []
   readonly messages: { channel: number; bytes: Uint8Array }[] = []
+  /** How long nothing came though it was to be expected, as told since something did. */
+  readonly silences: number[] = []
   readonly pongs: { token: number; roundTripMs: number }[] = []
   readonly pathsAsked: { path: Path; urgent: boolean }[] = []
   readonly pathsAnswered: { path: Path; token: number }[] = []
@@ -172,6 +174,14 @@ export class End implements SessionOwner {
 
   onPathAnswered(_turn: Turn, _session: Session, path: Path, token: number): void {
     this.pathsAnswered.push({ path, token })
+  }
+
+  onSilent(_turn: Turn, _session: Session, silentMs: number): void {
+    this.silences.push(silentMs)
+  }
+
+  onHeardAgain(_turn: Turn, _session: Session): void {
+    this.silences.length = 0
   }
 
   onRemoteClose(_turn: Turn, _session: Session, code: FaultCode): void {

@@ -29,6 +29,10 @@ import {
   SUBJECT_BYTES_MAX,
   UNACKNOWLEDGED_PACKETS_MAX,
   UNACKNOWLEDGED_RESERVE_PACKETS,
+  USUAL_LOOKS_MAX,
+  USUAL_SILENCE_DECAY,
+  WATCH_LOOK_MS,
+  WATCH_LOOKS,
 } from '../limits.ts'
 import type { Turn } from '../turn.ts'
 import { ControlQueue } from './control-queue.ts'
@@ -74,7 +78,7 @@ import { Streams } from './streams.ts'
 /** A packet's plaintext starts with this, or with one more than its sequence number. */
 const LOOSE = 0
 
-/** The token of pings that only ask for any packet: nobody waits for just this answer. */
+/** The token of pings, and of questions to the path, that only ask for any packet: nobody waits for just this answer. */
 const LIFE = 0
 
 const NO_RANGES: readonly number[] = []
@@ -91,6 +95,8 @@ const Bit = {
   hereDue: 32,
   acknowledgeNow: 64,
   opened: 128,
+  /** Something was sent, or bytes of a stream came: when the path falls silent, it is asked once whether it is alive. */
+  doubtful: 256,
 } as const
 
 export interface SessionOptions {
@@ -102,6 +108,17 @@ export interface SessionOptions {
   readonly remoteLabel: number
   readonly protection: PacketProtection
   readonly owner: SessionOwner
+}
+
+/** While it is expected to be heard: how long it has not been. */
+interface Watch {
+  /** When to look next. */
+  at: Instant
+  /** Of the path, when it was looked at last. */
+  heardAt: Instant
+  /** Looks since it was heard. A machine that stood still has looked once, however long that was. */
+  looks: number
+  asked: boolean
 }
 
 interface OpenPing {
@@ -135,6 +152,10 @@ export class Session {
   private unacknowledgedBytes = 0
   private unacknowledgedPackets = 0
   private arrivedAt: Instant = 0
+  /** Null while nothing is expected of the other side. */
+  private watch: Watch | null = null
+  /** The silences that were none, in looks: on a slow path a packet takes its time. */
+  private usualLooks = 0
 
   constructor(options: SessionOptions) {
     this.id = options.id
@@ -207,6 +228,7 @@ export class Session {
   usePath(_turn: Turn, path: Path | null): void {
     if (path === this.path || this.ended) return
     this.path = path
+    this.watch = null
     this.sent?.onPathChange()
     if (path === null) return
     // Before anything new has a number: the other side drops an ordered packet whose number it is past.
@@ -283,7 +305,7 @@ export class Session {
     if (!reader.finished) return malformed(kind)
     if (this.path === null || !this.path.open) this.usePath(turn, path)
     if (kind === FRAME_PATH_ANSWER) {
-      this.owner.onPathAnswered(turn, this, path, token)
+      if (token !== LIFE) this.owner.onPathAnswered(turn, this, path, token)
       return null
     }
     if (path.open) {
@@ -370,7 +392,9 @@ export class Session {
       case FRAME_STREAM_DATA: {
         const stream = reader.varint()
         const bytes = reader.sized(PACKET_PLAINTEXT_BYTES_MAX)
-        return reader.failed ? malformed(kind) : this.afterStreamFrame(this.streamTable().onData(turn, stream, bytes))
+        if (reader.failed) return malformed(kind)
+        this.bits |= Bit.doubtful
+        return this.afterStreamFrame(this.streamTable().onData(turn, stream, bytes))
       }
       case FRAME_ACKNOWLEDGE:
         return this.onAcknowledge(turn, reader)
@@ -570,6 +594,16 @@ export class Session {
     if (!this.ended && !this.sendLooseToken(turn, FRAME_PING, LIFE)) this.ping(turn, LIFE)
   }
 
+  /** Asks for life, and tells the owner for how long nothing comes. */
+  expectLife(turn: Turn): void {
+    const { path } = this
+    if (this.ended || path === null || !path.open) return
+    if (this.watch?.asked === true) return
+    this.askPath(turn, path, LIFE, false)
+    this.watch = { at: turn.now + WATCH_LOOK_MS, heardAt: path.heardAt, looks: 0, asked: true }
+    this.markDirty()
+  }
+
   /**
    * A loose ping or pong, which acknowledges what came and leaves nothing to be acknowledged. False where only an ordered one
    * will do: over a path that may drop, and while this side waits for acknowledgement, since that one would show a gap; or
@@ -626,6 +660,7 @@ export class Session {
     this.reorder = null
     this.pings = null
     this.acknowledgeAt = null
+    this.watch = null
   }
 
   // ---- sending ----
@@ -649,6 +684,8 @@ export class Session {
       this.sealLoose(turn, path)
       this.acknowledged()
     }
+    if (this.watch === null && this.openStreams > 0 && this.expectsLife)
+      this.watch = { at: turn.now + WATCH_LOOK_MS, heardAt: path.heardAt, looks: 0, asked: false }
   }
 
   /** When `onWake` is due at the latest. */
@@ -657,16 +694,18 @@ export class Session {
     if (this.ended || path === null || !path.open) return null
     const acknowledgeAt = this.is(Bit.acknowledgeNow) ? null : this.acknowledgeAt
     const { sent } = this
-    if (sent === null) return acknowledgeAt
-    return earlier(acknowledgeAt, path.reliable ? sent.gapAt : sent.timeoutAt)
+    const dueAt = earlier(acknowledgeAt, this.watch?.at ?? null)
+    if (sent === null) return dueAt
+    return earlier(dueAt, path.reliable ? sent.gapAt : sent.timeoutAt)
   }
 
   onWake(turn: Turn): void {
     const { path } = this
     if (this.ended || path === null || !path.open) return
     if (this.acknowledgeAt !== null && turn.now >= this.acknowledgeAt) this.askAcknowledgement(true, turn.now)
+    if (this.watch !== null && turn.now >= this.watch.at) this.look(turn, path, this.watch)
     const { sent } = this
-    if (sent === null) return
+    if (sent === null || path !== this.path) return
     const { gapAt, timeoutAt } = sent
     if (path.reliable) {
       if (gapAt === null || turn.now < gapAt) return
@@ -685,6 +724,45 @@ export class Session {
       this.bits |= Bit.acknowledgeNow
       this.markDirty()
     }
+  }
+
+  private get expectsLife(): boolean {
+    return this.is(Bit.doubtful) || this.sent?.mayGoUnanswered === false
+  }
+
+  /** Counts the looks at a path that keeps silent: asks after a few, and tells the owner of each further one. */
+  private look(turn: Turn, path: Path, watch: Watch): void {
+    watch.at = turn.now + WATCH_LOOK_MS
+    if (path.heardAt > watch.heardAt) {
+      const { looks } = watch
+      this.usualLooks = Math.max(this.usualLooks * USUAL_SILENCE_DECAY, Math.min(looks, USUAL_LOOKS_MAX))
+      if (this.openStreams > 0 && this.expectsLife) {
+        watch.heardAt = path.heardAt
+        watch.looks = 0
+        watch.asked = false
+      } else {
+        this.watch = null
+      }
+      if (looks < WATCH_LOOKS) return
+      // What was sent in vain does not wait until its time-out, which has doubled each time.
+      if (!path.reliable && this.sent !== null) {
+        this.sent.onPathChange()
+        this.markDirty()
+      }
+      this.owner.onHeardAgain(turn, this)
+      return
+    }
+    watch.looks += 1
+    if (watch.looks < WATCH_LOOKS) return
+    // Over a wire what is small is acknowledged by the way only: its silence means nothing before it was asked.
+    const tells = watch.asked || this.sent?.mayGoUnanswered === false
+    if (!watch.asked) {
+      watch.asked = true
+      this.bits &= ~Bit.doubtful
+      if (!tells) watch.looks = 0
+      this.askPath(turn, path, LIFE, false)
+    }
+    if (tells) this.owner.onSilent(turn, this, (watch.looks - 2 * this.usualLooks) * WATCH_LOOK_MS)
   }
 
   private mayFly(path: Path): boolean {
@@ -744,6 +822,7 @@ export class Session {
     const rest = sealed.length === 1 ? NO_BUFFERS : sealed.slice(1)
     this.sent ??= new SentPackets()
     const packet = this.sent.add(sequence, header, rest, turn.now, !path.reliable)
+    this.bits |= Bit.doubtful
     path.send(turn, this.remoteLabel, header, rest)
     return packet
   }

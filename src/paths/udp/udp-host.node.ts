@@ -100,6 +100,10 @@ export class UdpHost {
     return this.mappings.value
   }
 
+  forgetMappings(): void {
+    this.mappings = null
+  }
+
   async close(): Promise<void> {
     await Promise.all([...this.sockets.values(), ...this.extra].map(socket => socket.close()))
   }

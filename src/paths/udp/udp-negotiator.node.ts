@@ -56,6 +56,10 @@ export class UdpNegotiator implements Negotiator {
     return wire
   }
 
+  onNetworkChanged(): void {
+    this.host?.forgetMappings()
+  }
+
   async close(): Promise<void> {
     for (const wire of [...this.wires]) wire.fail({ code: 'closed' })
     // Streams that the other side does not let go hold up their socket: for so long only.
