@@ -10,6 +10,8 @@ export type Call =
   | { readonly kind: 'hold'; readonly peer: string; readonly patienceMs: number }
   /** A message there and back over the stream that is held with the peer. */
   | { readonly kind: 'speak'; readonly peer: string }
+  /** Waits up to so long for the first link. */
+  | { readonly kind: 'linked'; readonly patienceMs: number }
   /** A round trip to the peer. */
   | { readonly kind: 'ping'; readonly peer: string }
 
@@ -69,6 +71,8 @@ export function labPeer(mesh: Mesh): (call: Call) => Promise<unknown> {
         if (stream === undefined) throw new Error('no stream is held')
         return stream.speak()
       }
+      case 'linked':
+        return { links: await linked(mesh, call.patienceMs) }
       case 'ping': {
         const { roundTripsMs } = await mesh.ping(call.peer, { count: 5, intervalMs: 50 })
         return { roundTripMs: Math.min(...roundTripsMs) }
@@ -164,6 +168,15 @@ function untilWire(session: Session, patienceMs: number): Promise<void> {
       clearTimeout(timer)
       resolve()
     })
+  })
+}
+
+function linked(mesh: Mesh, patienceMs: number): Promise<readonly string[]> {
+  const links = (): string[] => mesh.status().links.map(({ peer }) => peer)
+  if (links().length > 0) return Promise.resolve(links())
+  return new Promise(resolve => {
+    setTimeout(() => resolve(links()), patienceMs)
+    mesh.addEventListener('link', () => resolve(links()))
   })
 }
 

@@ -31,6 +31,7 @@ import type { PageCall } from './lab-page.ts'
 import { everyPair, printTable, type Sides } from './lab-run.ts'
 import { type Conditions, NAT_KINDS, type NatKind, NatLab, noLab } from './nat-lab.ts'
 import { speakAfterSilence } from './silence.ts'
+import { liveWithoutWayIn } from './way-in-dies.ts'
 
 const BYTES = 1_048_576
 /** Sprayed ports take up to 7 s, from a second after the session stands. */
@@ -173,6 +174,17 @@ try {
     console.log(failed === 0 ? 'all as they should be' : `${failed} not as they should be`)
     ending()
     process.exit(failed)
+  }
+  if (values['way-in-dies'] === true) {
+    const { namespace } = segment.publicHost()
+    const wayIn = await new LabPeer(namespace, { listen: ['[::]:4100'] }).start()
+    const tabBehind = (kind: Exclude<Kind, 'public'>): Promise<LabPeer> =>
+      startAt({ namespace: hostOf(segment, kind), program: 'chromium', options: { join: [wayIn.ref] } })
+    const [first, second] = await Promise.all([tabBehind('port-restricted'), tabBehind('double')])
+    failed = await liveWithoutWayIn({ wayIn, kill: () => wayIn.child.kill('SIGKILL'), first, second })
+    console.log(failed === 0 ? 'all as they should be' : `${failed} not as they should be`)
+    ending()
+    process.exit(failed === 0 ? 0 : 1)
   }
   const open: LabPeer[] = []
   for (let i = 0; i < Number(values.publics); i += 1) {
