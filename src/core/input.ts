@@ -22,7 +22,7 @@ export type LoadId = number
 export type NegotiatedTransport = 'udp' | 'webrtc'
 
 export interface WireFacts {
-  readonly transport: 'tcp' | 'websocket' | NegotiatedTransport
+  readonly transport: 'tcp' | 'websocket' | 'tab' | NegotiatedTransport
   /** The other end as the transport sees it, for display and per-source limits: `ip:port`. */
   readonly remote: string
   /** The other end's IP address or host alone. */

@@ -2,6 +2,7 @@
 import type { Address, AddressScheme } from '../core/base/address.ts'
 import { ok } from '../core/base/fault.ts'
 import { createNobleSuite } from '../core/crypto/noble-suite.ts'
+import { tabDriver } from '../paths/tab/tab-wires.browser.ts'
 import { webRtcNegotiator } from '../paths/webrtc/webrtc.browser.ts'
 import { webSocketDriver } from '../paths/websocket/websocket-driver.browser.ts'
 import type { WireDriver, WireSink } from '../paths/wire-driver.ts'
@@ -15,7 +16,7 @@ import type { HostClock, Platform } from './platform.ts'
 const CAPACITY_OF_A_TAB = 12
 
 export function browserPlatform(): Platform {
-  const drivers: readonly WireDriver[] = [webSocketDriver()]
+  const drivers: readonly WireDriver[] = [webSocketDriver(), tabDriver()]
   const dialable: AddressScheme[] = drivers.flatMap(driver => driver.schemes)
   return {
     suite: createNobleSuite(randomBytes),

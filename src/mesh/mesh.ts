@@ -3,7 +3,7 @@
  * step fails, joins the mesh, and gives out sessions and services. What happens inside a peer is the core's business.
  */
 import { type Address, addressText } from '../core/base/address.ts'
-import type { Fault } from '../core/base/fault.ts'
+import { type Fault, ok } from '../core/base/fault.ts'
 import { type PeerId, parsePeerId } from '../core/base/peer-id.ts'
 import { type PeerRef, REF_ADDRESSES_MAX, refText } from '../core/crypto/peer-ref.ts'
 import { KEY_BYTES } from '../core/crypto/suite.ts'
@@ -15,6 +15,7 @@ import type { Listening, Platform } from '../host/platform.ts'
 import { RunLoop } from '../host/run-loop.ts'
 import type { Store } from '../host/store.ts'
 import type { Negotiator } from '../paths/negotiator.ts'
+import type { Acceptor } from '../paths/wire-driver.ts'
 import {
   ASK_AFTER_MS,
   ASK_AGAIN_MS,
@@ -438,13 +439,18 @@ class RunningMesh extends TypedEventTarget<MeshEvents> implements Mesh {
     const { tabs, lan } = platform.meetings
     const hasLink = (): boolean => this.loop.snapshot().links.length > 0
     const leadsIn = (): boolean => hasLink() || this.listeners.length > 0
-    const onRef = (text: string): void => {
-      const target = targetWayIn(platform.suite, platform.clock.wallNow(), text)
+    const onWayIn = (way: string | Address): void => {
+      const target =
+        typeof way === 'string'
+          ? targetWayIn(platform.suite, platform.clock.wallNow(), way)
+          : ok<Target>({ kind: 'address', address: way })
       if (!target.ok || hasLink() || (target.value.kind === 'ref' && target.value.ref.peer === this.id)) return
       this.joinThrough([target.value], undefined).catch(ignore)
     }
+    const ref = (): string | null => (leadsIn() ? this.ref : null)
+    const accept: Acceptor = wire => this.loop.accept(wire)
     for (const meet of [options.tabs ? tabs : undefined, options.lan ? lan : undefined]) {
-      const meeting = meet?.(() => (leadsIn() ? this.ref : null), onRef) ?? null
+      const meeting = meet?.({ ref, accept, onWayIn }) ?? null
       if (meeting !== null) this.meetings.push(meeting)
     }
     if (this.meetings.length > 0) this.askMeetings(0)

@@ -71,7 +71,11 @@ function cell(text: string): HTMLTableCellElement {
 function pathText(path: PathView): string {
   if (path.kind === 'circuit') return `over ${path.via.map(shortId).join(', ')}`
   if (path.kind === 'none') return 'looking for a way'
-  const names: Readonly<Record<string, string>> = { websocket: 'WebSocket', webrtc: 'WebRTC, directly' }
+  const names: Readonly<Record<string, string>> = {
+    websocket: 'WebSocket',
+    webrtc: 'WebRTC, directly',
+    tab: 'another tab',
+  }
   const name = names[path.transport] ?? path.transport
   // Browsers hide the addresses of other pages behind names that say nothing.
   return /^[[\d]/.test(path.remote) && !path.remote.includes('.local') ? `${name} · ${path.remote}` : name

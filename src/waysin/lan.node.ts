@@ -10,7 +10,7 @@ const NAME = '_webmesh._udp.local'
 const STRING_BYTES_MAX = 255
 const TTL_SECONDS = 10
 
-export const meetLan: Meet = (ref, onRef) => {
+export const meetLan: Meet = peer => {
   const mdns = multicastDns()
   let answeredAt = Number.NEGATIVE_INFINITY
   // Without multicast there is nobody to meet: other ways in remain.
@@ -18,7 +18,7 @@ export const meetLan: Meet = (ref, onRef) => {
   mdns.on('query', ({ questions = [] }) => {
     const now = performance.now()
     if (!questions.some(({ name, type }) => name === NAME && type === 'TXT') || now - answeredAt < SAID_AGAIN_MS) return
-    const own = ref()
+    const own = peer.ref()
     if (own === null) return
     answeredAt = now
     mdns.respond([{ name: NAME, type: 'TXT', ttl: TTL_SECONDS, data: stringsOf(own) }])
@@ -27,7 +27,7 @@ export const meetLan: Meet = (ref, onRef) => {
     for (const answer of answers) {
       if (answer.name !== NAME || answer.type !== 'TXT') continue
       const strings = Array.isArray(answer.data) ? answer.data : [answer.data]
-      onRef(strings.map(String).join(''))
+      peer.onWayIn(strings.map(String).join(''))
     }
   })
   return { ask: () => mdns.query(NAME, 'TXT'), close: () => mdns.destroy() }

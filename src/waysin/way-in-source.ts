@@ -2,7 +2,9 @@
  * Ways in that need no ref at hand: a URL whose JSON lists refs, a DNS name whose TXT records hold them. What is found is only a
  * claim: each ref is read and verified as one that a user gave.
  */
+import type { Address } from '../core/base/address.ts'
 import { fail, ok, type Result } from '../core/base/fault.ts'
+import type { Acceptor } from '../paths/wire-driver.ts'
 
 export type WayInSource =
   | { readonly kind: 'url'; readonly url: string }
@@ -19,8 +21,18 @@ export interface Meeting {
   close(): void
 }
 
-/** `ref` is what to answer others, null while this one leads nowhere. Null where nobody can be heard. */
-export type Meet = (ref: () => string | null, onRef: (ref: string) => void) => Meeting | null
+/** The peer that meets others. */
+export interface MeetingPeer {
+  /** What to answer others; null while this one leads nowhere. */
+  ref(): string | null
+  /** Takes wires that others open here. */
+  readonly accept: Acceptor
+  /** Somebody answered: with a ref, or with an address of this machine. */
+  onWayIn(way: string | Address): void
+}
+
+/** Null where nobody can be heard. */
+export type Meet = (peer: MeetingPeer) => Meeting | null
 
 /** Who is asked by many answers once within this. */
 export const SAID_AGAIN_MS = 500

@@ -1,4 +1,7 @@
-/** A page in a real Chromium as a peer of the lab, in its own namespace: told what to do as `lab-peer.ts` is. */
+/**
+ * Tabs of a real Chromium as peers of the lab, in one namespace: told what to do as `lab-peer.ts` is. The first is a peer from
+ * the start; each line says which tab is meant, and one more is opened by `open-tab`.
+ */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -6,18 +9,21 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
-import { chromium } from 'playwright-core'
-import type { PageUnderTest } from '../browser/page.ts'
-import type { Meeting, Met } from './meeting.ts'
+import { chromium, type Page } from 'playwright-core'
+import type { MeshOptions } from '../../src/index.node.ts'
+import type { Call } from './lab-calls.ts'
+import type { LabScript } from './lab-script.ts'
 
-declare const page: PageUnderTest
+declare const script: LabScript
+
+export type PageCall = (Call | { readonly kind: 'open-tab'; readonly options: MeshOptions }) & { readonly tab?: number }
 
 const say = (message: unknown): boolean => process.stdout.write(`${JSON.stringify(message)}\n`)
-const script = readFileSync(fileURLToPath(new URL('./natlab-script.js', import.meta.url)))
+const bundle = readFileSync(fileURLToPath(new URL('./natlab-script.js', import.meta.url)))
 const server = createServer((request, response) => {
   const isScript = request.url === '/page.js'
   response.setHeader('content-type', isScript ? 'text/javascript' : 'text/html')
-  response.end(isScript ? script : '<!doctype html><title>lab</title><script type="module" src="/page.js"></script>')
+  response.end(isScript ? bundle : '<!doctype html><title>lab</title><script type="module" src="/page.js"></script>')
 })
 await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
 const folder = mkdtempSync(join(tmpdir(), 'webmesh-lab-'))
@@ -26,33 +32,29 @@ const browser = await chromium.launchPersistentContext(folder, {
   headless: true,
   args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking'],
 })
-const tab = await browser.newPage()
-// reason: a server that listens on a port has an address with one.
-await tab.goto(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`)
-await tab.waitForFunction('globalThis.page !== undefined')
-const { join: waysIn = [] } = JSON.parse(process.argv[2] ?? '{}') as { readonly join?: readonly string[] }
-const id = await tab.evaluate(way => page.start(way, 'lab'), waysIn[0] ?? '')
-say({ id, ref: '' })
+const tabs: Page[] = []
 
-async function meet({ peer, bytes, patienceMs }: Meeting): Promise<Met> {
-  const started = performance.now()
-  const since = (): number => Math.round(performance.now() - started)
-  await tab.evaluate(other => page.echo(other, 1), peer)
-  const firstMs = since()
-  const { same } = await tab.evaluate(([other, length]) => page.echo(other, length), [peer, bytes] as const)
-  const pathNow = (): Promise<string> => tab.evaluate(other => page.pathTo(other), peer)
-  let path = await pathNow()
-  while (path === 'circuit' && since() < patienceMs) {
-    await new Promise(resolve => setTimeout(resolve, 50))
-    path = await pathNow()
-  }
-  return { same, firstMs, path, directMs: path === 'circuit' ? null : since() }
+async function openTab(options: MeshOptions): Promise<unknown> {
+  const tab = await browser.newPage()
+  tabs.push(tab)
+  // reason: a server that listens on a port has an address with one.
+  await tab.goto(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`)
+  await tab.waitForFunction('globalThis.script !== undefined')
+  return tab.evaluate(given => script.start(given), options)
 }
 
+async function answer({ tab = 0, ...call }: PageCall): Promise<unknown> {
+  if (call.kind === 'open-tab') return openTab(call.options)
+  const page = tabs[tab]
+  if (page === undefined) throw new Error('there is no such tab')
+  return page.evaluate(asked => script.answer(asked), call)
+}
+
+say(await openTab(JSON.parse(process.argv[2] ?? '{}')))
 for await (const line of createInterface({ input: process.stdin })) {
   try {
     // reason: the lab asks nothing else.
-    say(await meet(JSON.parse(line) as Meeting))
+    say(await answer(JSON.parse(line) as PageCall))
   } catch (error) {
     say({ error: String(error).slice(0, 200) })
   }

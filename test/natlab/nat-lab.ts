@@ -1,23 +1,41 @@
 /**
- * A public segment and hosts behind NATs of all kinds, made of network namespaces, veth pairs and nftables. Root only. All of
- * it bears the name of this process, and `close` takes it away again, whatever happened in between.
+ * A public segment and hosts behind NATs of all kinds, made of network namespaces, veth pairs and nftables; where it is asked
+ * for, with delay on the way to the segment, loss on it, and NATs that soon forget. Root only. All of it bears the name of
+ * this process, and `close` takes it away again, whatever happened in between.
  */
-import { execFileSync } from 'node:child_process'
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 
 const PUBLIC_NET = '198.51.100'
 const PUBLIC_NET_6 = 'fd00:5eed'
 
+/** Taken from where npm runs its scripts: the lab itself runs as a bundle somewhere else. */
+const PUMP = 'test/natlab/delay-pump.py'
+/** Every kind twice, and the public peers, have a delayed link each. */
+const DELAYED_LINKS_MAX = 40
+
+/** What is made worse than on a bare wire. */
+export interface Conditions {
+  /** One way, on the link of each host (or of its outermost router) to the public segment. */
+  readonly delayMs?: number | undefined
+  /** Of the packets between any two on the segment, each way. */
+  readonly lossPercent?: number | undefined
+  /** After so long without a packet NATs and firewalls forget who may answer over UDP. */
+  readonly mappingTimeoutS?: number | undefined
+}
+
 /** Why the lab cannot be built here, or null. */
-export function noLab(): string | null {
+export function noLab(conditions: Conditions = {}): string | null {
   if (process.getuid?.() !== 0) return 'network namespaces need root'
-  for (const [tool, flag] of [
-    ['ip', '-V'],
-    ['nft', '-v'],
-  ] as const) {
+  const tools = [
+    ['ip', '-V', 'iproute2'],
+    ['nft', '-v', 'nftables'],
+    ...((conditions.delayMs ?? 0) > 0 ? [['python3', '-V', 'python3-minimal'] as const] : []),
+  ] as const
+  for (const [tool, flag, holder] of tools) {
     try {
       execFileSync(tool, [flag], { stdio: 'ignore' })
     } catch {
-      return `there is no ${tool}: apt-get install iproute2 nftables`
+      return `there is no ${tool}: apt-get install ${holder}`
     }
   }
   const probe = `wm-probe-${process.pid}`
@@ -108,6 +126,17 @@ table ip6 filter {
   }
 }`
 
+/** Between any two on the segment, whatever they send. */
+function lossy(percent: number): string {
+  return `
+table bridge loss {
+  chain across {
+    type filter hook forward priority 0
+    numgen random mod 10000 < ${Math.round(percent * 100)} drop
+  }
+}`
+}
+
 export type NatKind = keyof typeof RULES
 
 export const NAT_KINDS: readonly NatKind[] = [
@@ -129,12 +158,18 @@ export class NatLab {
   private readonly prefix = `wm${process.pid}`
   private readonly namespaces: string[] = []
   private readonly segment: string
+  private readonly conditions: Conditions
+  private pump: ChildProcess | null = null
   private places = 0
 
-  constructor() {
+  constructor(conditions: Conditions = {}) {
+    this.conditions = conditions
     this.segment = this.namespace('segment')
     this.in(this.segment, 'ip', 'link', 'add', 'name', 'bridge', 'type', 'bridge')
     this.in(this.segment, 'ip', 'link', 'set', 'bridge', 'up')
+    const { delayMs = 0, lossPercent = 0 } = conditions
+    if (lossPercent > 0) this.rules(this.segment, lossy(lossPercent))
+    if (delayMs > 0) this.startPump(delayMs)
   }
 
   /** A machine on the public segment, with both families. */
@@ -168,7 +203,8 @@ export class NatLab {
       this.in(router, 'ip', 'addr', 'add', `${net}.1/24`, 'dev', 'lan')
       this.in(inner, 'ip', 'route', 'add', 'default', 'via', `${net}.1`)
       this.in(router, 'sysctl', '-qw', 'net.ipv4.ip_forward=1')
-      this.rules(router, RULES[kind].replaceAll('HOST', `${net}.2`))
+      this.rules(router, this.forgetting(RULES[kind]).replaceAll('HOST', `${net}.2`))
+      this.forget(router)
       inner = router
     }
     this.attach(inner, 'wan')
@@ -184,10 +220,12 @@ export class NatLab {
       kinds.length === 0 ? { namespace: this.namespace(`h${this.namespaces.length}`) } : this.hostBehind(...kinds)
     this.attach6(namespace, 'six')
     this.rules(namespace, FIREWALL_6)
+    this.forget(namespace)
     return { namespace }
   }
 
   close(): void {
+    this.pump?.kill('SIGKILL')
     for (const name of this.namespaces.splice(0).reverse()) {
       try {
         execFileSync('ip', ['netns', 'del', name], { stdio: 'ignore' })
@@ -206,10 +244,7 @@ export class NatLab {
   }
 
   private attach6(name: string, device: string): void {
-    this.places += 1
-    const port = `port${this.places}`
-    this.link(name, device, this.segment, port)
-    this.in(this.segment, 'ip', 'link', 'set', port, 'master', 'bridge')
+    this.plug(name, device)
     this.addAddress6(name, device)
   }
 
@@ -227,13 +262,50 @@ export class NatLab {
 
   /** Onto the public segment. */
   private attach(name: string, device: string): string {
-    this.places += 1
-    const port = `port${this.places}`
-    this.link(name, device, this.segment, port)
-    this.in(this.segment, 'ip', 'link', 'set', port, 'master', 'bridge')
+    this.plug(name, device)
     const address = `${PUBLIC_NET}.${this.places}`
     this.in(name, 'ip', 'addr', 'add', `${address}/24`, 'dev', device)
     return address
+  }
+
+  private plug(name: string, device: string): void {
+    this.places += 1
+    let port = `port${this.places}`
+    if (this.pump === null) this.link(name, device, this.segment, port)
+    else {
+      if (this.places > DELAYED_LINKS_MAX)
+        throw new Error(`the lab has ${DELAYED_LINKS_MAX} delayed links, and all are taken`)
+      port = `far${this.places}`
+      this.in(this.segment, 'ip', 'link', 'set', `near${this.places}`, 'netns', name, 'name', device)
+      this.in(name, 'ip', 'link', 'set', device, 'up')
+      this.in(this.segment, 'ip', 'link', 'set', port, 'up')
+    }
+    this.in(this.segment, 'ip', 'link', 'set', port, 'master', 'bridge')
+  }
+
+  /** Its devices are there when the last of them is. */
+  private startPump(delayMs: number): void {
+    const command = ['netns', 'exec', this.segment, 'python3', PUMP, String(delayMs), String(DELAYED_LINKS_MAX)]
+    this.pump = spawn('ip', command, { stdio: ['pipe', 'ignore', 'inherit'] })
+    const last = `far${DELAYED_LINKS_MAX}`
+    this.in(
+      this.segment,
+      'sh',
+      '-c',
+      `for i in $(seq 200); do ip link show ${last} 2>&1 | grep -q ${last}: && exit 0; sleep 0.05; done; exit 1`,
+    )
+  }
+
+  private forgetting(rules: string): string {
+    const { mappingTimeoutS } = this.conditions
+    return mappingTimeoutS === undefined ? rules : rules.replaceAll('timeout 120s', `timeout ${mappingTimeoutS}s`)
+  }
+
+  private forget(router: string): void {
+    const { mappingTimeoutS } = this.conditions
+    if (mappingTimeoutS === undefined) return
+    for (const what of ['udp_timeout', 'udp_timeout_stream'])
+      this.in(router, 'sysctl', '-qw', `net.netfilter.nf_conntrack_${what}=${mappingTimeoutS}`)
   }
 
   private link(one: string, deviceOfOne: string, other: string, deviceOfOther: string): void {

@@ -7,7 +7,17 @@
  *
  * With `--lan` two peers that were told of nobody find each other by mDNS, and a third, for which it is off, finds nobody.
  *
- *   npm run natlab [-- [--lan] [--from chromium] [--to chromium] [--tries N] KIND…]
+ * Where few links are wanted (`--capacity N`) most pairs have none before.
+ *
+ * With `--first-byte` each kind asks each hidden kind for one byte, in a mesh that has settled: the time in round trips of the
+ * direct way. With `--silent S` each kind holds a stream to each of the others, is silent for so long, and speaks again.
+ * With `--way-in-dies` two tabs behind different NATs go on without the one Node peer through which they came, and a third joins.
+ *
+ * All of them with `--delay MS` on every link, one way, `--loss PERCENT` between any two, NATs that forget after
+ * `--mapping-timeout S`, and `--publics N` peers that can be dialled.
+ *
+ *   npm run natlab [-- [--lan | --tries N | --first-byte | --silent S | --way-in-dies] [--from chromium] [--to chromium]
+ *     [--delay MS] [--loss PERCENT] [--mapping-timeout S] [--publics N] [--capacity N] KIND…]
  */
 import { type ChildProcessByStdio, spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
@@ -15,18 +25,21 @@ import type { Readable, Writable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import type { MeshOptions } from '../../src/index.node.ts'
-import type { Meeting, Met } from './meeting.ts'
-import { NAT_KINDS, type NatKind, NatLab, noLab } from './nat-lab.ts'
-
-const why = noLab()
-if (why !== null) {
-  console.log(`the NAT lab is skipped: ${why}`)
-  process.exit(0)
-}
+import { measureFirstBytes } from './first-byte.ts'
+import type { Met } from './lab-calls.ts'
+import type { PageCall } from './lab-page.ts'
+import { everyPair, printTable, type Sides } from './lab-run.ts'
+import { type Conditions, NAT_KINDS, type NatKind, NatLab, noLab } from './nat-lab.ts'
+import { speakAfterSilence } from './silence.ts'
+import { liveWithoutWayIn } from './way-in-dies.ts'
 
 const BYTES = 1_048_576
 /** Sprayed ports take up to 7 s, from a second after the session stands. */
 const PATIENCE_MS = 12_000
+/** Where plain ICE connects a pair it is direct within this. */
+const EASY_WITHIN_MS = 3_000
+/** Until all have the links that they want. */
+const SETTLE_MS = 3_000
 /** Of tries of one pair so many are to be direct, within this. */
 const DIRECT_SHARE = 0.9
 const DIRECT_WITHIN_MS = 8_000
@@ -41,9 +54,28 @@ const { values, positionals: wanted } = parseArgs({
     to: { type: 'string', default: 'node' },
     tries: { type: 'string' },
     lan: { type: 'boolean' },
+    'first-byte': { type: 'boolean' },
+    silent: { type: 'string' },
+    'way-in-dies': { type: 'boolean' },
+    delay: { type: 'string' },
+    loss: { type: 'string' },
+    'mapping-timeout': { type: 'string' },
+    publics: { type: 'string', default: '3' },
+    capacity: { type: 'string' },
   },
   allowPositionals: true,
 })
+const numberOf = (text: string | undefined): number | undefined => (text === undefined ? undefined : Number(text))
+const conditions: Conditions = {
+  delayMs: numberOf(values.delay),
+  lossPercent: numberOf(values.loss),
+  mappingTimeoutS: numberOf(values['mapping-timeout']),
+}
+const why = noLab(conditions)
+if (why !== null) {
+  console.log(`the NAT lab is skipped: ${why}`)
+  process.exit(0)
+}
 const programs = [values.from, values.to].map((name): Program => (name === 'chromium' ? 'chromium' : 'node'))
 type Kind = NatKind | 'public' | 'double' | 'ipv6-only' | 'dual-stack'
 
@@ -85,7 +117,7 @@ class LabPeer {
     // reason: both ends are of this lab.
     return new Promise<unknown>(resolve => this.waiting.push(resolve)) as Promise<Answer & { readonly error?: string }>
   }
-  ask<Answer>(call: Meeting): Promise<Answer & { readonly error?: string }> {
+  ask<Answer>(call: PageCall): Promise<Answer & { readonly error?: string }> {
     const answer = this.answer<Answer>()
     this.child.stdin.write(`${JSON.stringify(call)}\n`)
     return answer
@@ -135,7 +167,7 @@ function isEasy(one: Kind, other: Kind): boolean {
 
 let failed = 0
 try {
-  lab = new NatLab()
+  lab = new NatLab(conditions)
   const segment = lab
   if (values.lan === true) {
     failed = await tryLan(segment)
@@ -143,23 +175,35 @@ try {
     ending()
     process.exit(failed)
   }
+  if (values['way-in-dies'] === true) {
+    const { namespace } = segment.publicHost()
+    const wayIn = await new LabPeer(namespace, { listen: ['[::]:4100'] }).start()
+    const tabBehind = (kind: Exclude<Kind, 'public'>): Promise<LabPeer> =>
+      startAt({ namespace: hostOf(segment, kind), program: 'chromium', options: { join: [wayIn.ref] } })
+    const [first, second] = await Promise.all([tabBehind('port-restricted'), tabBehind('double')])
+    failed = await liveWithoutWayIn({ wayIn, kill: () => wayIn.child.kill('SIGKILL'), first, second })
+    console.log(failed === 0 ? 'all as they should be' : `${failed} not as they should be`)
+    ending()
+    process.exit(failed === 0 ? 0 : 1)
+  }
   const open: LabPeer[] = []
-  for (let i = 0; i < 3; i += 1) {
+  for (let i = 0; i < Number(values.publics); i += 1) {
     const { namespace } = segment.publicHost()
     // One where those who may only use the web can come in.
-    const port = i === 2 ? 443 : 4_100
+    const port = i % 3 === 2 ? 443 : 4_100
     const join = open.map(({ ref }) => ref)
     open.push(await new LabPeer(namespace, { listen: [`[::]:${port}`], join }).start())
   }
   const join = open.map(({ ref }) => ref)
+  const capacity = numberOf(values.capacity)
   const placeOf = (kind: Kind, program: Program): Place => {
     if (kind === 'public') {
       const { namespace } = segment.publicHost()
-      return { namespace, program, options: { listen: program === 'node' ? ['[::]:443'] : [], join } }
+      return { namespace, program, options: { listen: program === 'node' ? ['[::]:443'] : [], join, capacity } }
     }
-    return { namespace: hostOf(segment, kind), program, options: { join } }
+    return { namespace: hostOf(segment, kind), program, options: { join, capacity } }
   }
-  failed = values.tries === undefined ? await tryAll(placeOf) : await tryOften(Number(values.tries), placeOf)
+  failed = await measure(placeOf, open)
   console.log(failed === 0 ? 'all as they should be' : `${failed} not as they should be`)
 } finally {
   ending()
@@ -177,40 +221,45 @@ function startAt({ namespace, options, program }: Place): Promise<LabPeer> {
   return new LabPeer(namespace, options, program).start()
 }
 
-/** Every kind to every kind; how many pairs are not as they should be. */
-async function tryAll(placeOf: PlaceOf): Promise<number> {
+async function measure(placeOf: PlaceOf, publics: readonly LabPeer[]): Promise<number> {
+  if (values.tries !== undefined) return tryOften(Number(values.tries), placeOf)
+  const sides = await bothSides(placeOf, publics)
+  if (values['first-byte'] === true) return measureFirstBytes(sides)
+  if (values.silent !== undefined) return speakAfterSilence(sides, Number(values.silent))
+  return tryAll(sides)
+}
+
+/** New peers of every kind, those who ask and those who are asked, once they have the links that they want. */
+async function bothSides(placeOf: PlaceOf, publics: readonly LabPeer[]): Promise<Sides> {
   const [from, to] = [[], []] as [LabPeer[], LabPeer[]]
   for (const [i, side] of [from, to].entries())
     for (const kind of kinds) side.push(await startAt(placeOf(kind, programs[i]!)))
-  await new Promise(resolve => setTimeout(resolve, 3_000))
-  const cells = new Map<string, Met & { readonly error?: string }>()
-  for (let shift = 0; shift < kinds.length; shift += 1) {
-    const round = kinds.map(async (kind, i) => {
-      const j = (i + shift) % kinds.length
-      const asked = { peer: to[j]!.id, bytes: BYTES, patienceMs: PATIENCE_MS }
-      cells.set(`${kind} ${kinds[j]}`, await from[i]!.ask<Met>(asked))
-    })
-    await Promise.all(round)
-    process.stderr.write(`round ${shift + 1} of ${kinds.length}\n`)
-  }
+  await new Promise(resolve => setTimeout(resolve, SETTLE_MS))
+  return { kinds, from, to, publics }
+}
+
+/** Every kind to every kind; how many pairs are not as they should be. */
+async function tryAll({ from, to }: Sides): Promise<number> {
+  const cells = await everyPair(kinds.length, true, (i, j) =>
+    from[i]!.ask<Met>({ kind: 'meet', peer: to[j]!.id, bytes: BYTES, patienceMs: PATIENCE_MS }),
+  )
   let wrong = 0
-  const wide = Math.max(...kinds.map(kind => kind.length)) + 1
-  console.log(''.padEnd(wide), ...kinds.map(kind => kind.padEnd(wide)))
-  for (const one of kinds) {
-    const row = kinds.map(other => {
-      const { error, same, path, directMs } = cells.get(`${one} ${other}`)!
-      const ok = error === undefined && same && (directMs !== null || !isEasy(one, other))
+  const shown = cells.map((row, i) =>
+    row.map(({ error, same, path, directMs, wasLinked }, j) => {
+      const isDirect = directMs !== null && (wasLinked || directMs <= EASY_WITHIN_MS)
+      const ok = error === undefined && same && (isDirect || !isEasy(kinds[i]!, kinds[j]!))
       if (!ok) wrong += 1
-      const shown = error ?? `${path}${directMs === null ? '' : ` ${directMs}`}`
-      return `${ok ? '' : '!'}${shown}`.padEnd(wide)
-    })
-    console.log(one.padEnd(wide), ...row)
-  }
-  const all = [...cells.values()]
+      return `${ok ? '' : '!'}${error ?? `${path}${directMs === null ? '' : ` ${directMs}`}${wasLinked ? '=' : ''}`}`
+    }),
+  )
+  printTable(kinds, shown)
+  const all = cells.flat()
   const good = all.filter(({ same }) => same === true)
   const first = good.map(({ firstMs }) => firstMs ?? 0).sort((a, b) => a - b)
+  const direct = good.filter(({ wasLinked }) => !wasLinked).flatMap(({ directMs }) => directMs ?? [])
   console.log(
-    `${good.length} of ${all.length} pairs exchanged ${BYTES} bytes; first byte back: median ${first[first.length >> 1]} ms, slowest ${first.at(-1)} ms`,
+    `${good.length} of ${all.length} pairs exchanged ${BYTES} bytes, ${good.filter(({ wasLinked }) => wasLinked).length} of them with a link before (=); ` +
+      `first byte back: median ${first[first.length >> 1]} ms, slowest ${first.at(-1)} ms; of the others ${direct.length} became direct, the slowest after ${Math.max(...direct)} ms`,
   )
   return wrong
 }
@@ -223,7 +272,7 @@ async function tryLan(segment: NatLab): Promise<number> {
     options.map(given => startAt({ namespace: segment.publicHost().namespace, program: 'node', options: given })),
   )) as [LabPeer, LabPeer, LabPeer]
   await new Promise(resolve => setTimeout(resolve, 3_000))
-  const asked = { peer: first.id, bytes: 1_000, patienceMs: 1_000 }
+  const asked = { kind: 'meet', peer: first.id, bytes: 1_000, patienceMs: 1_000 } as const
   const [found, lost] = await Promise.all([second.ask<Met>(asked), silent.ask<Met>(asked)])
   console.log(`by mDNS: ${found.error ?? found.path}; where it is off: ${lost.error ?? lost.path}`)
   return (found.same === true ? 0 : 1) + (lost.error === undefined ? 1 : 0)
@@ -237,7 +286,7 @@ async function tryOften(tries: number, placeOf: PlaceOf): Promise<number> {
   let exchanged = 0
   for (let i = 1; i <= tries; i += 1) {
     const [from, to] = await Promise.all([startAt(places[0]), startAt(places[1])])
-    const met = await from.ask<Met>({ peer: to.id, bytes: BYTES, patienceMs: DIRECT_WITHIN_MS })
+    const met = await from.ask<Met>({ kind: 'meet', peer: to.id, bytes: BYTES, patienceMs: DIRECT_WITHIN_MS })
     if (met.same) exchanged += 1
     if (met.directMs !== null && met.directMs <= DIRECT_WITHIN_MS) direct.push(met.directMs)
     for (const { child } of [from, to]) child.kill('SIGKILL')

@@ -2,15 +2,18 @@
 import type { ByteReader, ByteWriter } from './bytes.ts'
 import { fail, ok, type Result } from './fault.ts'
 
-/** At `udp://` a public peer serves STUN, and takes punched wires; nobody dials it. */
-export type AddressScheme = 'tcp' | 'ws' | 'wss' | 'webrtc' | 'udp'
+/**
+ * At `udp://` a public peer serves STUN, and takes punched wires; nobody dials it. `tab` is another tab of the same browser: it means
+ * nothing to any other machine, so it has no number in refs and no text that can be read.
+ */
+export type AddressScheme = 'tcp' | 'ws' | 'wss' | 'webrtc' | 'udp' | 'tab'
 
 export interface Address {
   readonly scheme: AddressScheme
   /** A host name, an IPv4 address, or an IPv6 address without brackets. */
   readonly host: string
   readonly port: number
-  /** `ws` and `wss`: the path, with its slash; `webrtc`: the certificate's SHA-256 in hexadecimal; else ''. */
+  /** `ws` and `wss`: the path, with its slash; `webrtc`: the certificate's SHA-256 in hexadecimal; `tab`: its name; else ''. */
   readonly extra: string
 }
 

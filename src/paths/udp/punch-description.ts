@@ -24,6 +24,11 @@ export interface PunchDescription {
   readonly candidates: readonly PunchCandidate[]
 }
 
+/**
+ * NATs that are in a hurry forget after 10 s that a socket may be answered (RFC 4787 asks for two minutes): within this something
+ * goes over a punched wire, and for so long what helpers told of this machine's mappings counts.
+ */
+export const MAPPING_KEPT_MS = 8_000
 export const TOKEN_BYTES = 16
 export const CANDIDATES_MAX = 12
 const VERSION = 1

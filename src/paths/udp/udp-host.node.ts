@@ -11,7 +11,7 @@ import { GATHER_TIMEOUT_MS } from '../negotiator.ts'
 import { Allowance } from './allowance.ts'
 import { bytesOfIp, plainIp } from './ip-address.ts'
 import { decodeProbe, type Probe } from './punch.ts'
-import type { NatMapping, PunchCandidate } from './punch-description.ts'
+import { MAPPING_KEPT_MS, type NatMapping, type PunchCandidate } from './punch-description.ts'
 import { answerTo, bindingRequest, isStun, mappedAddress, type SocketAddress, TRANSACTION_BYTES } from './stun.ts'
 
 const udx = new Udx()
@@ -20,8 +20,6 @@ const udx = new Udx()
 const STUN_ASK_AFTER_MS: readonly number[] = [0, 150, 400]
 /** Once one has answered, the others may take so long. */
 const STUN_OTHERS_MS = 300
-/** What helpers told counts for so long: NATs forget mappings that are not used for half a minute. */
-const MAPPINGS_FRESH_MS = 15_000
 /** Answers to strangers' STUN in a second: each is half again as long as its request. */
 const STUN_ANSWERS_PER_SECOND = 500
 
@@ -95,7 +93,7 @@ export class UdpHost {
   /** Where this machine is, by itself and by what helpers see: with two of them it shows how the NAT maps. */
   find(helpers: readonly Address[]): Promise<Mappings> {
     const now = performance.now()
-    if (this.mappings === null || now - this.mappings.at > MAPPINGS_FRESH_MS)
+    if (this.mappings === null || now - this.mappings.at > MAPPING_KEPT_MS)
       this.mappings = { value: this.ask(helpers), at: now }
     return this.mappings.value
   }

@@ -104,7 +104,7 @@ export class UdpNegotiator implements Negotiator {
       onFound: (socket, at) => {
         clearInterval(timer)
         for (const other of extra) if (other !== socket) host.release(other)
-        wire.open(socket, other.stream, at)
+        wire.open(socket, other.stream, at, isOfferer)
       },
     })
     const timer = setInterval(() => punch.tick(performance.now()), PUNCH_TICK_MS)

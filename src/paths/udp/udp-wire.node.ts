@@ -4,6 +4,7 @@ import type { Fault } from '../../core/base/fault.ts'
 import { FrameSplitter } from '../frame-splitter.ts'
 import type { NegotiatedSink, NegotiatedWire } from '../negotiator.ts'
 import { LINGER_MS } from '../wire-driver.ts'
+import { MAPPING_KEPT_MS } from './punch-description.ts'
 import type { SocketAddress } from './stun.ts'
 
 export class UdpWire implements NegotiatedWire {
@@ -71,11 +72,12 @@ export class UdpWire implements NegotiatedWire {
     if (this.state === 'preparing') this.sink.onDescribed(description)
   }
 
-  /** There is a way to the other side. */
-  open(socket: UdxSocket, remoteStream: number, { host, port }: SocketAddress): void {
+  /** There is a way to the other side. One of the two keeps it open: the answers do the same at the other's NAT. */
+  open(socket: UdxSocket, remoteStream: number, { host, port }: SocketAddress, keepsOpen: boolean): void {
     if (this.state !== 'preparing') return
     this.state = 'open'
     this.stream.connect(socket, remoteStream, port, host)
+    if (keepsOpen) this.stream.setKeepalive(MAPPING_KEPT_MS)
     const remote = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
     this.sink.onOpen({ transport: 'udp', remote, remoteHost: host })
     for (const bytes of this.waiting.splice(0)) this.write(bytes)
