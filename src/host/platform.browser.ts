@@ -34,6 +34,7 @@ export function browserPlatform(): Platform {
     },
     meetings: { tabs: meetTabs },
     listen: null,
+    openOwnNetwork: null,
   }
 }
 

@@ -16,6 +16,7 @@ import { openClassicStore } from './classic-store.node.ts'
 import { driverOf } from './driver-choice.ts'
 import { MemoryStore } from './memory-store.ts'
 import { nativeSuite } from './native-suite.node.ts'
+import { openOwnNetwork } from './own-network.node.ts'
 import type { HostClock, Platform } from './platform.ts'
 
 const CAPACITY_OF_A_DESKTOP = 24
@@ -38,6 +39,7 @@ export function nodePlatform(): Platform {
       source.kind === 'url' ? refsOfUrl(source.url, signal) : refsOfDns(source.name, source.server, signal),
     meetings: { lan: meetLan },
     listen: openSharedPort,
+    openOwnNetwork,
   }
 }
 

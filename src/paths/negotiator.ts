@@ -4,6 +4,7 @@
  */
 import type { Address } from '../core/base/address.ts'
 import type { NegotiatedTransport } from '../core/input.ts'
+import type { NatSurvey } from './udp/nat-survey.ts'
 import type { Wire, WireSink } from './wire-driver.ts'
 
 export interface Negotiator {
@@ -21,6 +22,8 @@ export interface Negotiator {
    * another where that one is taken; null where there is none to be had.
    */
   serve?(host: string, port: number): number | null
+  /** What helpers tell of this machine's public addresses and of its NAT. Never rejects. */
+  survey?(helpers: readonly Address[]): Promise<NatSurvey>
   /** Ends what is open, and lets go of what outlives the wires: sockets, threads. */
   close(): Promise<void>
 }
