@@ -275,11 +275,10 @@ export class NatLab {
       },
       start: async () => {
         // Not beside the process: it writes where it was started.
-        daemon = spawn(
-          'ip',
-          ['netns', 'exec', router, 'miniupnpd', '-d', '-f', `${file}.conf`, '-P', `${file}.pid`],
-          { stdio: ['ignore', 'ignore', 'pipe'], cwd: this.folder },
-        )
+        daemon = spawn('ip', ['netns', 'exec', router, 'miniupnpd', '-d', '-f', `${file}.conf`, '-P', `${file}.pid`], {
+          stdio: ['ignore', 'ignore', 'pipe'],
+          cwd: this.folder,
+        })
         this.daemons.add(daemon)
         await new Promise<void>((resolve, reject) => {
           let said = ''

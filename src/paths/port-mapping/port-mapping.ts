@@ -61,6 +61,7 @@ export type MappingNeedless =
   | 'not-supported'
   | 'not-listening'
   | 'loopback'
+  | 'no-ipv4'
   | 'public-address'
   | 'announce-given'
 
@@ -90,10 +91,18 @@ export function isPublicIpv4(host: string): boolean {
 /** Why a peer that listens at these needs no mapping; null where it does. */
 export function needlessFor(listening: readonly string[], own: readonly string[]): MappingNeedless | null {
   if (listening.length === 0) return 'not-listening'
-  const ipv4 = listening.flatMap(host => (host === '0.0.0.0' || host === '::' ? own : [host])).filter(isIpv4)
-  const outside = ipv4.filter(host => !host.startsWith('127.'))
-  if (outside.length === 0) return 'loopback'
-  return outside.some(isPublicIpv4) ? 'public-address' : null
+  const outside = listening.flatMap(host =>
+    host === '0.0.0.0' || host === '::' ? own : isLoopback(host) ? [] : [host],
+  )
+  const isOpen = listening.some(host => !isLoopback(host))
+  const ipv4 = outside.filter(isIpv4)
+  if (ipv4.length === 0) return isOpen ? 'no-ipv4' : 'loopback'
+  return ipv4.some(isPublicIpv4) ? 'public-address' : null
+}
+
+/** A name may lead anywhere: it is taken for this machine's own, as `localhost` is. */
+function isLoopback(host: string): boolean {
+  return host.startsWith('127.') || host === '::1' || !/^[\d.]+$|:/.test(host)
 }
 
 function isIpv4(host: string): boolean {
