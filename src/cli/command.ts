@@ -76,6 +76,16 @@ export class FailureTold extends Error {
   override readonly name = 'FailureTold'
 }
 
+/** What was typed is wrong, rather than what happened. */
+export const TYPED_WRONG: ReadonlySet<string> = new Set([
+  'invalid-ref',
+  'invalid-address',
+  'invalid-peer-id',
+  'invalid-service-name',
+  'invalid-option',
+  'ref-forged',
+])
+
 /** Options that several commands take. */
 export const JSON_OPTION = { json: { type: 'boolean' } } as const
 export const STORE_OPTION = { store: { type: 'string' } } as const

@@ -23,6 +23,7 @@ export const up: CliCommand = {
     'udp-port': { type: 'string' },
     capacity: { type: 'string' },
     'no-relay': { type: 'boolean' },
+    'no-port-mapping': { type: 'boolean' },
   },
   help: `Runs a peer until it is interrupted (Ctrl-C), then leaves politely.
 
@@ -45,6 +46,8 @@ export const up: CliCommand = {
                        first port that listens unless given, 0 for any.
   --capacity N         how many links to carry, 4 to 4096.
   --no-relay           do not forward circuits for others.
+  --no-port-mapping    do not ask the gateway to map the ports (PCP, NAT-PMP, UPnP);
+                       it is asked only where the peer listens behind a NAT.
   --json               one JSON object a line. The first is
                        {"event":"ready","peer":…,"ref":"webmesh:…","listen":[…]},
                        then link, unlink, self (a newer ref), member, message and
@@ -64,6 +67,7 @@ export const up: CliCommand = {
       udpPort: flags.number('udp-port', 0, true, 65_535),
       capacity: flags.number('capacity', CAPACITY_MIN, true, CAPACITY_MAX),
       relays: !flags.has('no-relay'),
+      portMapping: !flags.has('no-port-mapping'),
       signal,
     })
     try {

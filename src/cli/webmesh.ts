@@ -4,8 +4,9 @@ import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { WebmeshError } from '../mesh/webmesh-error.ts'
 import { chat } from './chat.ts'
-import { type CliCommand, CommandFailed, FailureTold, Flags, UsageError } from './command.ts'
+import { type CliCommand, CommandFailed, FailureTold, Flags, TYPED_WRONG, UsageError } from './command.ts'
 import { demo } from './demo.ts'
+import { doctor } from './doctor.ts'
 import { id } from './id.ts'
 import { peers } from './peers.ts'
 import { ping } from './ping.ts'
@@ -15,7 +16,7 @@ import { sim } from './sim.ts'
 import { trace } from './trace.ts'
 import { up } from './up.ts'
 
-const COMMANDS: readonly CliCommand[] = [up, id, ping, trace, peers, services, chat, demo, sim]
+const COMMANDS: readonly CliCommand[] = [up, doctor, id, ping, trace, peers, services, chat, demo, sim]
 
 const DONE = 0
 const FAILED = 1
@@ -23,16 +24,6 @@ const WRONG_USAGE = 2
 
 /** After this the process ends even if something still holds it. */
 const EXIT_PATIENCE_MS = 3_000
-
-/** What was typed is wrong, rather than what happened. */
-const TYPED_WRONG: ReadonlySet<string> = new Set([
-  'invalid-ref',
-  'invalid-address',
-  'invalid-peer-id',
-  'invalid-service-name',
-  'invalid-option',
-  'ref-forged',
-])
 
 async function main(argv: readonly string[]): Promise<number> {
   const json = argv.includes('--json')

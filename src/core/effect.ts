@@ -106,6 +106,7 @@ export type PeerEvent =
     }
   | { readonly kind: 'datagram'; readonly session: SessionId; readonly peer: PeerId; readonly bytes: Uint8Array }
   | { readonly kind: 'peer-found'; readonly request: RequestId; readonly ref: PeerRef }
+  | { readonly kind: 'helpers-found'; readonly request: RequestId; readonly helpers: readonly Address[] }
   | { readonly kind: 'service-found'; readonly request: RequestId; readonly members: readonly PeerRef[] }
   | { readonly kind: 'service-listed'; readonly request: RequestId; readonly services: readonly ServiceEntry[] }
   | { readonly kind: 'service-joined'; readonly request: RequestId; readonly service: string }

@@ -87,6 +87,8 @@ export type Command =
   | { readonly kind: 'datagram-send'; readonly session: SessionId; readonly bytes: Uint8Array }
   /** The newest ref of a peer; answered by `peer-found`. */
   | { readonly kind: 'peer-find'; readonly request: RequestId; readonly peer: PeerId }
+  /** Where a few public peers serve STUN, each on another host; answered by `helpers-found`. */
+  | { readonly kind: 'helpers-find'; readonly request: RequestId }
   /** Members of a service, as the registry knows them now. */
   | { readonly kind: 'service-find'; readonly request: RequestId; readonly service: string }
   | { readonly kind: 'service-list'; readonly request: RequestId }

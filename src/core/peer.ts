@@ -358,6 +358,9 @@ class MeshPeer implements Peer, PeerInside {
         })
         return
       }
+      case 'helpers-find':
+        turn.emit({ kind: 'helpers-found', request: command.request, helpers: this.overlay.helpers() })
+        return
       case 'service-find': {
         const { request } = command
         this.registry.find(turn, command.service, (later, found) => {

@@ -36,6 +36,7 @@ export function browserPlatform(): Platform {
     meetings: { tabs: meetTabs },
     watchNetwork,
     listen: null,
+    openOwnNetwork: null,
   }
 }
 

@@ -17,6 +17,7 @@ import { driverOf } from './driver-choice.ts'
 import { MemoryStore } from './memory-store.ts'
 import { nativeSuite } from './native-suite.node.ts'
 import { watchOwnHosts } from './own-hosts.node.ts'
+import { openOwnNetwork } from './own-network.node.ts'
 import type { HostClock, Platform } from './platform.ts'
 
 const CAPACITY_OF_A_DESKTOP = 24
@@ -40,6 +41,7 @@ export function nodePlatform(): Platform {
     meetings: { lan: meetLan },
     watchNetwork: watchOwnHosts,
     listen: openSharedPort,
+    openOwnNetwork,
   }
 }
 

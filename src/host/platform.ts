@@ -10,6 +10,7 @@ import type { Negotiator } from '../paths/negotiator.ts'
 import type { PeerReport } from '../paths/shared-port/peer-page.ts'
 import type { Acceptor, Wire, WireSink } from '../paths/wire-driver.ts'
 import type { FindRefs, Meet } from '../waysin/way-in-source.ts'
+import type { OwnNetwork, OwnNetworkOptions } from './own-network.ts'
 import type { OpenedStore } from './store.ts'
 
 export interface Platform {
@@ -36,6 +37,8 @@ export interface Platform {
   watchNetwork(onChanged: () => void): () => void
   /** Null where nothing can listen. Faults: 'port-in-use', 'listen-failed'. */
   readonly listen: ((options: ListenOptions) => Promise<Result<Listening>>) | null
+  /** Null where the platform shows nothing of the network. */
+  readonly openOwnNetwork: ((options: OwnNetworkOptions) => OwnNetwork) | null
 }
 
 export interface HostClock {

@@ -213,6 +213,7 @@ export class Dispatch implements StreamHost {
       case 'joined':
       case 'ponged':
       case 'peer-found':
+      case 'helpers-found':
       case 'service-found':
       case 'service-listed':
       case 'service-joined':

@@ -28,6 +28,12 @@ export interface MeshOptions extends Waiting {
   readonly announce?: readonly string[] | undefined
   /** The UDP port for STUN and punched wires of a peer that listens; the one above its first port unless given, 0 for any. */
   readonly udpPort?: number | undefined
+  /**
+   * Whether to have the port that listens, and that of UDP, mapped by the network's gateway (PCP, NAT-PMP, UPnP), so that others can
+   * dial a peer behind a NAT; true unless given. Nothing is done, or sent, where the peer listens on loopback only, has a
+   * public address already, or `announce` says where it is reached. Node only.
+   */
+  readonly portMapping?: boolean | undefined
   /** Whether tabs of one origin show each other the way in; true unless given. Browsers only. */
   readonly tabs?: boolean | undefined
   /** Whether peers of the local network show each other the way in, by mDNS; false unless given, since it tells of this one. Node only. */
@@ -60,6 +66,7 @@ export interface CheckedOptions {
   readonly sources: readonly WayInSource[]
   readonly announce: readonly Address[] | null
   readonly udpPort: number | undefined
+  readonly portMapping: boolean
   readonly tabs: boolean
   readonly lan: boolean
   readonly capacity: number | undefined
@@ -87,11 +94,12 @@ export function checkOptions(suite: CryptoSuite, now: WallTime, options: unknown
   for (const key of Object.keys(given)) {
     if (!KNOWN.has(key)) return invalid(`there is no option "${key}"; known ones are ${[...KNOWN].join(', ')}`)
   }
-  const { store, udpPort, tabs, lan, capacity, relays, rendezvous, pathlessMs, signal } = given
+  const { store, udpPort, portMapping, tabs, lan, capacity, relays, rendezvous, pathlessMs, signal } = given
   if (store !== undefined && (typeof store !== 'string' || store === '')) return invalid('store is a folder as text')
   if (udpPort !== undefined && !isPort(udpPort)) return invalid('udpPort is a whole number from 0 to 65,535')
   if (capacity !== undefined && !isCapacity(capacity))
     return invalid(`capacity is a whole number from ${CAPACITY_MIN} to ${CAPACITY_MAX}`)
+  if (portMapping !== undefined && typeof portMapping !== 'boolean') return invalid('portMapping is true or false')
   if (tabs !== undefined && typeof tabs !== 'boolean') return invalid('tabs is true or false')
   if (lan !== undefined && typeof lan !== 'boolean') return invalid('lan is true or false')
   const relayLimits = relayLimitsOf(relays)
@@ -116,6 +124,7 @@ export function checkOptions(suite: CryptoSuite, now: WallTime, options: unknown
     sources: join.value.flatMap(way => ('source' in way ? [way.source] : [])),
     announce: given.announce === undefined ? null : announce.value,
     udpPort,
+    portMapping: portMapping ?? true,
     tabs: tabs ?? true,
     lan: lan ?? false,
     capacity,
@@ -145,6 +154,7 @@ const KNOWN: ReadonlySet<string> = new Set<keyof MeshOptions>([
   'join',
   'announce',
   'udpPort',
+  'portMapping',
   'tabs',
   'lan',
   'capacity',

@@ -11,10 +11,12 @@ import type { PathView, ServiceEntry } from '../core/effect.ts'
 import type { NegotiatedTransport, Target } from '../core/input.ts'
 import { createPeer } from '../core/peer.ts'
 import type { LinkView } from '../core/peer-options.ts'
+import { type MappedPlace, type NatStatus, NOTHING_KNOWN, type OwnNetwork } from '../host/own-network.ts'
 import type { Listening, Platform } from '../host/platform.ts'
 import { RunLoop } from '../host/run-loop.ts'
 import type { Store } from '../host/store.ts'
 import type { Negotiator } from '../paths/negotiator.ts'
+import type { PortMappingState } from '../paths/port-mapping/port-mapping.ts'
 import type { Acceptor } from '../paths/wire-driver.ts'
 import {
   ASK_AFTER_MS,
@@ -71,6 +73,10 @@ export interface MeshStatus {
   /** Registry records kept for others. */
   readonly records: number
   readonly services: readonly { readonly service: string; readonly members: readonly PeerId[] }[]
+  /** This machine's public addresses and its NAT, as several other peers see them. */
+  readonly nat: NatStatus
+  /** Whether this network's gateway lets others dial this peer. */
+  readonly portMapping: PortMappingState
   /** What went wrong that the peer went on without. */
   readonly warnings: readonly WebmeshError[]
 }
@@ -167,8 +173,9 @@ export async function startMesh(platform: MeshPlatform, options: MeshOptions): P
     // A port in use is known before anyone is told of this peer.
     for (const point of listen) await mesh.listen(point)
     throwIfAborted(signal)
-    mesh.announce(checked.value.announce)
+    mesh.announce()
     mesh.watchNetwork()
+    mesh.lookAround()
     mesh.meet()
     const joining = mesh.joinMesh(checked.value, before.rememberedPeers)
     if (waysIn.length + sources.length > 0) await joining
@@ -241,6 +248,8 @@ class RunningMesh extends TypedEventTarget<MeshEvents> implements Mesh {
   private ownRef: PeerRef
   private closing: Promise<void> | null = null
   private readonly meetings: Meeting[] = []
+  private ownNetwork: OwnNetwork | null = null
+  private mappedPlace: MappedPlace | null = null
   private cancelAsk = ignore
   private stopWatching = ignore
   /** What others were told to dial, unless the user said what. */
@@ -375,7 +384,8 @@ class RunningMesh extends TypedEventTarget<MeshEvents> implements Mesh {
   status(): MeshStatus {
     const { ref, waysIn: _, ...snapshot } = this.loop.snapshot()
     const { peer, listening, warnings } = { peer: this.id, listening: this.listening, warnings: [...this.warnings] }
-    return { peer, ref: refText(ref), listening, ...snapshot, warnings }
+    const { nat, portMapping } = this.ownNetwork?.view() ?? NOTHING_KNOWN
+    return { peer, ref: refText(ref), listening, ...snapshot, nat, portMapping, warnings }
   }
 
   close(): Promise<void> {
@@ -416,8 +426,9 @@ class RunningMesh extends TypedEventTarget<MeshEvents> implements Mesh {
     }
   }
 
-  announce(given: readonly Address[] | null): void {
-    const addresses = given ?? announcedAddresses(this.listeners, this.udp, this.platform.ownHosts)
+  announce(): void {
+    const { listeners, udp, mappedPlace, options, platform } = this
+    const addresses = options.announce ?? announcedAddresses(listeners, udp, platform.ownHosts, mappedPlace)
     const announced = addresses.map(addressText).join()
     if (announced === this.announced) return
     this.announced = announced
@@ -429,7 +440,36 @@ class RunningMesh extends TypedEventTarget<MeshEvents> implements Mesh {
     this.stopWatching = this.platform.watchNetwork(() => {
       for (const negotiator of this.negotiators) negotiator.onNetworkChanged?.()
       this.loop.input({ kind: 'network-changed' })
-      this.announce(this.options.announce)
+      void this.ownNetwork?.close()
+      this.mappedPlace = null
+      this.announce()
+      this.lookAround()
+    })
+  }
+
+  /** How other peers see this machine, and whether its gateway lets them in: found out while the user goes on. */
+  lookAround(): void {
+    const { platform, options, listeners, udp } = this
+    const survey = this.negotiators.map(negotiator => negotiator.survey?.bind(negotiator)).find(known => known)
+    if (platform.openOwnNetwork === null || survey === undefined) return
+    this.ownNetwork = platform.openOwnNetwork({
+      clock: platform.clock,
+      listening: listeners,
+      udpPort: udp?.port ?? null,
+      ownHosts: platform.ownHosts(),
+      noMapping: options.announce !== null ? 'announce-given' : options.portMapping ? null : 'switched-off',
+      findHelpers: async () => {
+        const found = await this.dispatch.request(undefined, 'helpers-found', request => ({
+          kind: 'helpers-find',
+          request,
+        }))
+        return found.helpers
+      },
+      survey,
+      onMappedPlace: place => {
+        this.mappedPlace = place
+        this.announce()
+      },
     })
   }
 
@@ -548,6 +588,7 @@ class RunningMesh extends TypedEventTarget<MeshEvents> implements Mesh {
         break
       case 'link-up':
         this.firstLinkAt ??= this.platform.clock.monotonicNow()
+        this.ownNetwork?.onLink()
         this.dispatchEvent(new LinkEvent(event.peer, event.role, event.path))
         break
       case 'link-down':
@@ -561,7 +602,7 @@ class RunningMesh extends TypedEventTarget<MeshEvents> implements Mesh {
 
   private async windUp(): Promise<void> {
     const fault: Fault = { code: 'closed', detail: 'this peer was closed' }
-    const closed = Promise.all(this.listeners.map(listener => listener.close()))
+    const closed = Promise.all([...this.listeners.map(listener => listener.close()), this.ownNetwork?.close()])
     this.cancelAsk()
     this.stopWatching()
     for (const meeting of this.meetings) meeting.close()
@@ -596,24 +637,31 @@ function negotiatorOf(negotiators: readonly Negotiator[], transport: NegotiatedT
 
 /**
  * Each port takes both plain wires and WebSockets, so each host is told under both schemes; and where STUN is served. With more
- * than fit a ref the first count, and those that can be dialled before the other.
+ * than fit a ref the first count, and those that can be dialled before the other. What a gateway mapped comes first: most of
+ * those who dial are not in this peer's own network.
  */
 export function announcedAddresses(
   listeners: readonly ListenPoint[],
   udp: ListenPoint | null,
   ownHosts: () => readonly string[],
+  mapped: MappedPlace | null = null,
 ): readonly Address[] {
   const addresses: Address[] = []
+  const add = (host: string, port: number): void => {
+    addresses.push({ scheme: 'tcp', host, port, extra: '' })
+    addresses.push({ scheme: 'ws', host, port, extra: '' })
+  }
+  if (mapped !== null) add(mapped.host, mapped.tcpPort)
   const hostsOf = (host: string): readonly string[] =>
     host === '0.0.0.0' ? ownHosts().filter(own => !own.includes(':')) : host === '::' ? ownHosts() : [host]
   for (const { host, port } of listeners) {
-    for (const reachable of hostsOf(host)) {
-      addresses.push({ scheme: 'tcp', host: reachable, port, extra: '' })
-      addresses.push({ scheme: 'ws', host: reachable, port, extra: '' })
-    }
+    for (const reachable of hostsOf(host)) add(reachable, port)
   }
-  const [helper] = udp === null ? [] : hostsOf(udp.host)
-  if (udp === null || helper === undefined) return addresses.slice(0, REF_ADDRESSES_MAX)
-  const place: Address = { scheme: 'udp', host: helper, port: udp.port, extra: '' }
+  const [own] = udp === null ? [] : hostsOf(udp.host)
+  const isMapped = mapped !== null && mapped.udpPort !== null
+  const helper = isMapped ? mapped.host : own
+  const helperPort = isMapped ? mapped.udpPort : udp?.port
+  if (helper === undefined || helperPort === undefined) return addresses.slice(0, REF_ADDRESSES_MAX)
+  const place: Address = { scheme: 'udp', host: helper, port: helperPort, extra: '' }
   return [...addresses.slice(0, REF_ADDRESSES_MAX - 1), place]
 }

@@ -4,6 +4,7 @@
  */
 import type { Address } from '../core/base/address.ts'
 import type { NegotiatedTransport } from '../core/input.ts'
+import type { NatSurvey } from './udp/nat-survey.ts'
 import type { Wire, WireSink } from './wire-driver.ts'
 
 export interface Negotiator {
@@ -25,6 +26,8 @@ export interface Negotiator {
   serve?(host: string, port: number): number | null
   /** This machine may have another place in the network: what was learnt of the old one is forgotten. */
   onNetworkChanged?(): void
+  /** What helpers tell of this machine's public addresses and of its NAT. Never rejects. */
+  survey?(helpers: readonly Address[]): Promise<NatSurvey>
   /** Ends what is open, and lets go of what outlives the wires: sockets, threads. */
   close(): Promise<void>
 }

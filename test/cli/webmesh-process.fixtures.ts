@@ -18,6 +18,11 @@ export function webmeshBoundByRights(...argv: string[]): WebmeshProcess {
   return started(argv, process.getuid?.() === 0 ? asRoot : [])
 }
 
+/** In a network namespace, as the NAT lab makes them. */
+export function webmeshIn(namespace: string, ...argv: string[]): WebmeshProcess {
+  return started(argv, ['ip', 'netns', 'exec', namespace])
+}
+
 function started(argv: readonly string[], launcher: readonly string[]): WebmeshProcess {
   if (!existsSync(PROGRAM)) throw new Error('dist/cli/webmesh.js is missing: npm run build makes it')
   const process = new WebmeshProcess(argv, launcher)

@@ -4,8 +4,12 @@
  * this process, and `close` takes it away again, whatever happened in between.
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 
-const PUBLIC_NET = '198.51.100'
+/** None of the nets for examples: routers that map ports refuse to have an address of one. It leads nowhere from here. */
+const PUBLIC_NET = '5.45.100'
 const PUBLIC_NET_6 = 'fd00:5eed'
 
 /** Taken from where npm runs its scripts: the lab itself runs as a bundle somewhere else. */
@@ -45,6 +49,16 @@ export function noLab(conditions: Conditions = {}): string | null {
     return null
   } catch {
     return 'this machine lets nobody make network namespaces'
+  }
+}
+
+/** Debian's daemon for routers that map ports: what is missing for it, or null. */
+export function noPortMapping(): string | null {
+  try {
+    execFileSync('miniupnpd', ['--version'], { stdio: 'ignore' })
+    return null
+  } catch {
+    return 'there is no miniupnpd: apt-get install miniupnpd-nftables'
   }
 }
 
@@ -118,6 +132,33 @@ const RULES = {
   }),
 }
 
+/** As `port-restricted`, but what the daemon maps is let in; and what hosts ask of the router is counted. */
+const MAPPING_RULES = `${router({
+  forward: 'iifname "wan" ct status dnat accept\n    iifname "wan" ct state new drop',
+})}
+table inet upnp {
+  chain forward { }
+  chain mapped { }
+  chain masked { }
+  chain prerouting {
+    type nat hook prerouting priority -100
+    jump mapped
+  }
+  chain postrouting {
+    type nat hook postrouting priority 90
+    jump masked
+  }
+}
+table ip asked {
+  chain in {
+    type filter hook prerouting priority -300
+    iifname "lan" udp dport 5351 counter name unicast
+    iifname "lan" ip daddr 239.255.255.250 counter name multicast
+  }
+  counter unicast { }
+  counter multicast { }
+}`
+
 const FIREWALL_6 = `
 table ip6 filter {
   chain in {
@@ -154,8 +195,33 @@ export interface PublicHost {
   readonly address6: string
 }
 
+export interface MappingRouterOptions {
+  /** PCP and NAT-PMP, which are one switch of the daemon; on unless given. */
+  readonly natPmp?: boolean
+  readonly upnp?: boolean
+  /** What it says its address outside is, instead of what it is. */
+  readonly claims?: string
+  readonly leaseSecondsMax?: number
+}
+
+/** A router whose daemon maps ports, and the one machine behind it. */
+export interface MappingRouter {
+  readonly namespace: string
+  /** The router's address on the public segment. */
+  readonly host: string
+  /** Rules of the daemon now: one for each port that it maps. */
+  mapped(): readonly string[]
+  /** What came from the machine: datagrams to the router's port for PCP and NAT-PMP, and to the group of UPnP. */
+  asked(): { readonly unicast: number; readonly multicast: number }
+  /** The daemon is gone, and knows nothing any more when it is back. */
+  stop(): Promise<void>
+  start(): Promise<void>
+}
+
 export class NatLab {
   private readonly prefix = `wm${process.pid}`
+  private readonly folder = mkdtempSync(join(tmpdir(), 'webmesh-natlab-'))
+  private readonly daemons = new Set<ChildProcess>()
   private readonly namespaces: string[] = []
   private readonly segment: string
   private readonly conditions: Conditions
@@ -211,6 +277,75 @@ export class NatLab {
     return { namespace: host }
   }
 
+  async hostBehindMapping(options: MappingRouterOptions = {}): Promise<MappingRouter> {
+    const { namespace } = this.hostBehind('port-restricted')
+    const router = this.namespaces.at(-1)!
+    const host = `${PUBLIC_NET}.${this.places}`
+    this.rules(router, `flush ruleset\n${MAPPING_RULES}`)
+    const file = join(this.folder, router)
+    const { natPmp = true, upnp = true, claims, leaseSecondsMax } = options
+    const yes = (wanted: boolean): string => (wanted ? 'yes' : 'no')
+    const lines = [
+      'ext_ifname=wan',
+      'listening_ip=lan',
+      'http_port=5000',
+      `enable_natpmp=${yes(natPmp)}`,
+      `enable_upnp=${yes(upnp)}`,
+      'secure_mode=yes',
+      `uuid=00000000-0000-0000-0000-${String(process.pid).padStart(12, '0')}`,
+      'upnp_table_name=upnp',
+      'upnp_nat_table_name=upnp',
+      'upnp_forward_chain=forward',
+      'upnp_nat_chain=mapped',
+      'upnp_nat_postrouting_chain=masked',
+      ...(claims === undefined ? [] : [`ext_ip=${claims}`]),
+      ...(leaseSecondsMax === undefined ? [] : ['min_lifetime=1', `max_lifetime=${leaseSecondsMax}`]),
+      'allow 1024-65535 10.0.0.0/8 1024-65535',
+      'deny 0-65535 0.0.0.0/0 0-65535',
+    ]
+    writeFileSync(`${file}.conf`, `${lines.join('\n')}\n`)
+    let daemon: ChildProcess | null = null
+    const list = (...what: readonly string[]): string =>
+      execFileSync('ip', ['netns', 'exec', router, 'nft', 'list', ...what], { encoding: 'utf8' })
+    const count = (name: string): number => Number(/packets (\d+)/.exec(list('counter', 'ip', 'asked', name))?.[1])
+    const mapping: MappingRouter = {
+      namespace,
+      host,
+      mapped: () =>
+        list('chain', 'inet', 'upnp', 'mapped')
+          .split('\n')
+          .filter(line => line.includes('dnat')),
+      asked: () => ({ unicast: count('unicast'), multicast: count('multicast') }),
+      stop: async () => {
+        if (daemon === null) return
+        const ended = new Promise(resolve => daemon?.once('exit', resolve))
+        daemon.kill('SIGKILL')
+        await ended
+        this.daemons.delete(daemon)
+        for (const chain of ['mapped', 'forward', 'masked'])
+          execFileSync('ip', ['netns', 'exec', router, 'nft', 'flush', 'chain', 'inet', 'upnp', chain])
+      },
+      start: async () => {
+        // Not beside the process: it writes where it was started.
+        daemon = spawn('ip', ['netns', 'exec', router, 'miniupnpd', '-d', '-f', `${file}.conf`, '-P', `${file}.pid`], {
+          stdio: ['ignore', 'ignore', 'pipe'],
+          cwd: this.folder,
+        })
+        this.daemons.add(daemon)
+        await new Promise<void>((resolve, reject) => {
+          let said = ''
+          daemon?.stderr?.on('data', bytes => {
+            said += bytes
+            if (/(HTTP listening on|NAT-PMP\/PCP traffic on)/.test(said)) resolve()
+          })
+          daemon?.once('exit', () => reject(new Error(`miniupnpd ended: ${said}`)))
+        })
+      },
+    }
+    await mapping.start()
+    return mapping
+  }
+
   /**
    * A machine with an IPv6 address of its own on the public segment, behind a firewall that lets in only what answers; with
    * `kinds`, IPv4 behind those routers too.
@@ -226,6 +361,8 @@ export class NatLab {
 
   close(): void {
     this.pump?.kill('SIGKILL')
+    for (const daemon of this.daemons) daemon.kill('SIGKILL')
+    rmSync(this.folder, { recursive: true, force: true })
     for (const name of this.namespaces.splice(0).reverse()) {
       try {
         execFileSync('ip', ['netns', 'del', name], { stdio: 'ignore' })

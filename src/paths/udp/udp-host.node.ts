@@ -10,6 +10,7 @@ import type { Address } from '../../core/base/address.ts'
 import { GATHER_TIMEOUT_MS } from '../negotiator.ts'
 import { Allowance } from './allowance.ts'
 import { bytesOfIp, plainIp } from './ip-address.ts'
+import { mappingOf, type NatSurvey, surveyOf } from './nat-survey.ts'
 import { decodeProbe, type Probe } from './punch.ts'
 import { MAPPING_KEPT_MS, type NatMapping, type PunchCandidate } from './punch-description.ts'
 import { answerTo, bindingRequest, isStun, mappedAddress, type SocketAddress, TRANSACTION_BYTES } from './stun.ts'
@@ -33,6 +34,7 @@ export interface UdpHostOptions {
 export interface Mappings {
   readonly mapping: NatMapping
   readonly candidates: readonly PunchCandidate[]
+  readonly survey: NatSurvey
 }
 
 export class UdpHost {
@@ -94,12 +96,18 @@ export class UdpHost {
   find(helpers: readonly Address[]): Promise<Mappings> {
     const now = performance.now()
     if (this.mappings === null || now - this.mappings.at > MAPPING_KEPT_MS)
-      this.mappings = { value: this.ask(helpers), at: now }
+      this.mappings = { value: this.ask(helpers, STUN_OTHERS_MS), at: now }
     return this.mappings.value
   }
 
   forgetMappings(): void {
     this.mappings = null
+  }
+
+  /** The same, asked anew, with patience for every helper. */
+  async survey(helpers: readonly Address[]): Promise<NatSurvey> {
+    this.mappings = { value: this.ask(helpers, GATHER_TIMEOUT_MS), at: performance.now() }
+    return (await this.mappings.value).survey
   }
 
   async close(): Promise<void> {
@@ -121,28 +129,31 @@ export class UdpHost {
     return null
   }
 
-  private async ask(helpers: readonly Address[]): Promise<Mappings> {
+  /** Once one helper has answered, the others may take `othersMs`. */
+  private async ask(helpers: readonly Address[], othersMs: number): Promise<Mappings> {
     const own = this.ownPlaces()
     const seen = new Map<string, SocketAddress>()
-    const places = helpers.filter(({ host }) => bytesOfIp(host) !== null)
+    const places = helpers.filter(({ host }) => bytesOfIp(host) !== null && this.socketFor(host) !== null)
     await new Promise<void>(resolve => {
-      const timers = [setTimeout(resolve, GATHER_TIMEOUT_MS)]
+      const timers: NodeJS.Timeout[] = []
+      const keys: string[] = []
       const done = (): void => {
         for (const timer of timers) clearTimeout(timer)
+        for (const key of keys) this.asked.delete(key)
         resolve()
       }
+      timers.push(setTimeout(done, GATHER_TIMEOUT_MS))
       if (places.length === 0) done()
       for (const place of places) {
-        const socket = this.socketFor(place.host)
-        if (socket === null) continue
+        const socket = this.socketFor(place.host)!
         const transaction = randomBytes(TRANSACTION_BYTES)
         const key = transaction.toString('hex')
+        keys.push(key)
         this.asked.set(key, mapped => {
           seen.set(`${place.host} ${place.port}`, mapped)
           if (seen.size === places.length) done()
-          else timers.push(setTimeout(done, STUN_OTHERS_MS))
+          else timers.push(setTimeout(done, othersMs))
         })
-        timers.push(setTimeout(() => this.asked.delete(key), GATHER_TIMEOUT_MS))
         for (const delay of STUN_ASK_AFTER_MS)
           timers.push(setTimeout(() => this.send(socket, bindingRequest(transaction), place), delay))
       }
@@ -152,7 +163,8 @@ export class UdpHost {
       if (!candidates.some(known => known.host === host && known.port === port))
         candidates.push({ kind: 'reflexive', host, port })
     }
-    return { mapping: mappingOf([...seen.values()], own), candidates }
+    const told = [...seen.values()]
+    return { mapping: mappingOf(told, own), candidates, survey: surveyOf(told, own, places.length) }
   }
 
   private ownPlaces(): PunchCandidate[] {
@@ -197,14 +209,4 @@ export class UdpHost {
     const answer = answerTo(bytes, from)
     if (answer !== null) this.send(socket, answer, from)
   }
-}
-
-/** By IPv4 alone: IPv6 is not mapped. */
-function mappingOf(seen: readonly SocketAddress[], own: readonly SocketAddress[]): NatMapping {
-  const mapped = seen.filter(({ host }) => !host.includes(':'))
-  const [first] = mapped
-  if (first === undefined) return 'unknown'
-  if (own.some(({ host, port }) => host === first.host && port === first.port)) return 'independent'
-  if (mapped.length < 2) return 'unknown'
-  return mapped.every(({ host, port }) => host === first.host && port === first.port) ? 'independent' : 'dependent'
 }

@@ -6,6 +6,7 @@ import type { NegotiatedSink, NegotiatedWire, Negotiator } from '../negotiator.t
 import { LINGER_MS } from '../wire-driver.ts'
 import { Allowance } from './allowance.ts'
 import { mayBeSentTo, plainIp } from './ip-address.ts'
+import type { NatSurvey } from './nat-survey.ts'
 import { GUESS_PORTS_PER_TICK, PUNCH_TICK_MS, Punch, withoutBadPlaces } from './punch.ts'
 import { type PunchDescription, readPunchDescription, TOKEN_BYTES, writePunchDescription } from './punch-description.ts'
 import { UdpHost } from './udp-host.node.ts'
@@ -64,6 +65,10 @@ export class UdpNegotiator implements Negotiator {
     for (const wire of [...this.wires]) wire.fail({ code: 'closed' })
     // Streams that the other side does not let go hold up their socket: for so long only.
     await Promise.race([this.host?.close(), new Promise(resolve => setTimeout(resolve, LINGER_MS).unref())])
+  }
+
+  survey(helpers: readonly Address[]): Promise<NatSurvey> {
+    return (this.host ?? this.use(new UdpHost())).survey(helpers)
   }
 
   serve(host: string, port: number): number | null {

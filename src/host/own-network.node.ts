@@ -1,0 +1,139 @@
+/**
+ * Asks public peers how they see this machine, when there are some and now and then after; has its ports mapped; and tells of the
+ * mapped place once other peers see this machine at the same address as the gateway says.
+ */
+import type { Address } from '../core/base/address.ts'
+import { type MapperState, PortMapper } from '../paths/port-mapping/port-mapper.node.ts'
+import { isPublicIpv4, needlessFor, type PortMappingState, trustIn } from '../paths/port-mapping/port-mapping.ts'
+import { mayBeSentTo } from '../paths/udp/ip-address.ts'
+import { NOT_SURVEYED } from '../paths/udp/nat-survey.ts'
+import {
+  type MappedPlace,
+  natStatus,
+  type OwnNetwork,
+  type OwnNetworkOptions,
+  type OwnNetworkView,
+} from './own-network.ts'
+
+/** Links come in twos and threes: those that come within this are asked together. */
+const LINKS_SETTLE_MS = 500
+/** While too few have answered to be sure, or nobody has confirmed a mapping; and once all is known. */
+const UNSURE_AGAIN_MS = 60_000
+const SURE_AGAIN_MS = 600_000
+/** With so many answers one liar changes nothing. */
+const ANSWERS_WANTED = 3
+
+export function openOwnNetwork(options: OwnNetworkOptions): OwnNetwork {
+  return new NodeOwnNetwork(options)
+}
+
+class NodeOwnNetwork implements OwnNetwork {
+  private readonly options: OwnNetworkOptions
+  private readonly mapper: PortMapper | null
+  private survey = NOT_SURVEYED
+  private mapping: PortMappingState
+  private told: MappedPlace | null = null
+  private surveying = false
+  private closed = false
+  private dueAt = Number.POSITIVE_INFINITY
+  private cancel: (() => void) | null = null
+
+  constructor(options: OwnNetworkOptions) {
+    this.options = options
+    const { listening, ownHosts, udpPort } = options
+    const why =
+      options.noMapping ??
+      needlessFor(
+        listening.map(({ host }) => host),
+        ownHosts,
+      )
+    const place = listening.find(({ host }) => why === null && needlessFor([host], ownHosts) === null)
+    this.mapping = { kind: 'off', why: why ?? 'loopback' }
+    this.mapper =
+      place === undefined
+        ? null
+        : new PortMapper({
+            tcpPort: place.port,
+            udpPort,
+            from: isAny(place.host) ? undefined : place.host,
+            onChange: state => this.onMapping(state),
+          })
+  }
+
+  view(): OwnNetworkView {
+    return { nat: natStatus(this.survey), portMapping: this.mapping }
+  }
+
+  onLink(): void {
+    if (this.survey.answered < ANSWERS_WANTED) this.lookWithin(LINKS_SETTLE_MS)
+  }
+
+  async close(): Promise<void> {
+    this.closed = true
+    this.cancel?.()
+    await this.mapper?.close()
+  }
+
+  private onMapping(state: MapperState): void {
+    if (this.closed) return
+    this.mapping =
+      state.kind === 'mapped'
+        ? { kind: 'mapped', ...state.mapped, trust: trustIn(state.mapped.host, this.survey) }
+        : state
+    this.tellPlace()
+    if (this.mapping.kind === 'mapped' && this.mapping.trust === 'unconfirmed') this.lookWithin(LINKS_SETTLE_MS)
+  }
+
+  private lookWithin(delayMs: number): void {
+    const { clock } = this.options
+    const at = clock.monotonicNow() + delayMs
+    if (this.closed || at >= this.dueAt) return
+    this.cancel?.()
+    this.dueAt = at
+    this.cancel = clock.setTimer(delayMs, () => {
+      this.dueAt = Number.POSITIVE_INFINITY
+      this.look()
+    })
+  }
+
+  private async look(): Promise<void> {
+    if (this.surveying) return
+    this.surveying = true
+    const helpers = await this.options.findHelpers().catch((): readonly Address[] => [])
+    // Whoever is on this side of the NAT sees nothing of it.
+    const outside = helpers.filter(({ host }) => isPublicIpv4(host) || (host.includes(':') && mayBeSentTo(host, false)))
+    if (outside.length > 0 && !this.closed) {
+      const before = this.survey.ipv4
+      this.survey = await this.options.survey(outside)
+      if (this.mapping.kind === 'mapped') {
+        this.mapping = { ...this.mapping, trust: trustIn(this.mapping.host, this.survey) }
+        this.tellPlace()
+      }
+      // The network is another one: the gateway knows its new address, or is a new gateway.
+      if (before !== null && this.survey.ipv4 !== null && this.survey.ipv4 !== before) this.mapper?.lookAgain()
+    }
+    this.surveying = false
+    const sure = this.survey.answered >= ANSWERS_WANTED && !this.isUnconfirmed()
+    this.lookWithin(sure ? SURE_AGAIN_MS : UNSURE_AGAIN_MS)
+  }
+
+  private isUnconfirmed(): boolean {
+    return this.mapping.kind === 'mapped' && this.mapping.trust === 'unconfirmed'
+  }
+
+  private tellPlace(): void {
+    const { mapping, told } = this
+    const place =
+      mapping.kind === 'mapped' && mapping.trust === 'confirmed'
+        ? { host: mapping.host, tcpPort: mapping.tcpPort, udpPort: mapping.udpPort }
+        : null
+    const same = place?.host === told?.host && place?.tcpPort === told?.tcpPort && place?.udpPort === told?.udpPort
+    if (same || this.closed) return
+    this.told = place
+    this.options.onMappedPlace(place)
+  }
+}
+
+function isAny(host: string): boolean {
+  return host === '0.0.0.0' || host === '::'
+}

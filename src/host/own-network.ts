@@ -1,0 +1,65 @@
+/**
+ * What a peer learns of the network that its machine is in: how other peers see it, what kind of NAT stands between, whether its
+ * gateway lets others in. Where the platform shows nothing of that, all of it is unknown.
+ */
+import type { Address } from '../core/base/address.ts'
+import type { MappingNeedless, PortMappingState } from '../paths/port-mapping/port-mapping.ts'
+import { type NatKind, type NatSurvey, NOT_SURVEYED } from '../paths/udp/nat-survey.ts'
+import type { HostClock } from './platform.ts'
+
+export interface OwnNetworkView {
+  readonly nat: NatStatus
+  readonly portMapping: PortMappingState
+}
+
+export interface NatStatus {
+  /**
+   * `none`; `independent`: all peers see the same port; `dependent`: each another (symmetric). By IPv4, as most of several
+   * peers tell; `unknown` where fewer than two do, or they differ.
+   */
+  readonly kind: NatKind
+  /** This machine's public addresses, as most of several peers tell. */
+  readonly ipv4: string | null
+  readonly ipv6: string | null
+  /** How many public peers were asked over UDP when it was last looked at, and how many answered. */
+  readonly askedPeers: number
+  readonly answeredPeers: number
+}
+
+export interface OwnNetwork {
+  view(): OwnNetworkView
+  /** There is one more link: more peers to ask, perhaps. */
+  onLink(): void
+  /** Takes away what was mapped, and waits a second for it at most. */
+  close(): Promise<void>
+}
+
+/** Where others reach this peer through its gateway. */
+export interface MappedPlace {
+  readonly host: string
+  readonly tcpPort: number
+  readonly udpPort: number | null
+}
+
+export interface OwnNetworkOptions {
+  readonly clock: HostClock
+  /** Where this peer takes connections. */
+  readonly listening: readonly { readonly host: string; readonly port: number }[]
+  readonly udpPort: number | null
+  readonly ownHosts: readonly string[]
+  /** Why ports are not to be mapped, whatever the network is like; null where they may be. */
+  readonly noMapping: MappingNeedless | null
+  readonly findHelpers: () => Promise<readonly Address[]>
+  readonly survey: (helpers: readonly Address[]) => Promise<NatSurvey>
+  /** Told when it becomes another; null where there is none any more. */
+  readonly onMappedPlace: (place: MappedPlace | null) => void
+}
+
+export const NOTHING_KNOWN: OwnNetworkView = {
+  nat: natStatus(NOT_SURVEYED),
+  portMapping: { kind: 'off', why: 'not-supported' },
+}
+
+export function natStatus({ kind, ipv4, ipv6, askedPeers, answeredPeers }: NatSurvey): NatStatus {
+  return { kind, ipv4, ipv6, askedPeers, answeredPeers }
+}

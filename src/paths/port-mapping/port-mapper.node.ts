@@ -1,0 +1,203 @@
+/**
+ * Keeps ports of the gateway mapped to those of this machine: asks by PCP, NAT-PMP and UPnP in turn, so that multicast goes
+ * out only where single datagrams to the gateway brought nothing; renews in time; takes the mappings away at the end. Whatever
+ * fails is a state, and is tried again later.
+ */
+import { defaultGateway } from './default-gateway.node.ts'
+import { GatewaySocket } from './gateway-socket.node.ts'
+import { GATEWAY_PORT } from './pcp.ts'
+import { openNatPmp, openPcp } from './pcp-gateway.node.ts'
+import type { Gateway, Grant, MappingProtocol, PortToMap } from './port-mapping.ts'
+import { UpnpGateway } from './upnp-gateway.node.ts'
+
+/** What RFC 6886 recommends: a peer that dies without a word leaves its mapping for so long. */
+const LEASE_SECONDS = 7_200
+/** Renewed at half of the lease, and at least this often: a gateway that was restarted has forgotten it. */
+const RENEW_AFTER_MAX_MS = 1_800_000
+/** A gateway that grants less is asked no more often. */
+const RENEW_AFTER_MIN_MS = 1_000
+/** After a failure; the last holds from then on. */
+const AGAIN_AFTER_MS: readonly number[] = [60_000, 300_000, 1_800_000]
+/** Taking mappings away may hold up the end so long. */
+const CLOSE_MS = 1_000
+
+export interface MappedPorts {
+  readonly protocol: MappingProtocol
+  readonly gateway: string
+  readonly host: string
+  readonly tcpPort: number
+  /** Null where there is none to map, or the gateway did not map it. */
+  readonly udpPort: number | null
+}
+
+export type MapperState =
+  | { readonly kind: 'searching' }
+  | { readonly kind: 'none'; readonly asked: string | null; readonly detail: string }
+  | { readonly kind: 'mapped'; readonly mapped: MappedPorts }
+
+export interface PortMapperOptions {
+  readonly tcpPort: number
+  readonly udpPort: number | null
+  /** The one address of this machine that takes connections; any unless given. */
+  readonly from?: string | undefined
+  readonly leaseSeconds?: number
+  /** First choice first. */
+  readonly protocols?: readonly MappingProtocol[]
+  readonly onChange: (state: MapperState) => void
+}
+
+interface Held {
+  readonly gateway: Gateway
+  readonly tcp: Grant
+  readonly udp: Grant | null
+  readonly until: number
+}
+
+const PROTOCOLS: readonly MappingProtocol[] = ['pcp', 'nat-pmp', 'upnp']
+const NAMES: Readonly<Record<MappingProtocol, string>> = { pcp: 'PCP', 'nat-pmp': 'NAT-PMP', upnp: 'UPnP' }
+
+export class PortMapper {
+  private readonly options: PortMapperOptions
+  private readonly closing = new AbortController()
+  private held: Held | null = null
+  /** Is asked just now, and has not answered. */
+  private asking: { readonly gateway: Gateway; readonly port: PortToMap } | null = null
+  private failures = 0
+  private timer: NodeJS.Timeout | undefined
+  private busy: Promise<void>
+
+  constructor(options: PortMapperOptions) {
+    this.options = options
+    this.busy = this.look()
+  }
+
+  /** The network has changed, or may have: looks now. */
+  lookAgain(): void {
+    clearTimeout(this.timer)
+    this.busy = this.busy.then(() => this.look())
+  }
+
+  /** Takes the mappings away, and waits a second for it at most. */
+  async close(): Promise<void> {
+    this.closing.abort()
+    clearTimeout(this.timer)
+    const { asking } = this
+    if (asking !== null && this.held === null && asking.gateway.protocol !== 'upnp') {
+      asking.gateway.giveUp(asking.port)
+      asking.gateway.close()
+    }
+    const ended = this.busy.then(() => this.letGo())
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise(resolve => {
+      timer = setTimeout(resolve, CLOSE_MS)
+    })
+    await Promise.race([ended, late])
+    clearTimeout(timer)
+    this.held?.gateway.close()
+  }
+
+  private async look(): Promise<void> {
+    if (this.closing.signal.aborted) return
+    const { held } = this
+    const host = await defaultGateway()
+    if (held !== null && held.gateway.host === host) {
+      const fault = await this.map(held.gateway, held)
+      if (fault === null || this.closing.signal.aborted) return
+      const leftMs = held.until - performance.now()
+      if (leftMs > 2 * RENEW_AFTER_MIN_MS) {
+        // It may come back in time.
+        this.again(leftMs / 4)
+        return
+      }
+    }
+    await this.letGo()
+    if (this.closing.signal.aborted) return
+    this.options.onChange({ kind: 'searching' })
+    await this.search(host)
+  }
+
+  private async search(host: string | null): Promise<void> {
+    const { signal } = this.closing
+    const faults: string[] = []
+    for (const protocol of host === null ? [] : (this.options.protocols ?? PROTOCOLS)) {
+      if (signal.aborted) return
+      const gateway = await this.open(protocol, host!)
+      const fault = gateway === null ? 'no answer' : await this.map(gateway, null)
+      if (fault === null) return
+      gateway?.close()
+      faults.push(`${NAMES[protocol]}: ${fault}`)
+    }
+    if (signal.aborted) return
+    const detail = host === null ? 'this machine has no default gateway' : faults.join('; ')
+    this.options.onChange({ kind: 'none', asked: host, detail })
+    this.again(AGAIN_AFTER_MS[Math.min(this.failures, AGAIN_AFTER_MS.length - 1)]!)
+    this.failures += 1
+  }
+
+  private async open(protocol: MappingProtocol, host: string): Promise<Gateway | null> {
+    const { from } = this.options
+    if (protocol === 'pcp') return openPcp(host, from)
+    if (protocol === 'nat-pmp') return openNatPmp(host, from)
+    const way = await GatewaySocket.open(host, GATEWAY_PORT, from)
+    way?.close()
+    return way === null ? null : UpnpGateway.find(host, way.ownHost, this.closing.signal)
+  }
+
+  /** Both ports, for the first time or again; why not, or null where the TCP port is mapped. */
+  private async map(gateway: Gateway, before: Held | null): Promise<string | null> {
+    const { tcpPort, udpPort, leaseSeconds = LEASE_SECONDS } = this.options
+    const tcp = await this.ask(gateway, { transport: 'tcp', port: tcpPort }, before?.tcp.port ?? tcpPort, leaseSeconds)
+    if (typeof tcp === 'string') return tcp
+    const renewAfterMs = renewAfter(tcp)
+    this.held = { gateway, tcp, udp: before?.udp ?? null, until: performance.now() + 2 * renewAfterMs }
+    if (udpPort !== null && !this.closing.signal.aborted) {
+      const wanted = before?.udp?.port ?? udpPort
+      const udp = await this.ask(gateway, { transport: 'udp', port: udpPort }, wanted, leaseSeconds)
+      this.held = { ...this.held, udp: typeof udp === 'string' ? null : udp }
+    }
+    if (this.closing.signal.aborted) return null
+    this.failures = 0
+    const { host, port } = tcp
+    const mapped = { protocol: gateway.protocol, gateway: gateway.host, host, tcpPort: port }
+    this.options.onChange({ kind: 'mapped', mapped: { ...mapped, udpPort: this.held.udp?.port ?? null } })
+    this.again(renewAfterMs)
+    return null
+  }
+
+  private async ask(gateway: Gateway, port: PortToMap, wanted: number, seconds: number): Promise<Grant | string> {
+    if (this.closing.signal.aborted) return 'closed'
+    this.asking = { gateway, port }
+    try {
+      const grant = await gateway.map(port, wanted, seconds)
+      if (grant.host !== '' && grant.host !== '0.0.0.0') return grant
+      await gateway.unmap(port, grant.port)
+      return 'the gateway has no address outside'
+    } catch (error) {
+      return error instanceof Error ? error.message : String(error)
+    } finally {
+      this.asking = null
+    }
+  }
+
+  private async letGo(): Promise<void> {
+    const { held } = this
+    if (held === null) return
+    const { tcpPort, udpPort } = this.options
+    await held.gateway.unmap({ transport: 'tcp', port: tcpPort }, held.tcp.port)
+    if (udpPort !== null && held.udp !== null)
+      await held.gateway.unmap({ transport: 'udp', port: udpPort }, held.udp.port)
+    held.gateway.close()
+    this.held = null
+  }
+
+  private again(delayMs: number): void {
+    clearTimeout(this.timer)
+    this.timer = setTimeout(() => this.lookAgain(), delayMs)
+  }
+}
+
+/** Half of the lease, within bounds. */
+function renewAfter({ seconds }: Grant): number {
+  const half = seconds === null ? Number.POSITIVE_INFINITY : seconds * 500
+  return Math.min(Math.max(half, RENEW_AFTER_MIN_MS), RENEW_AFTER_MAX_MS)
+}

@@ -1,0 +1,110 @@
+/**
+ * What a gateway can be asked for: that a port of its public address leads to one of this machine. Three protocols do it
+ * (`pcp.ts`, `nat-pmp.ts`, `upnp-igd.ts`); what comes of it is a state that users see, and that is trusted only where other
+ * peers see the same address.
+ */
+import type { NatSurvey } from '../udp/nat-survey.ts'
+
+export type MappingProtocol = 'pcp' | 'nat-pmp' | 'upnp'
+
+export interface PortToMap {
+  readonly transport: 'tcp' | 'udp'
+  /** On this machine. */
+  readonly port: number
+}
+
+/** What the gateway gave. */
+export interface Grant {
+  /** Its own address on the other side, as it says. */
+  readonly host: string
+  readonly port: number
+  /** It forgets the mapping after this; null where it never does. */
+  readonly seconds: number | null
+}
+
+/** A gateway that was found to speak one of the protocols. */
+export interface Gateway {
+  readonly protocol: MappingProtocol
+  /** Where it was asked. */
+  readonly host: string
+  /** The port that is wanted on the other side is a wish. Rejects with a sentence that says why not. */
+  map(port: PortToMap, wanted: number, seconds: number): Promise<Grant>
+  /** Of this machine's own mappings alone; never rejects. */
+  unmap(port: PortToMap, granted: number): Promise<void>
+  /** While `map` has no answer: should it be granted yet, it is to end, and nobody waits for it. */
+  giveUp(port: PortToMap): void
+  close(): void
+}
+
+/** Whether other peers see this machine at the address that the gateway names. */
+export type MappingTrust = 'confirmed' | 'unconfirmed' | 'contradicted' | 'private'
+
+export type PortMappingState =
+  /** Not tried: `why` says what makes it needless or impossible. */
+  | { readonly kind: 'off'; readonly why: MappingNeedless }
+  | { readonly kind: 'searching' }
+  /** `asked`: the gateway; null where this machine knows none. */
+  | { readonly kind: 'none'; readonly asked: string | null; readonly detail: string }
+  | {
+      readonly kind: 'mapped'
+      readonly protocol: MappingProtocol
+      readonly gateway: string
+      /** The address and ports on the other side, as the gateway says. */
+      readonly host: string
+      readonly tcpPort: number
+      readonly udpPort: number | null
+      readonly trust: MappingTrust
+    }
+
+export type MappingNeedless =
+  | 'switched-off'
+  | 'not-supported'
+  | 'not-listening'
+  | 'loopback'
+  | 'no-ipv4'
+  | 'public-address'
+  | 'announce-given'
+
+/**
+ * The gateway is one witness, every peer that answered is one: an address counts where more than half of those who answered say the
+ * same as it does. It may still lie to all of them, since it carries the questions; somebody else in the network cannot.
+ */
+export function trustIn(host: string, { seen, answered }: Pick<NatSurvey, 'seen' | 'answered'>): MappingTrust {
+  if (!isPublicIpv4(host)) return 'private'
+  if (answered === 0) return 'unconfirmed'
+  const agreeing = seen.find(other => other.host === host)?.peers ?? 0
+  return 2 * agreeing > answered ? 'confirmed' : 'contradicted'
+}
+
+/** Reached from anywhere: not private, shared by a provider's NAT (RFC 6598), this machine's or link's own, or no machine's. */
+export function isPublicIpv4(host: string): boolean {
+  const parts = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/.exec(host)?.slice(1).map(Number)
+  if (parts === undefined || parts.some(part => part > 255)) return false
+  const [a = 0, b = 0] = parts
+  if (a === 0 || a === 10 || a === 127 || a >= 224) return false
+  if (a === 100) return b < 64 || b > 127
+  if (a === 169) return b !== 254
+  if (a === 172) return b < 16 || b > 31
+  return a !== 192 || b !== 168
+}
+
+/** Why a peer that listens at these needs no mapping; null where it does. */
+export function needlessFor(listening: readonly string[], own: readonly string[]): MappingNeedless | null {
+  if (listening.length === 0) return 'not-listening'
+  const outside = listening.flatMap(host =>
+    host === '0.0.0.0' || host === '::' ? own : isLoopback(host) ? [] : [host],
+  )
+  const isOpen = listening.some(host => !isLoopback(host))
+  const ipv4 = outside.filter(isIpv4)
+  if (ipv4.length === 0) return isOpen ? 'no-ipv4' : 'loopback'
+  return ipv4.some(isPublicIpv4) ? 'public-address' : null
+}
+
+/** A name may lead anywhere: it is taken for this machine's own, as `localhost` is. */
+function isLoopback(host: string): boolean {
+  return host.startsWith('127.') || host === '::1' || !/^[\d.]+$|:/.test(host)
+}
+
+function isIpv4(host: string): boolean {
+  return /^[\d.]+$/.test(host)
+}

@@ -1,0 +1,58 @@
+import { describe, expect, it } from 'vitest'
+import { mappingOf, type NatKind, surveyOf } from './nat-survey.ts'
+import type { NatMapping } from './punch-description.ts'
+
+const OWN = [{ host: '10.0.0.2', port: 4101 }]
+const PUBLIC = [{ host: '5.5.5.5', port: 4101 }]
+
+function places(...texts: string[]): { host: string; port: number }[] {
+  return texts.map(text => ({ host: text.slice(0, text.lastIndexOf(' ')), port: Number(text.split(' ').at(-1)) }))
+}
+
+describe('what peers tell of a NAT', () => {
+  const cases: [string, string[], NatKind, string | null, NatMapping][] = [
+    ['nobody answers', [], 'unknown', null, 'unknown'],
+    ['one alone is not believed', ['5.5.5.5 4101'], 'unknown', null, 'unknown'],
+    ['two agree', ['5.5.5.5 4101', '5.5.5.5 4101'], 'independent', '5.5.5.5', 'independent'],
+    ['two see different ports: one may lie', ['5.5.5.5 1', '5.5.5.5 2'], 'unknown', '5.5.5.5', 'dependent'],
+    ['three see different ports', ['5.5.5.5 1', '5.5.5.5 2', '5.5.5.5 3'], 'dependent', '5.5.5.5', 'dependent'],
+    ['one of three lies of the port', ['5.5.5.5 1', '5.5.5.5 1', '5.5.5.5 9'], 'independent', '5.5.5.5', 'independent'],
+    [
+      'one of three lies of the address',
+      ['5.5.5.5 1', '6.6.6.6 1', '5.5.5.5 1'],
+      'independent',
+      '5.5.5.5',
+      'independent',
+    ],
+    ['two against two', ['5.5.5.5 1', '5.5.5.5 1', '6.6.6.6 1', '6.6.6.6 1'], 'unknown', null, 'dependent'],
+    ['all see another address', ['5.5.5.5 1', '6.6.6.6 1', '7.7.7.7 1'], 'dependent', null, 'dependent'],
+    ['IPv6 alone', ['fd00::1 1', 'fd00::1 1'], 'unknown', null, 'unknown'],
+  ]
+  it.each(cases)('%s', (_, told, kind, ipv4, mapping) => {
+    expect(surveyOf(places(...told), OWN, told.length)).toMatchObject({ kind, ipv4 })
+    expect(mappingOf(places(...told), OWN)).toBe(mapping)
+  })
+
+  it('that there is none, where most see the address that this machine has itself', () => {
+    const told = places('5.5.5.5 4101', '5.5.5.5 4101', '9.9.9.9 1')
+    expect(surveyOf(told, PUBLIC, 3).kind).toBe('none')
+    expect(surveyOf(told.slice(0, 1), PUBLIC, 3).kind).toBe('unknown')
+    expect(mappingOf(told.slice(0, 1), PUBLIC)).toBe('independent')
+  })
+
+  it('counts who was asked, who answered, and what they told, by family', () => {
+    const told = places('5.5.5.5 1', '5.5.5.5 1', '6.6.6.6 1', 'fd00::1 1', 'fd00::1 1')
+    expect(surveyOf(told, OWN, 7)).toEqual({
+      kind: 'independent',
+      ipv4: '5.5.5.5',
+      ipv6: 'fd00::1',
+      seen: [
+        { host: '5.5.5.5', peers: 2 },
+        { host: '6.6.6.6', peers: 1 },
+      ],
+      answered: 3,
+      askedPeers: 7,
+      answeredPeers: 5,
+    })
+  })
+})
