@@ -509,6 +509,10 @@ export class CircuitEnd implements Carrier, LabelTarget {
     if (label !== null) board.settleLabel(label, this)
   }
 
+  get binding(): undefined {
+    return undefined
+  }
+
   get reliable(): boolean {
     return false
   }

@@ -70,12 +70,19 @@ interface Local {
   readonly identity: Identity
 }
 
+/** Message 1, sent or answered over some carrier. */
+interface Beginning extends Local {
+  readonly localLabel: number
+  /** What only the two ends of the carrier see alike; nothing where there is no such thing. */
+  readonly binding?: Uint8Array | undefined
+}
+
 /**
  * Message 1, to be sent with label 0: IK to a known peer, XX where `remote` is null. Faults: `self-connect`,
  * `invalid-peer-id` where the id is no key.
  */
 export function startHandshake(
-  options: Local & { readonly remote: PeerId | null; readonly localLabel: number },
+  options: Beginning & { readonly remote: PeerId | null },
 ): Result<{ state: HandshakeState; packet: Uint8Array }> {
   const { suite, identity, remote, localLabel } = options
   const offer = writeOffer(new ByteWriter(4), suite).finish()
@@ -108,9 +115,7 @@ export function startHandshake(
  * Judges message 1 of someone else's handshake and answers it. Faults: `malformed`, `version-mismatch`, `wrong-peer` (it
  * is for another peer), `self-connect`, `handshake-failed`.
  */
-export function answerHandshake(
-  options: Local & { readonly packet: Uint8Array; readonly localLabel: number },
-): Result<Answer> {
+export function answerHandshake(options: Beginning & { readonly packet: Uint8Array }): Result<Answer> {
   const { packet } = options
   const reader = new ByteReader(packet)
   const kind = reader.u8()
@@ -146,7 +151,7 @@ export function continueHandshake(
 //           2  kind u8 | Noise (label u32 | cipher u8)
 
 function answerIk(
-  options: Local & { readonly packet: Uint8Array; readonly localLabel: number },
+  options: Beginning & { readonly packet: Uint8Array },
   reader: ByteReader,
   remoteLabel: number,
 ): Result<Answer> {
@@ -193,7 +198,7 @@ function finishIk(
 //           3  kind u8 | Noise (public key 32)
 
 function answerXx(
-  options: Local & { readonly packet: Uint8Array; readonly localLabel: number },
+  options: Beginning & { readonly packet: Uint8Array },
   reader: ByteReader,
   remoteLabel: number,
 ): Result<Answer> {
@@ -260,9 +265,10 @@ function finishXxResponder(
 const MALFORMED = fail({ code: 'malformed', detail: 'handshake' })
 const CALLED_BYTES = 4
 const PROLOGUE = encodeUtf8('webmesh')
+const NO_BYTES = new Uint8Array(0)
 
 function newNoise(
-  local: Local,
+  local: Beginning,
   pattern: PatternName,
   initiator: boolean,
   clearText: Uint8Array,
@@ -273,7 +279,8 @@ function newNoise(
     pattern,
     cipher: 'chacha20-poly1305',
     initiator,
-    prologue: join(PROLOGUE, clearText),
+    // The clear text's kind tells its length: no other binding gives the same bytes.
+    prologue: join(join(PROLOGUE, clearText), local.binding ?? NO_BYTES),
     localStatic: local.identity.dhKey,
     remoteStatic,
   })
