@@ -1,8 +1,8 @@
-/** A browser as a platform: WebSockets that it dials, a store in IndexedDB, noble's cryptography; nothing listens. */
+/** A browser as a platform: WebSockets and WebRTC that it dials, a store in IndexedDB, noble's cryptography; nothing listens. */
 import type { Address, AddressScheme } from '../core/base/address.ts'
 import { ok } from '../core/base/fault.ts'
 import { createNobleSuite } from '../core/crypto/noble-suite.ts'
-import { webRtcNegotiator } from '../paths/webrtc/webrtc.browser.ts'
+import { webRtcDriver, webRtcNegotiator } from '../paths/webrtc/webrtc.browser.ts'
 import { webSocketDriver } from '../paths/websocket/websocket-driver.browser.ts'
 import type { WireDriver, WireSink } from '../paths/wire-driver.ts'
 import { meetTabs } from '../waysin/same-origin.browser.ts'
@@ -15,7 +15,7 @@ import type { HostClock, Platform } from './platform.ts'
 const CAPACITY_OF_A_TAB = 12
 
 export function browserPlatform(): Platform {
-  const drivers: readonly WireDriver[] = [webSocketDriver()]
+  const drivers: readonly WireDriver[] = [webSocketDriver(), webRtcDriver()].filter(driver => driver !== null)
   const dialable: AddressScheme[] = drivers.flatMap(driver => driver.schemes)
   return {
     suite: createNobleSuite(randomBytes),
@@ -33,6 +33,7 @@ export function browserPlatform(): Platform {
       return Promise.reject(new Error('a browser asks no DNS server: serve the refs as JSON under a URL'))
     },
     meetings: { tabs: meetTabs },
+    certificate: null,
     listen: null,
   }
 }

@@ -47,7 +47,7 @@ const page: PageUnderTest = {
   closeStore: store => at(store).close(),
 
   async start(join, store) {
-    mesh = await Mesh.start({ join: join === '' ? [] : [join], store })
+    mesh = await Mesh.start({ join: join === '' ? [] : [join], store: store === '' ? undefined : store })
     mesh.handle('echo', async stream => {
       for await (const chunk of stream) await stream.write(chunk)
     })

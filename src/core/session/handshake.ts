@@ -3,7 +3,7 @@
  * packets in, packets out. It proves both identities, tells both labels, and settles the packet cipher. When to send
  * again, how long to wait and whom to believe yet is the switchboard's.
  */
-import { ByteReader, ByteWriter, encodeUtf8, equalBytes } from '../base/bytes.ts'
+import { ByteReader, ByteWriter, encodeUtf8, equalBytes, NO_BYTES } from '../base/bytes.ts'
 import { fail, ok, type Result } from '../base/fault.ts'
 import { unreachable } from '../base/invariant.ts'
 import { bytesOfPeerId, PEER_ID_BYTES, type PeerId, peerIdOfBytes } from '../base/peer-id.ts'
@@ -265,7 +265,6 @@ function finishXxResponder(
 const MALFORMED = fail({ code: 'malformed', detail: 'handshake' })
 const CALLED_BYTES = 4
 const PROLOGUE = encodeUtf8('webmesh')
-const NO_BYTES = new Uint8Array(0)
 
 function newNoise(
   local: Beginning,
