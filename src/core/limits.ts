@@ -42,6 +42,9 @@ export const CALLS_OPENING_MAX = 64
 export const CALLS_OPENING_PER_SOURCE_MAX = 8
 export const CALLS_PER_SECOND_MAX = 32
 export const CALLS_PER_SOURCE_MAX = 64
+/** Places that one caller is seen at: its networks and families. What comes before the connection is there waits, if it is little. */
+export const CALL_LANES_MAX = 4
+export const CALL_EARLY_DATAGRAMS_MAX = 4
 /** The page of a call that has ended goes on asking for a while: it begins no other one. */
 export const CALLS_ENDED_KEPT_MAX = 1_024
 export const CALLS_ENDED_KEPT_MS = 60_000

@@ -2,7 +2,6 @@
 import type { DataChannel, PeerConnection } from 'node-datachannel'
 import type { Fault } from '../../core/base/fault.ts'
 import type { WireFacts } from '../../core/input.ts'
-import { plainIp } from '../udp/ip-address.ts'
 import { safely } from './datachannel-library.node.ts'
 import { BUFFERED_BYTES_LOW, type RtcEnd, type WebRtcWire } from './webrtc-wire.ts'
 
@@ -71,9 +70,7 @@ export class DataChannelEnd implements RtcEnd {
 
   protected facts(): WireFacts {
     const remote = this.connection?.getSelectedCandidatePair()?.remote
-    const address = remote?.address ?? 'unknown'
-    // A socket for both families names IPv4 in IPv6's way.
-    const host = address.startsWith('::ffff:') ? (plainIp(address) ?? address) : address
+    const host = remote?.address ?? 'unknown'
     return { transport: 'webrtc', remote: hostPort({ host, port: remote?.port ?? 0 }), remoteHost: host }
   }
 

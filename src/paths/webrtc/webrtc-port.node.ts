@@ -1,13 +1,16 @@
 /**
- * Takes WebRTC wires on one UDP port from callers who know nothing but the address (spec 3.6). The library owns the socket, hands
- * each STUN request of somebody new to us, and takes it from there. Such a request proves nothing, not even where it comes from, so
- * connections that are not open yet are few, of one source fewer, and made at a bounded rate.
+ * Takes WebRTC wires on one UDP port from callers who know nothing but the address (spec 3.6). The socket is ours: each place that
+ * somebody calls from gets a lane, a second socket on loopback, between it and the connection that the library makes for the call.
+ * (The library can listen itself, and never lets go of a port that it has: docs/dependencies.md.) A STUN request proves nothing, not
+ * even where it comes from, so calls that are not open yet are few, of one source fewer, and begun at a bounded rate.
  */
-import { createSocket } from 'node:dgram'
-import type { IceUdpMuxRequest } from 'node-datachannel'
+import { createSocket, type RemoteInfo, type Socket } from 'node:dgram'
 import { ExpiringSet } from '../../core/base/expiring-set.ts'
 import type { Fault } from '../../core/base/fault.ts'
+import type { WireFacts } from '../../core/input.ts'
 import {
+  CALL_EARLY_DATAGRAMS_MAX,
+  CALL_LANES_MAX,
   CALLS_ENDED_KEPT_MAX,
   CALLS_ENDED_KEPT_MS,
   CALLS_OPENING_MAX,
@@ -18,12 +21,13 @@ import {
 import { SourceCount } from '../shared-port/source-count.ts'
 import { Allowance } from '../udp/allowance.ts'
 import { plainIp } from '../udp/ip-address.ts'
+import { iceNames } from '../udp/stun.ts'
 import { type Acceptor, DIAL_TIMEOUT_MS } from '../wire-driver.ts'
-import { DataChannelEnd } from './datachannel-end.node.ts'
+import { DataChannelEnd, hostPort } from './datachannel-end.node.ts'
 import { type Library, LibraryUser, safely } from './datachannel-library.node.ts'
 import type { DtlsCertificate } from './dtls-certificate.node.ts'
 import { bindingOf, callerOf } from './rtc-call.ts'
-import { hashOfText, type RtcDescription, sdpOf } from './rtc-description.ts'
+import { descriptionOfSdp, hashOfText, type RtcDescription, sdpOf } from './rtc-description.ts'
 import { WebRtcWire } from './webrtc-wire.ts'
 
 export interface WebRtcPortOptions {
@@ -44,43 +48,47 @@ export interface WebRtcPort {
   close(): Promise<void>
 }
 
+const LOOPBACK = '127.0.0.1'
+const LAST_WORDS_MS = 1_000
+
 /** Null where there is no UDP port to be had. */
 export async function openWebRtcPort(options: WebRtcPortOptions): Promise<WebRtcPort | null> {
-  const { host } = options
-  const port = (await freePort(host, options.port)) ?? (await freePort(host, 0))
-  if (port === null) return null
-  const user = new LibraryUser()
-  const library = await user.use()
-  try {
-    return new CalledPort(library, user, { ...options, port })
-  } catch {
-    // Somebody was quicker.
-    await user.end()
-    return null
-  }
+  const { host, port } = options
+  const socket = (await bound(host, port)) ?? (await bound(host, 0))
+  return socket === null ? null : new CalledPort(socket, options)
 }
 
-/** The port, if it is free: asked before, since the library complains of a taken one on its own. */
-function freePort(host: string, port: number): Promise<number | null> {
+/** Null where the port is taken, or the address is not this machine's. */
+function bound(host: string, port: number): Promise<Socket | null> {
   return new Promise(resolve => {
-    const socket = createSocket({ type: host.includes(':') ? 'udp6' : 'udp4' })
+    const type = host.includes(':') ? 'udp6' : 'udp4'
+    // All that is sent goes to addresses, never to names.
+    const socket = createSocket({ type, lookup: (name, _, done) => done(null, name, 0) })
     socket.once('error', () => resolve(null))
     socket.bind(port, host, () => {
-      const bound = socket.address().port
-      socket.close(() => resolve(bound))
+      socket.removeAllListeners('error').on('error', ignore)
+      resolve(socket)
     })
   })
 }
 
+/** A call, by the user name that its caller chose for this end. */
+interface Call {
+  readonly end: CalledEnd
+  readonly source: string
+  readonly lanes: Map<string, Lane>
+}
+
 class CalledPort implements WebRtcPort {
   readonly port: number
-  private readonly library: Library
-  private readonly user: LibraryUser
+  private readonly socket: Socket
   private readonly options: WebRtcPortOptions
-  private readonly listener: InstanceType<Library['IceUdpMuxListener']>
-  /** By the user name that its caller chose for it: oldest first. */
-  private readonly opening = new Map<string, CalledEnd>()
-  private readonly open = new Map<string, CalledEnd>()
+  private readonly user = new LibraryUser()
+  /** Not open yet, oldest first. */
+  private readonly opening = new Map<string, Call>()
+  private readonly open = new Map<string, Call>()
+  /** By the places that datagrams come from. */
+  private readonly lanes = new Map<string, Lane>()
   /** Their callers may go on asking for a while. */
   private readonly ended = new ExpiringSet<string>({ sizeMax: CALLS_ENDED_KEPT_MAX, lapseMs: CALLS_ENDED_KEPT_MS })
   private readonly openingSources = new SourceCount(CALLS_OPENING_PER_SOURCE_MAX, 'all')
@@ -88,15 +96,13 @@ class CalledPort implements WebRtcPort {
   private readonly allowance = new Allowance(CALLS_PER_SECOND_MAX, 1_000)
   private refused = 0
   private closing = false
-  private onLastEnded: () => void = () => {}
+  private onLastEnded: () => void = ignore
 
-  constructor(library: Library, user: LibraryUser, options: WebRtcPortOptions) {
-    this.library = library
-    this.user = user
+  constructor(socket: Socket, options: WebRtcPortOptions) {
+    this.socket = socket
     this.options = options
-    this.port = options.port
-    this.listener = new library.IceUdpMuxListener(options.port, options.host)
-    this.listener.onUnhandledStunRequest(request => safely(() => this.onRequest(request)))
+    this.port = socket.address().port
+    socket.on('message', (bytes, from) => this.onDatagram(bytes, from))
   }
 
   get counts(): WebRtcPort['counts'] {
@@ -106,43 +112,54 @@ class CalledPort implements WebRtcPort {
   async close(): Promise<void> {
     if (this.closing) return
     this.closing = true
-    for (const end of [...this.opening.values()]) end.close()
-    this.listener.stop()
+    for (const { end } of [...this.opening.values()]) end.close()
     if (this.open.size > 0)
       await new Promise<void>(resolve => {
         this.onLastEnded = resolve
       })
     await this.user.end()
+    for (const lane of this.lanes.values()) lane.close()
+    this.lanes.clear()
+    this.socket.close()
   }
 
-  private onRequest({ ufrag, localUfrag, host }: IceUdpMuxRequest): void {
-    if (this.closing || this.opening.has(localUfrag) || this.open.has(localUfrag)) return
+  private onDatagram(bytes: Uint8Array, from: RemoteInfo): void {
+    const place = `${from.address} ${from.port}`
+    const lane = this.lanes.get(place) ?? this.newLane(bytes, from, place)
+    lane?.inward(bytes)
+  }
+
+  /** Null for whatever begins no call, and belongs to none. */
+  private newLane(bytes: Uint8Array, from: RemoteInfo, place: string): Lane | null {
+    const names = iceNames(bytes)
+    if (names === null) return null
+    const call = this.opening.get(names.to) ?? this.open.get(names.to) ?? this.newCall(names.to, names.from, from)
+    if (call === null || call.lanes.size >= CALL_LANES_MAX) return null
+    const lane = new Lane(call.end, answer => this.socket.send(answer, from.port, from.address), from)
+    call.lanes.set(place, lane)
+    this.lanes.set(place, lane)
+    return lane
+  }
+
+  private newCall(name: string, callerName: string, from: RemoteInfo): Call | null {
     const now = performance.now()
-    const caller = callerOf(ufrag, localUfrag)
-    const source = plainIp(host)
-    if (caller === null || source === null || this.ended.has(localUfrag, now)) return
+    const caller = callerOf(callerName, name)
+    const source = plainIp(from.address)
+    if (this.closing || caller === null || source === null || this.ended.has(name, now)) return null
     if (!this.allowance.take(now) || !this.enter(source)) {
       this.refused += 1
-      return
+      return null
     }
     const [oldest] = this.opening.values()
-    if (oldest !== undefined && this.opening.size >= CALLS_OPENING_MAX) oldest.close()
-    const end = new CalledEnd(this.options, localUfrag, {
-      onOpen: () => {
-        this.opening.delete(localUfrag)
-        this.openingSources.leave(source)
-        this.open.set(localUfrag, end)
-      },
-      onEnded: () => {
-        if (this.opening.delete(localUfrag)) this.openingSources.leave(source)
-        this.open.delete(localUfrag)
-        this.sources.leave(source)
-        this.ended.add(localUfrag, performance.now())
-        if (this.open.size === 0) this.onLastEnded()
-      },
+    if (oldest !== undefined && this.opening.size >= CALLS_OPENING_MAX) oldest.end.close()
+    const end = new CalledEnd(this.options, {
+      onOpen: () => this.onOpen(name),
+      onEnded: () => this.onEnded(name),
     })
-    this.opening.set(localUfrag, end)
-    end.answer(this.library, this.port, caller)
+    const call: Call = { end, source, lanes: new Map() }
+    this.opening.set(name, call)
+    this.user.use().then(library => safely(() => end.answer(library, name, caller)))
+    return call
   }
 
   private enter(source: string): boolean {
@@ -151,49 +168,121 @@ class CalledPort implements WebRtcPort {
     this.sources.leave(source)
     return false
   }
+
+  private closeLanes({ lanes }: Call): void {
+    for (const [place, lane] of lanes) {
+      this.lanes.delete(place)
+      lane.close()
+    }
+  }
+
+  private onOpen(name: string): void {
+    const call = this.opening.get(name)
+    if (call === undefined) return
+    this.opening.delete(name)
+    this.openingSources.leave(call.source)
+    this.open.set(name, call)
+  }
+
+  private onEnded(name: string): void {
+    const call = this.opening.get(name) ?? this.open.get(name)
+    if (call === undefined) return
+    if (this.opening.delete(name)) this.openingSources.leave(call.source)
+    this.open.delete(name)
+    this.sources.leave(call.source)
+    this.ended.add(name, performance.now())
+    // The library's last words, by which the caller learns of it, are still to come.
+    setTimeout(() => this.closeLanes(call), LAST_WORDS_MS).unref()
+    if (this.open.size === 0) this.onLastEnded()
+  }
+}
+
+/** Carries datagrams between a place that a caller is seen at and the connection made for the call, which sees this socket instead. */
+class Lane {
+  private readonly socket: Socket
+  private state: 'opening' | 'open' | 'closed' = 'opening'
+  private early: Uint8Array[] = []
+
+  constructor(end: CalledEnd, outward: (bytes: Uint8Array) => void, from: RemoteInfo) {
+    this.socket = createSocket('udp4')
+    this.socket.on('error', ignore)
+    this.socket.on('message', outward)
+    this.socket.bind(0, LOOPBACK, () => {
+      if (this.state === 'closed') return
+      end.addLane(this.socket.address().port, from)
+      end.onPort(port => this.connect(port))
+    })
+  }
+
+  inward(bytes: Uint8Array): void {
+    if (this.state === 'open') this.socket.send(bytes)
+    else if (this.state === 'opening' && this.early.length < CALL_EARLY_DATAGRAMS_MAX) this.early.push(bytes)
+  }
+
+  close(): void {
+    if (this.state === 'closed') return
+    this.state = 'closed'
+    this.early = []
+    this.socket.close()
+  }
+
+  private connect(port: number): void {
+    if (this.state !== 'opening') return
+    this.socket.connect(port, LOOPBACK, () => {
+      if (this.state !== 'opening') return
+      this.state = 'open'
+      for (const bytes of this.early.splice(0)) this.socket.send(bytes)
+    })
+  }
 }
 
 class CalledEnd extends DataChannelEnd {
   private readonly options: WebRtcPortOptions
-  private readonly ufrag: string
   private readonly onOpened: () => void
   private readonly limit: NodeJS.Timeout
+  /** The library's, on loopback. */
+  private port: number | null = null
+  private readonly onPorts: ((port: number) => void)[] = []
+  /** Where the caller is seen, by the lane's port, which is where the library sees it. */
+  private readonly places = new Map<number, RemoteInfo>()
 
-  constructor(
-    options: WebRtcPortOptions,
-    ufrag: string,
-    events: { readonly onOpen: () => void; readonly onEnded: () => void },
-  ) {
+  constructor(options: WebRtcPortOptions, events: { readonly onOpen: () => void; readonly onEnded: () => void }) {
     super(events.onEnded)
     this.options = options
-    this.ufrag = ufrag
     this.onOpened = events.onOpen
     this.limit = setTimeout(() => this.close(), DIAL_TIMEOUT_MS)
   }
 
-  answer({ PeerConnection }: Library, port: number, caller: RtcDescription): void {
-    const { host, certificate } = this.options
+  answer({ PeerConnection }: Library, name: string, caller: RtcDescription): void {
+    if (this.closed) return
+    const { certificatePem, keyPem } = this.options.certificate
     try {
-      this.begin(
-        new PeerConnection('webmesh', {
-          iceServers: [],
-          disableAutoNegotiation: true,
-          bindAddress: host,
-          enableIceUdpMux: true,
-          portRangeBegin: port,
-          portRangeEnd: port,
-          certificatePemFile: certificate.certificatePem,
-          keyPemFile: certificate.keyPem,
-          // Nobody told of the caller's: the session's handshake is bound to the one that it shows.
-          disableFingerprintVerification: true,
-        }),
-      )
-      this.connection?.setRemoteDescription(sdpOf(caller, 'caller'), 'offer')
-      this.connection?.setLocalDescription('answer', { iceUfrag: this.ufrag, icePwd: caller.pwd })
+      const connection = new PeerConnection('webmesh', {
+        iceServers: [],
+        disableAutoNegotiation: true,
+        bindAddress: LOOPBACK,
+        certificatePemFile: certificatePem,
+        keyPemFile: keyPem,
+        // Nobody told of the caller's: the session's handshake is bound to the one that it shows.
+        disableFingerprintVerification: true,
+      })
+      connection.onGatheringStateChange(state => safely(() => state === 'complete' && this.onGathered()))
+      this.begin(connection)
+      connection.setRemoteDescription(sdpOf(caller, 'caller'), 'offer')
+      connection.setLocalDescription('answer', { iceUfrag: name, icePwd: caller.pwd })
     } catch {
       // The library refuses what is odd, or has given it up already.
       this.close()
     }
+  }
+
+  onPort(task: (port: number) => void): void {
+    if (this.port === null) this.onPorts.push(task)
+    else task(this.port)
+  }
+
+  addLane(port: number, place: RemoteInfo): void {
+    this.places.set(port, place)
   }
 
   override close(): void {
@@ -220,4 +309,25 @@ class CalledEnd extends DataChannelEnd {
     if (this.wire === null) this.close()
     else super.onLost(fault)
   }
+
+  protected override facts(): WireFacts {
+    const place = this.places.get(this.connection?.getSelectedCandidatePair()?.remote.port ?? 0)
+    const address = place?.address ?? 'unknown'
+    // A socket for both families names IPv4 in IPv6's way.
+    const host = address.startsWith('::ffff:') ? (plainIp(address) ?? address) : address
+    return { transport: 'webrtc', remote: hostPort({ host, port: place?.port ?? 0 }), remoteHost: host }
+  }
+
+  private onGathered(): void {
+    const [own] = descriptionOfSdp(this.connection?.localDescription()?.sdp ?? '')?.candidates ?? []
+    if (own === undefined) {
+      this.close()
+      return
+    }
+    this.port = own.port
+    for (const task of this.onPorts.splice(0)) task(own.port)
+  }
 }
+
+/** What cannot be sent is as if it were lost on the way. */
+function ignore(): void {}

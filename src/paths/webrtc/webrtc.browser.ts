@@ -166,7 +166,8 @@ class BrowserEnd implements NegotiatedRtcEnd {
 
   private faultOfFailure(): Fault {
     if (this.channel.readyState !== 'connecting') return { code: 'wire-lost', detail: 'ICE failed' }
-    const isRefused = this.connection.sctp?.transport.state === 'failed'
+    // Where ICE has found a way it was DTLS that found somebody else there.
+    const isRefused = this.connection.iceConnectionState !== 'failed'
     return { code: 'dial-failed', detail: isRefused ? 'another certificate than was told' : 'no way to the other end' }
   }
 }
