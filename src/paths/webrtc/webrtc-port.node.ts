@@ -37,6 +37,8 @@ export interface WebRtcPortOptions {
   readonly port: number
   readonly certificate: DtlsCertificate
   readonly accept: Acceptor
+  /** How long a call may take to open; tests shorten it. */
+  readonly openingMs?: number
 }
 
 export interface WebRtcPort {
@@ -250,7 +252,7 @@ class CalledEnd extends DataChannelEnd {
     super(events.onEnded)
     this.options = options
     this.onOpened = events.onOpen
-    this.limit = setTimeout(() => this.close(), DIAL_TIMEOUT_MS)
+    this.limit = setTimeout(() => this.close(), options.openingMs ?? DIAL_TIMEOUT_MS)
   }
 
   answer({ PeerConnection }: Library, name: string, caller: RtcDescription): void {

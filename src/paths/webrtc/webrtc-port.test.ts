@@ -18,8 +18,8 @@ afterEach(async () => {
   for (const port of ports.splice(0)) await port.close()
 })
 
-async function open(host = '127.0.0.1', port = 0): Promise<WebRtcPort> {
-  const opened = await openWebRtcPort({ host, port, certificate, accept: () => new WireEndOfTest() })
+async function open(host = '127.0.0.1', port = 0, openingMs = 10_000): Promise<WebRtcPort> {
+  const opened = await openWebRtcPort({ host, port, certificate, accept: () => new WireEndOfTest(), openingMs })
   if (opened === null) throw new Error('no port')
   ports.push(opened)
   return opened
@@ -68,7 +68,7 @@ describe('a port that takes WebRTC', () => {
   })
 
   it('answers a stranger with few packets, and lets go of what comes to nothing', async () => {
-    const port = await open()
+    const port = await open('127.0.0.1', 0, 1_000)
     const socket = await socketAt('127.0.0.1')
     const places = await Promise.all([1, 2, 3, 4, 5, 6].map(() => socketAt('127.0.0.1')))
     let answers = 0
@@ -89,7 +89,7 @@ describe('a port that takes WebRTC', () => {
     other.send(call(2), port.port, '127.0.0.1')
     await until(() => port.counts.opening === 1)
     expect(port.counts).toEqual({ opening: 1, open: 0, refused: 0 })
-  }, 20_000)
+  })
 
   it('forwards nothing for a call that it does not know', async () => {
     const port = await open()
