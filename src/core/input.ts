@@ -27,6 +27,11 @@ export interface WireFacts {
   readonly remote: string
   /** The other end's IP address or host alone. */
   readonly remoteHost: string
+  /**
+   * What the transport's two ends see alike and nobody between two transports of his own could make them see: the
+   * handshakes of sessions over the wire are bound to it. Left out where there is no such thing.
+   */
+  readonly binding?: Uint8Array
 }
 
 export type Input =

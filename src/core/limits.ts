@@ -33,6 +33,21 @@ export const HANDSHAKE_TIMEOUT_MS = 5_000
 export const SESSIONS_UNPROVEN_MAX = 256
 /** Of them over one wire or circuit: an honest peer starts one, and another when it gave that up. */
 export const HANDSHAKES_PER_CARRIER_MAX = 4
+/**
+ * WebRTC calls to a port of this peer (spec 3.6) that are not open yet, in all (the oldest gives way) and of one source, and how many
+ * are begun in a second: a stranger's STUN packet, whose sender may be forged, begins one, which costs 0.3 MB and sends some packets
+ * back. Those of one source in all, open ones with it: pages share an address behind a NAT.
+ */
+export const CALLS_OPENING_MAX = 64
+export const CALLS_OPENING_PER_SOURCE_MAX = 8
+export const CALLS_PER_SECOND_MAX = 32
+export const CALLS_PER_SOURCE_MAX = 64
+/** Places that one caller is seen at: its networks and families. What comes before the connection is there waits, if it is little. */
+export const CALL_LANES_MAX = 4
+export const CALL_EARLY_DATAGRAMS_MAX = 4
+/** The page of a call that has ended goes on asking for a while: it begins no other one. */
+export const CALLS_ENDED_KEPT_MAX = 1_024
+export const CALLS_ENDED_KEPT_MS = 60_000
 
 // ---- session (spec 4) ----
 
@@ -116,8 +131,8 @@ export const REORDER_TOLERANCE_PACKETS = 3
 export const NEAR_PER_SIDE = 2
 /** A peer that cannot be dialled keeps so many links to public peers before any other; they are its rendezvous. */
 export const PUBLIC_LINKS_MIN = 3
-/** Addresses of a rendezvous in a ref: a ref is to stay short. */
-export const RENDEZVOUS_ADDRESSES_MAX = 2
+/** Addresses of a rendezvous in a ref: one for Node peers, one for pages, one for pages that came over https. */
+export const RENDEZVOUS_ADDRESSES_MAX = 3
 /** Room kept free of far, random and guest links, so that near ones always find some. */
 export const LINKS_RESERVED = 2
 /** Positions that a peer announces as its links': a server's ceiling. */
@@ -304,7 +319,10 @@ export const NEGOTIATION_STAGGER_MS = 4_000
 export const OFFERS_WINDOW_MS = 60_000
 export const OFFERS_TAKEN_MAX = 8
 export const OFFERS_REFUSED_MAX = 64
-/** Wires of a scarce transport: 16 at once and 10 an hour are 96 in 8 hours, and some that were prepared for nobody yet. Links leave the last few to users. */
+/**
+ * Wires of a scarce transport, dialled and negotiated: 16 at once and 10 an hour are 96 in 8 hours, and some that were prepared for
+ * nobody yet. Links leave the last few to users.
+ */
 export const SCARCE_WIRES_BURST = 16
 export const SCARCE_WIRES_INTERVAL_MS = 360_000
 export const SCARCE_WIRES_RESERVE = 4

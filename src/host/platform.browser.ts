@@ -1,9 +1,9 @@
-/** A browser as a platform: WebSockets that it dials, a store in IndexedDB, noble's cryptography; nothing listens. */
+/** A browser as a platform: WebSockets and WebRTC that it dials, a store in IndexedDB, noble's cryptography; nothing listens. */
 import type { Address, AddressScheme } from '../core/base/address.ts'
 import { ok } from '../core/base/fault.ts'
 import { createNobleSuite } from '../core/crypto/noble-suite.ts'
 import { tabDriver } from '../paths/tab/tab-wires.browser.ts'
-import { webRtcNegotiator } from '../paths/webrtc/webrtc.browser.ts'
+import { webRtcDriver, webRtcNegotiator } from '../paths/webrtc/webrtc.browser.ts'
 import { webSocketDriver } from '../paths/websocket/websocket-driver.browser.ts'
 import type { WireDriver, WireSink } from '../paths/wire-driver.ts'
 import { meetTabs } from '../waysin/same-origin.browser.ts'
@@ -16,7 +16,9 @@ import type { HostClock, Platform } from './platform.ts'
 const CAPACITY_OF_A_TAB = 12
 
 export function browserPlatform(): Platform {
-  const drivers: readonly WireDriver[] = [webSocketDriver(), tabDriver()]
+  const drivers: readonly WireDriver[] = [webSocketDriver(), webRtcDriver(), tabDriver()].filter(
+    driver => driver !== null,
+  )
   const dialable: AddressScheme[] = drivers.flatMap(driver => driver.schemes)
   return {
     suite: createNobleSuite(randomBytes),
@@ -35,6 +37,7 @@ export function browserPlatform(): Platform {
     },
     meetings: { tabs: meetTabs },
     watchNetwork,
+    certificate: null,
     listen: null,
     openOwnNetwork: null,
   }

@@ -2,10 +2,10 @@
 import { performance } from 'node:perf_hooks'
 import type { Address, AddressScheme } from '../core/base/address.ts'
 import { ok } from '../core/base/fault.ts'
-import { openSharedPort } from '../paths/shared-port/shared-port.node.ts'
 import { canFree, spentMemory } from '../paths/tcp/spent-memory.node.ts'
 import { tcpDriver } from '../paths/tcp/tcp-driver.node.ts'
 import { UdpNegotiator } from '../paths/udp/udp-negotiator.node.ts'
+import { makeCertificate, readCertificate } from '../paths/webrtc/dtls-certificate.node.ts'
 import { webRtcNegotiator } from '../paths/webrtc/webrtc.node.ts'
 import { wsDriver } from '../paths/websocket/ws-driver.node.ts'
 import type { WireDriver, WireSink } from '../paths/wire-driver.ts'
@@ -14,6 +14,7 @@ import { meetLan } from '../waysin/lan.node.ts'
 import { refsOfUrl } from '../waysin/url-refs.ts'
 import { openClassicStore } from './classic-store.node.ts'
 import { driverOf } from './driver-choice.ts'
+import { openPorts } from './listening.node.ts'
 import { MemoryStore } from './memory-store.ts'
 import { nativeSuite } from './native-suite.node.ts'
 import { watchOwnHosts } from './own-hosts.node.ts'
@@ -40,7 +41,8 @@ export function nodePlatform(): Platform {
       source.kind === 'url' ? refsOfUrl(source.url, signal) : refsOfDns(source.name, source.server, signal),
     meetings: { lan: meetLan },
     watchNetwork: watchOwnHosts,
-    listen: openSharedPort,
+    certificate: kept => (kept !== null && readCertificate(kept) !== null ? kept : makeCertificate()),
+    listen: openPorts,
     openOwnNetwork,
   }
 }

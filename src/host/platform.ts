@@ -35,6 +35,11 @@ export interface Platform {
   readonly meetings: { readonly tabs?: Meet; readonly lan?: Meet }
   /** Tells, until what it returns is called, whenever this machine may have another place in the network. */
   watchNetwork(onChanged: () => void): () => void
+  /**
+   * What ports show to those who call them by WebRTC: `kept` itself where it is good, else one made anew, to be kept from now on.
+   * Null where nothing can listen.
+   */
+  readonly certificate: ((kept: Uint8Array | null) => Uint8Array) | null
   /** Null where nothing can listen. Faults: 'port-in-use', 'listen-failed'. */
   readonly listen: ((options: ListenOptions) => Promise<Result<Listening>>) | null
   /** Null where the platform shows nothing of the network. */
@@ -57,12 +62,22 @@ export interface ListenOptions {
   readonly accept: Acceptor
   /** What the port says of its peer over HTTP (`GET /`, `GET /health`); asked anew for each request. */
   readonly report: () => PeerReport
+  /** Null: no WebRTC. */
+  readonly webrtc: WebRtcListenOptions | null
+}
+
+export interface WebRtcListenOptions {
+  /** The UDP port; the number of the TCP port where undefined, 0 for any. Another one where it is taken. */
+  readonly port: number | undefined
+  readonly certificate: Uint8Array
 }
 
 export interface Listening {
   readonly host: string
   /** The real port, also where 0 was asked for. */
   readonly port: number
+  /** The UDP port that takes WebRTC, and the hash of the certificate that it shows; null where there is none. */
+  readonly webrtc: { readonly port: number; readonly certificateHash: Uint8Array } | null
   /** Stops listening and ends what is not yet a wire; accepted wires stay open. */
   close(): Promise<void>
 }

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { addressText } from '../core/base/address.ts'
 import { createNobleSuite } from '../core/crypto/noble-suite.ts'
 import { REF_ADDRESSES_MAX, refText, signPeerRef } from '../core/crypto/peer-ref.ts'
 import { announcedAddresses } from './mesh.ts'
@@ -42,6 +43,9 @@ describe('the options of Mesh.start', () => {
     ['an address without a port', { join: ['tcp://example.org'] }, 'invalid-address'],
     ['a way in that is a number', { join: [4100] }, 'invalid-ref'],
     ['an announced place without a scheme', { announce: ['example.org:4100'] }, 'invalid-address'],
+    ['an announced WebRTC address with half a hash', { announce: ['webrtc://a:1/abc'] }, 'invalid-address'],
+    ['a WebRTC port above 65535', { webrtcPort: 70_000 }, 'invalid-option'],
+    ['WebRTC by word', { webrtcPort: true }, 'invalid-option'],
     ['a capacity of half a link', { capacity: 4.5 }, 'invalid-option'],
     ['a capacity of none', { capacity: 0 }, 'invalid-option'],
     ['relays by word', { relays: 'yes' }, 'invalid-option'],
@@ -49,6 +53,17 @@ describe('the options of Mesh.start', () => {
   ]
   it.each(refused)('refuses %s', (_, options, code) => {
     expect(checkOptions(suite, NOW, options)).toMatchObject({ ok: false, fault: { code } })
+  })
+
+  it("announces a proxy that ends TLS, and WebRTC with the peer's own certificate or another one", () => {
+    const hash = 'A'.repeat(43)
+    const announce = ['wss://my.example:443/mesh', 'webrtc://203.0.113.5:4100', `webrtc://[2001:db8::1]:4100/${hash}`]
+    const checked = checkOptions(suite, NOW, { announce })
+    expect(checked.ok && checked.value.announce).toEqual([
+      { scheme: 'wss', host: 'my.example', port: 443, extra: '/mesh' },
+      { scheme: 'webrtc', host: '203.0.113.5', port: 4100, extra: '' },
+      { scheme: 'webrtc', host: '2001:db8::1', port: 4100, extra: hash },
+    ])
   })
 
   it('names the unknown key and the known ones', () => {
@@ -75,7 +90,7 @@ describe('a place to listen', () => {
 describe('announced addresses', () => {
   const own = (): string[] => ['192.0.2.1', '2001:db8::1']
   const hosts = (host: string, ownHosts = own): string[] => [
-    ...new Set(announcedAddresses([{ host, port: 9 }], null, ownHosts).map(address => address.host)),
+    ...new Set(announcedAddresses([{ host, port: 9, webrtc: null }], null, ownHosts).map(address => address.host)),
   ]
 
   it("are the machine's own where all interfaces listen", () => {
@@ -88,15 +103,20 @@ describe('announced addresses', () => {
     expect(hosts('127.0.0.1', () => [])).toEqual(['127.0.0.1'])
   })
 
-  it('name both schemes that the port takes', () => {
-    expect(announcedAddresses([{ host: '127.0.0.1', port: 9 }], null, own).map(address => address.scheme)).toEqual([
-      'tcp',
-      'ws',
+  it('name all schemes that the port takes', () => {
+    const webrtc = { port: 10, certificateHash: new Uint8Array(32) }
+    const told = (listener: { webrtc: typeof webrtc | null }): string[] =>
+      announcedAddresses([{ host: '127.0.0.1', port: 9, ...listener }], null, own).map(addressText)
+    expect(told({ webrtc: null })).toEqual(['tcp://127.0.0.1:9', 'ws://127.0.0.1:9'])
+    expect(told({ webrtc })).toEqual([
+      'tcp://127.0.0.1:9',
+      'ws://127.0.0.1:9',
+      `webrtc://127.0.0.1:10/${'A'.repeat(43)}`,
     ])
   })
 
   it('name one place of UDP, and that one even where others must give way', () => {
-    const many = Array.from({ length: 9 }, (_, i) => ({ host: '127.0.0.1', port: 10 + i }))
+    const many = Array.from({ length: 9 }, (_, i) => ({ host: '127.0.0.1', port: 10 + i, webrtc: null }))
     const announced = announcedAddresses(many, { host: '0.0.0.0', port: 8 }, own)
     expect(announced.at(-1)).toEqual({ scheme: 'udp', host: '192.0.2.1', port: 8, extra: '' })
     expect(announced.length).toBeLessThanOrEqual(REF_ADDRESSES_MAX)

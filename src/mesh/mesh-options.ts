@@ -24,8 +24,16 @@ export interface MeshOptions extends Waiting {
    * (`dns:name`, `dns://server:53/name`; Node only).
    */
   readonly join?: readonly (string | PeerRef)[] | undefined
-  /** Addresses to tell others instead of the bound ones: `tcp://my.example:4100`, where a port is forwarded. */
+  /**
+   * Addresses to tell others instead of the bound ones: `tcp://my.example:4100` where a port is forwarded, `wss://my.example:443`
+   * where a proxy ends TLS, `webrtc://203.0.113.5:4100`, to which the hash of this peer's certificate is added.
+   */
   readonly announce?: readonly string[] | undefined
+  /**
+   * The UDP port of each place that listens for WebRTC from pages, which need no TLS certificate for it: the number of the TCP port
+   * unless given, 0 for any, false for none.
+   */
+  readonly webrtcPort?: number | false | undefined
   /** The UDP port for STUN and punched wires of a peer that listens; the one above its first port unless given, 0 for any. */
   readonly udpPort?: number | undefined
   /**
@@ -65,6 +73,7 @@ export interface CheckedOptions {
   readonly waysIn: readonly Target[]
   readonly sources: readonly WayInSource[]
   readonly announce: readonly Address[] | null
+  readonly webrtcPort: number | false | undefined
   readonly udpPort: number | undefined
   readonly portMapping: boolean
   readonly tabs: boolean
@@ -94,9 +103,11 @@ export function checkOptions(suite: CryptoSuite, now: WallTime, options: unknown
   for (const key of Object.keys(given)) {
     if (!KNOWN.has(key)) return invalid(`there is no option "${key}"; known ones are ${[...KNOWN].join(', ')}`)
   }
-  const { store, udpPort, portMapping, tabs, lan, capacity, relays, rendezvous, pathlessMs, signal } = given
+  const { store, webrtcPort, udpPort, portMapping, tabs, lan, capacity, relays, rendezvous, pathlessMs, signal } = given
   if (store !== undefined && (typeof store !== 'string' || store === '')) return invalid('store is a folder as text')
   if (udpPort !== undefined && !isPort(udpPort)) return invalid('udpPort is a whole number from 0 to 65,535')
+  if (webrtcPort !== undefined && webrtcPort !== false && !isPort(webrtcPort))
+    return invalid('webrtcPort is a whole number from 0 to 65,535, or false')
   if (capacity !== undefined && !isCapacity(capacity))
     return invalid(`capacity is a whole number from ${CAPACITY_MIN} to ${CAPACITY_MAX}`)
   if (portMapping !== undefined && typeof portMapping !== 'boolean') return invalid('portMapping is true or false')
@@ -123,6 +134,7 @@ export function checkOptions(suite: CryptoSuite, now: WallTime, options: unknown
     waysIn: join.value.flatMap(way => ('target' in way ? [way.target] : [])),
     sources: join.value.flatMap(way => ('source' in way ? [way.source] : [])),
     announce: given.announce === undefined ? null : announce.value,
+    webrtcPort,
     udpPort,
     portMapping: portMapping ?? true,
     tabs: tabs ?? true,
@@ -153,6 +165,7 @@ const KNOWN: ReadonlySet<string> = new Set<keyof MeshOptions>([
   'listen',
   'join',
   'announce',
+  'webrtcPort',
   'udpPort',
   'portMapping',
   'tabs',
@@ -216,8 +229,13 @@ export function targetWayIn(suite: CryptoSuite, now: WallTime, given: unknown): 
   return fail({ code: 'invalid-ref', detail: name })
 }
 
+/** `extra` stays empty where the certificate is this peer's own. */
 function parseAnnounced(given: unknown): Result<Address> {
-  return typeof given === 'string' ? parseAddress(given) : invalid('announce lists addresses as text')
+  if (typeof given !== 'string') return invalid('announce lists addresses as text')
+  const place = /^\s*webrtc:(\/\/[^/]+)\/?\s*$/.exec(given)?.[1]
+  if (place === undefined) return parseAddress(given)
+  const parsed = parseAddress(`udp:${place}`)
+  return parsed.ok ? ok({ ...parsed.value, scheme: 'webrtc' }) : parsed
 }
 
 function each<T>(name: string, given: unknown, max: number, parse: (item: unknown) => Result<T>): Result<T[]> {

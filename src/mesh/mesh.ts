@@ -3,6 +3,7 @@
  * step fails, joins the mesh, and gives out sessions and services. What happens inside a peer is the core's business.
  */
 import { type Address, addressText } from '../core/base/address.ts'
+import { textOfBase64url } from '../core/base/base64url.ts'
 import { type Fault, ok } from '../core/base/fault.ts'
 import { type PeerId, parsePeerId } from '../core/base/peer-id.ts'
 import { type PeerRef, REF_ADDRESSES_MAX, refText } from '../core/crypto/peer-ref.ts'
@@ -146,6 +147,7 @@ export interface MeshPlatform extends Platform {
 }
 
 const SEED_KEY = 'self/seed'
+const CERTIFICATE_KEY = 'self/certificate'
 /** Stands where damage took the identity: the next start must not make another one in silence either. */
 const LOST_KEY = 'self/lost'
 const SELF_PREFIX = 'self/'
@@ -170,8 +172,12 @@ export async function startMesh(platform: MeshPlatform, options: MeshOptions): P
   const mesh = new RunningMesh(platform, checked.value, store, before.seed)
   if (fault !== null) mesh.warn(fault)
   try {
+    const wanted = listen.length > 0 && checked.value.webrtcPort !== false
+    const certificate = wanted
+      ? await keepCertificate(store, platform, before.certificate, failed => mesh.warn(failed))
+      : null
     // A port in use is known before anyone is told of this peer.
-    for (const point of listen) await mesh.listen(point)
+    for (const point of listen) await mesh.listen(point, certificate)
     throwIfAborted(signal)
     mesh.announce()
     mesh.watchNetwork()
@@ -199,20 +205,27 @@ export async function storedIdentity(platform: Platform, place: string): Promise
   return platform.suite.identity(held.seed).peer
 }
 
+interface StoredSelf {
+  readonly seed: Uint8Array
+  readonly certificate: Uint8Array | null
+  readonly rememberedPeers: number
+}
+
 /** The identity's seed, made where there is none, and how many peers are remembered. */
 async function readStore(
   store: Store,
   platform: Platform,
   openFault: Fault | null,
-): Promise<{ readonly seed: Uint8Array; readonly rememberedPeers: number } | WebmeshError> {
+): Promise<StoredSelf | WebmeshError> {
   const held = await store.load(SELF_PREFIX)
   if (!held.ok) return new WebmeshError(held.fault)
   const remembered = await store.load(REMEMBERED_PREFIX)
   if (!remembered.ok) return new WebmeshError(remembered.fault)
   const rememberedPeers = remembered.value.length
   const entry = held.value.find(item => item.key === SEED_KEY)
+  const certificate = held.value.find(item => item.key === CERTIFICATE_KEY)?.value ?? null
   if (entry !== undefined) {
-    if (entry.value.length === KEY_BYTES) return { seed: entry.value, rememberedPeers }
+    if (entry.value.length === KEY_BYTES) return { seed: entry.value, certificate, rememberedPeers }
     return new WebmeshError({
       code: 'store-damaged',
       detail: 'the identity',
@@ -229,7 +242,21 @@ async function readStore(
     return new WebmeshError({ code: 'store-damaged', detail: 'its identity was lost' })
   const seed = platform.suite.randomBytes(KEY_BYTES)
   const fault = await store.save([{ key: SEED_KEY, value: seed }])
-  return fault === null ? { seed, rememberedPeers } : new WebmeshError(fault)
+  return fault === null ? { seed, certificate, rememberedPeers } : new WebmeshError(fault)
+}
+
+/** What this peer's WebRTC ports show, kept so that its addresses stay the same; null where nothing can listen. */
+async function keepCertificate(
+  store: Store,
+  platform: Platform,
+  kept: Uint8Array | null,
+  onFault: (fault: Fault) => void,
+): Promise<Uint8Array | null> {
+  const certificate = platform.certificate?.(kept) ?? null
+  if (certificate === null || certificate === kept) return certificate
+  const fault = await store.save([{ key: CERTIFICATE_KEY, value: certificate }])
+  if (fault !== null) onFault(fault)
+  return certificate
 }
 
 class RunningMesh extends TypedEventTarget<MeshEvents> implements Mesh {
@@ -399,11 +426,13 @@ class RunningMesh extends TypedEventTarget<MeshEvents> implements Mesh {
 
   // ---- for startMesh ----
 
-  async listen(point: ListenPoint): Promise<void> {
+  async listen(point: ListenPoint, certificate: Uint8Array | null): Promise<void> {
     if (this.platform.listen === null)
       throw new WebmeshError({ code: 'not-supported', detail: 'a browser takes no connections; leave out listen' })
+    const { webrtcPort } = this.options
     const listening = await this.platform.listen({
       ...point,
+      webrtc: certificate === null || webrtcPort === false ? null : { port: webrtcPort, certificate },
       accept: wire => this.loop.accept(wire),
       report: () => {
         const { links, estimatedPeers, waysIn } = this.loop.snapshot()
@@ -428,7 +457,10 @@ class RunningMesh extends TypedEventTarget<MeshEvents> implements Mesh {
 
   announce(): void {
     const { listeners, udp, mappedPlace, options, platform } = this
-    const addresses = options.announce ?? announcedAddresses(listeners, udp, platform.ownHosts, mappedPlace)
+    const addresses =
+      options.announce === null
+        ? announcedAddresses(listeners, udp, platform.ownHosts, mappedPlace)
+        : this.withCertificate(options.announce)
     const announced = addresses.map(addressText).join()
     if (announced === this.announced) return
     this.announced = announced
@@ -470,6 +502,17 @@ class RunningMesh extends TypedEventTarget<MeshEvents> implements Mesh {
         this.mappedPlace = place
         this.announce()
       },
+    })
+  }
+
+  /** What was given to announce, with the hash of this peer's certificate where none was named. */
+  private withCertificate(given: readonly Address[]): readonly Address[] {
+    const hash = this.listeners.find(({ webrtc }) => webrtc !== null)?.webrtc?.certificateHash
+    return given.flatMap(address => {
+      if (address.scheme !== 'webrtc' || address.extra !== '') return [address]
+      if (hash !== undefined) return [{ ...address, extra: textOfBase64url(hash) }]
+      this.warn({ code: 'listen-failed', detail: `${addressText(address)} is not announced: no UDP port takes WebRTC` })
+      return []
     })
   }
 
@@ -635,13 +678,15 @@ function negotiatorOf(negotiators: readonly Negotiator[], transport: NegotiatedT
   return negotiator
 }
 
+type TakesWires = Pick<Listening, 'host' | 'port' | 'webrtc'>
+
 /**
- * Each port takes both plain wires and WebSockets, so each host is told under both schemes; and where STUN is served. With more
- * than fit a ref the first count, and those that can be dialled before the other. What a gateway mapped comes first: most of
- * those who dial are not in this peer's own network.
+ * Each port takes both plain wires and WebSockets, and WebRTC beside it, so each host is told under all schemes; and where STUN is
+ * served. With more than fit a ref the first count, and those that can be dialled before the other. What a gateway mapped comes
+ * first: most of those who dial are not in this peer's own network.
  */
 export function announcedAddresses(
-  listeners: readonly ListenPoint[],
+  listeners: readonly TakesWires[],
   udp: ListenPoint | null,
   ownHosts: () => readonly string[],
   mapped: MappedPlace | null = null,
@@ -654,8 +699,13 @@ export function announcedAddresses(
   if (mapped !== null) add(mapped.host, mapped.tcpPort)
   const hostsOf = (host: string): readonly string[] =>
     host === '0.0.0.0' ? ownHosts().filter(own => !own.includes(':')) : host === '::' ? ownHosts() : [host]
-  for (const { host, port } of listeners) {
-    for (const reachable of hostsOf(host)) add(reachable, port)
+  for (const { host, port, webrtc } of listeners) {
+    for (const reachable of hostsOf(host)) {
+      add(reachable, port)
+      if (webrtc === null) continue
+      const extra = textOfBase64url(webrtc.certificateHash)
+      addresses.push({ scheme: 'webrtc', host: reachable, port: webrtc.port, extra })
+    }
   }
   const [own] = udp === null ? [] : hostsOf(udp.host)
   const isMapped = mapped !== null && mapped.udpPort !== null

@@ -1,10 +1,12 @@
 /** A real Chromium with a page of the project's own, served on loopback. */
 import { existsSync } from 'node:fs'
-import { createServer, type Server } from 'node:http'
+import { createServer, type RequestListener, type Server } from 'node:http'
+import { createServer as createSecureServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
 import { type Browser, chromium, type Page } from 'playwright-core'
+import { makeCertificate, readCertificate } from '../../src/paths/webrtc/dtls-certificate.node.ts'
 
 export const CHROMIUM = process.env.WEBMESH_CHROMIUM ?? '/usr/bin/chromium'
 
@@ -23,24 +25,31 @@ export const noChromium: string | null = existsSync(CHROMIUM)
   ? null
   : `there is no Chromium at ${CHROMIUM}: install it (apt-get install chromium) or set WEBMESH_CHROMIUM`
 
+/** Names that lead to this machine and that no browser takes for it, as mixed content on loopback itself is let pass. */
+const NAMES = '--host-resolver-rules=MAP *.test 127.0.0.1'
+
+export type PageScheme = 'http' | 'https'
+
 export class ChromiumPage {
   readonly page: Page
   /** Errors that the page reported. */
   readonly errors: string[] = []
   private readonly browser: Browser
   private readonly server: Server
+  private readonly scheme: PageScheme
 
-  private constructor(page: Page, browser: Browser, server: Server) {
+  private constructor(page: Page, browser: Browser, server: Server, scheme: PageScheme) {
     this.page = page
     this.browser = browser
     this.server = server
+    this.scheme = scheme
     page.on('pageerror', error => this.errors.push(String(error)))
   }
 
-  static async open(): Promise<ChromiumPage> {
+  static async open(scheme: PageScheme = 'http'): Promise<ChromiumPage> {
     if (noChromium !== null) throw new Error(noChromium)
     const script = await bundle()
-    const server = createServer((request, response) => {
+    const server = serverFor(scheme, (request, response) => {
       const isScript = request.url === '/page.js'
       response.setHeader('content-type', isScript ? 'text/javascript' : 'text/html')
       response.end(
@@ -51,10 +60,10 @@ export class ChromiumPage {
     const browser = await chromium.launch({
       executablePath: CHROMIUM,
       headless: true,
-      args: CHROMIUM_FLAGS,
+      args: [...CHROMIUM_FLAGS, NAMES],
     })
-    const context = await browser.newContext()
-    const opened = new ChromiumPage(await context.newPage(), browser, server)
+    const context = await browser.newContext({ ignoreHTTPSErrors: true })
+    const opened = new ChromiumPage(await context.newPage(), browser, server, scheme)
     await opened.load()
     return opened
   }
@@ -63,21 +72,21 @@ export class ChromiumPage {
   async load(): Promise<void> {
     // reason: a server that listens on a port has an address with one.
     const { port } = this.server.address() as AddressInfo
-    await this.page.goto(`http://127.0.0.1:${port}/`)
+    await this.page.goto(`${this.scheme}://${this.scheme === 'http' ? '127.0.0.1' : 'page.test'}:${port}/`)
     await this.page.waitForFunction('globalThis.page !== undefined')
   }
 
   /** Another page, which shares nothing with this one; it ends with it. */
   async another(): Promise<ChromiumPage> {
-    const context = await this.browser.newContext()
-    const opened = new ChromiumPage(await context.newPage(), this.browser, this.server)
+    const context = await this.browser.newContext({ ignoreHTTPSErrors: true })
+    const opened = new ChromiumPage(await context.newPage(), this.browser, this.server, this.scheme)
     await opened.load()
     return opened
   }
 
   /** Another tab of the same origin, in the same profile. */
   async sibling(): Promise<ChromiumPage> {
-    const opened = new ChromiumPage(await this.page.context().newPage(), this.browser, this.server)
+    const opened = new ChromiumPage(await this.page.context().newPage(), this.browser, this.server, this.scheme)
     await opened.load()
     return opened
   }
@@ -86,6 +95,14 @@ export class ChromiumPage {
     await this.browser.close()
     await new Promise(resolve => this.server.close(resolve))
   }
+}
+
+/** Over https with a certificate that nobody vouches for. */
+export function serverFor(scheme: PageScheme, onRequest: RequestListener): Server {
+  if (scheme === 'http') return createServer(onRequest)
+  const certificate = readCertificate(makeCertificate())
+  if (certificate === null) throw new Error('no certificate')
+  return createSecureServer({ cert: certificate.certificatePem, key: certificate.keyPem }, onRequest)
 }
 
 async function bundle(): Promise<string> {

@@ -1,12 +1,29 @@
 /** What runs in the page under test: the browser's door of the package, within reach of the test. */
+import { parseAddress } from '../../src/core/base/address.ts'
 import { openIndexedDbStore } from '../../src/host/indexeddb-store.browser.ts'
 import type { Store } from '../../src/host/store.ts'
 import { Mesh, type Service } from '../../src/index.browser.ts'
+import { webRtcDriver } from '../../src/paths/webrtc/webrtc.browser.ts'
+import type { Wire } from '../../src/paths/wire-driver.ts'
 
 const stores: Store[] = []
 let mesh: Mesh | null = null
 let service: Service | null = null
 const heard: string[] = []
+const wires = new Map<number, Wire>()
+
+declare global {
+  var wireEvent: (wire: number, kind: string, told: unknown) => void
+}
+
+let connections = 0
+const Native = globalThis.RTCPeerConnection
+globalThis.RTCPeerConnection = class extends Native {
+  constructor(configuration?: RTCConfiguration) {
+    super(configuration)
+    connections += 1
+  }
+}
 
 /** Bytes go between test and page as text, a character each. */
 export interface PageUnderTest {
@@ -14,6 +31,12 @@ export interface PageUnderTest {
   load(store: number, prefix: string): Promise<{ key: string; value: string }[]>
   save(store: number, changes: { key: string; value: string | null }[]): Promise<string | null>
   closeStore(store: number): Promise<void>
+  /** Opens a WebRTC wire to an address; what becomes of it is told to `wireEvent` of the test. */
+  openWire(wire: number, address: string, timeoutMs: number | undefined): void
+  sendOnWire(wire: number, bytes: string): void
+  hangUpWire(wire: number): void
+  /** How many RTCPeerConnections the page has made. */
+  connections(): number
   start(join: string, store: string): Promise<string>
   close(): Promise<void>
   /** Sends bytes to a peer by its id alone; what came back, and how it went there. */
@@ -46,8 +69,27 @@ const page: PageUnderTest = {
   },
   closeStore: store => at(store).close(),
 
+  openWire(wire, text, timeoutMs) {
+    const address = parseAddress(text)
+    const driver = webRtcDriver(timeoutMs)
+    if (!address.ok || driver === null) throw new Error('no such address, or no WebRTC')
+    const tell = (kind: string, told: unknown): void => globalThis.wireEvent(wire, kind, told)
+    const opened = driver.open(address.value, {
+      onOpen: ({ binding, ...about }) => tell('open', { ...about, binding: charsOf(binding ?? new Uint8Array()) }),
+      onFrames: bytes => tell('frames', charsOf(bytes)),
+      onWritten: bytes => tell('written', bytes),
+      onClosed: fault => tell('closed', fault),
+    })
+    wires.set(wire, opened)
+  },
+  sendOnWire(wire, bytes) {
+    wires.get(wire)?.send([bytesOfChars(bytes)], bytes.length)
+  },
+  hangUpWire: wire => wires.get(wire)?.hangUp(),
+  connections: () => connections,
+
   async start(join, store) {
-    mesh = await Mesh.start({ join: join === '' ? [] : [join], store })
+    mesh = await Mesh.start({ join: join === '' ? [] : [join], store: store === '' ? undefined : store })
     mesh.handle('echo', async stream => {
       for await (const chunk of stream) await stream.write(chunk)
     })

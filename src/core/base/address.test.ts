@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { type Address, addressText, parseAddress, readAddress, writeAddress } from './address.ts'
 import { ByteReader, ByteWriter } from './bytes.ts'
 
-const HASH = 'ab'.repeat(32)
+const HASH = 'q6urq6urq6urq6urq6urq6urq6urq6urq6urq6urq6s'
 
 const GOOD: readonly [string, Address][] = [
   ['tcp://192.0.2.7:4100', { scheme: 'tcp', host: '192.0.2.7', port: 4100, extra: '' }],
@@ -38,7 +38,10 @@ const BAD = [
   'ws://[evil.example]:1',
   'ws://a\n:1',
   'webrtc://a:1/abc',
-  `webrtc://a:1/${HASH.toUpperCase()}`,
+  `webrtc://a:1/${HASH}=`,
+  `webrtc://a:1/${HASH.slice(0, -1)}t`,
+  `webrtc://a:1/${HASH}/`,
+  `webrtc://a:1/${'ab'.repeat(32)}`,
   `webrtc://a:1`,
   `tcp://${'a'.repeat(254)}:1`,
   `ws://a:1/${'a'.repeat(128)}`,
@@ -67,7 +70,7 @@ describe('an address', () => {
     ['tcp', 'a', 80, '/path'],
     ['tcp', 'a:b', 80, ''],
     ['tcp', ' a', 80, ''],
-    ['webrtc', 'a', 80, 'abc'],
+    ['webrtc', 'a', 80, HASH.slice(4)],
   ] as const)('in bytes is passed over where %s %j %i %j has no text', (scheme, host, port, extra) => {
     const address = { scheme, host, port, extra }
     const reader = new ByteReader(bytesOf(address))
@@ -77,10 +80,17 @@ describe('an address', () => {
     expect(reader.finished).toBe(true)
   })
 
-  it('in bytes is passed over where its scheme is of a later version', () => {
-    const reader = new ByteReader(new ByteWriter().u8(200).text('a').u16(1).text('').finish())
-    expect(readAddress(reader)).toBeNull()
-    expect(reader.finished).toBe(true)
+  it('in bytes is passed over where its scheme is of a later version, whatever it ends with', () => {
+    for (const extra of [Uint8Array.of(), Uint8Array.of(0xff, 0xfe)]) {
+      const reader = new ByteReader(new ByteWriter().u8(200).text('a').u16(1).sized(extra).finish())
+      expect(readAddress(reader)).toBeNull()
+      expect(reader.finished).toBe(true)
+    }
+  })
+
+  it('in bytes holds the hash of a certificate as it is', () => {
+    const bytes = bytesOf({ scheme: 'webrtc', host: 'a', port: 1, extra: HASH })
+    expect(bytes.subarray(-33)).toEqual(Uint8Array.of(32, ...new Uint8Array(32).fill(0xab)))
   })
 
   it('made of any bytes never throws, and what is read has a text that reads back', () => {

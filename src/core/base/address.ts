@@ -1,5 +1,9 @@
-/** Where a wire can be opened (spec 2.3). Text: `tcp://host:port`, `ws://host:port/path`, `[v6]` in brackets. */
-import type { ByteReader, ByteWriter } from './bytes.ts'
+/**
+ * Where a wire can be opened (spec 2.3). Text: `tcp://host:port`, `ws://host:port/path`, `webrtc://host:port/hash`, `[v6]` in
+ * brackets.
+ */
+import { bytesOfBase64url, textOfBase64url } from './base64url.ts'
+import { type ByteReader, type ByteWriter, decodeUtf8 } from './bytes.ts'
 import { fail, ok, type Result } from './fault.ts'
 
 /**
@@ -13,13 +17,14 @@ export interface Address {
   /** A host name, an IPv4 address, or an IPv6 address without brackets. */
   readonly host: string
   readonly port: number
-  /** `ws` and `wss`: the path, with its slash; `webrtc`: the certificate's SHA-256 in hexadecimal; `tab`: its name; else ''. */
+  /** `ws` and `wss`: the path, with its slash; `webrtc`: the certificate's SHA-256 in base64url; `tab`: its name; else ''. */
   readonly extra: string
 }
 
 const SCHEMES: readonly AddressScheme[] = ['tcp', 'ws', 'wss', 'webrtc', 'udp']
 const HOST_BYTES_MAX = 253
 const EXTRA_BYTES_MAX = 128
+const HASH_BYTES = 32
 /** An IPv6 address in brackets, or a name or IPv4 address; a path without space, quotes, brackets, fragment. All ASCII. */
 const PATTERN =
   /^(tcp|ws|wss|webrtc|udp):\/\/(?:\[([0-9a-fA-F:.]+)\]|([\w.-]+)):(\d{1,5})(\/[\w!$%&'()*+,./:;=?@~-]*)?$/
@@ -41,13 +46,21 @@ export function parseAddress(text: string): Result<Address> {
   const extra = scheme === 'webrtc' ? path.slice(1) : path === '/' ? '' : path
   if (port < 1 || port > 65535 || host.length > HOST_BYTES_MAX || extra.length > EXTRA_BYTES_MAX) return bad
   if ((scheme === 'tcp' || scheme === 'udp') && extra !== '') return bad
-  if (scheme === 'webrtc' && !/^[0-9a-f]{64}$/.test(extra)) return bad
+  if (scheme === 'webrtc' && bytesOfBase64url(extra)?.length !== HASH_BYTES) return bad
   return ok({ scheme, host, port, extra })
 }
 
-/** `scheme u8 | host text | port u16 | extra text` */
+/** The hash that a `webrtc` address ends with. */
+export function certificateHashOf({ extra }: Address): Uint8Array {
+  return bytesOfBase64url(extra) ?? new Uint8Array(HASH_BYTES)
+}
+
+/** `scheme u8 | host text | port u16 | extra sized`: text, or of `webrtc` the hash's own bytes. */
 export function writeAddress(writer: ByteWriter, address: Address): void {
-  writer.u8(SCHEMES.indexOf(address.scheme)).text(address.host).u16(address.port).text(address.extra)
+  const { scheme, host, port, extra } = address
+  writer.u8(SCHEMES.indexOf(scheme)).text(host).u16(port)
+  if (scheme === 'webrtc') writer.sized(certificateHashOf(address))
+  else writer.text(extra)
 }
 
 /**
@@ -58,8 +71,10 @@ export function readAddress(reader: ByteReader): Address | null {
   const scheme = SCHEMES[reader.u8()]
   const host = reader.text(HOST_BYTES_MAX)
   const port = reader.u16()
-  const extra = reader.text(EXTRA_BYTES_MAX)
+  const bytes = reader.sized(EXTRA_BYTES_MAX)
   if (reader.failed || scheme === undefined) return null
+  const extra = scheme === 'webrtc' ? textOfBase64url(bytes) : decodeUtf8(bytes)
+  if (extra === null) return null
   const parsed = parseAddress(addressText({ scheme, host, port, extra }))
   if (!parsed.ok || parsed.value.host !== host || parsed.value.extra !== extra) return null
   return parsed.value

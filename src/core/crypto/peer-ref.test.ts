@@ -213,7 +213,7 @@ function addressArbitrary(): fc.Arbitrary<Address> {
 /** What the scheme allows behind its port. */
 function extraOf(scheme: Address['scheme'], extra: string): string {
   if (scheme === 'tcp' || scheme === 'udp') return ''
-  if (scheme === 'webrtc') return '0f'.repeat(32)
+  if (scheme === 'webrtc') return 'Dw8PDw8PDw8PDw8PDw8PDw8PDw8PDw8PDw8PDw8PDw8'
   return extra.startsWith('/') ? extra : ''
 }
 

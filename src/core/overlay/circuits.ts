@@ -630,6 +630,10 @@ export class CircuitEnd implements Carrier, LabelTarget {
     if (label !== null) board.settleLabel(label, this)
   }
 
+  get binding(): undefined {
+    return undefined
+  }
+
   get reliable(): boolean {
     return false
   }

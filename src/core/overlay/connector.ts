@@ -48,6 +48,7 @@ import { PathAsks } from './path-asks.ts'
 import { PathOffers, type PathOffersPort } from './path-offers.ts'
 import { Reaching, type ReachingPort } from './reaching.ts'
 import type { RelayLimits } from './relay-budget.ts'
+import { ScarceBudget } from './scarce-budget.ts'
 import type { SettledState } from './settled-state.ts'
 
 /** What the connector needs of the layer above. */
@@ -93,6 +94,8 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
   private readonly port: ConnectorPort
   private readonly reaching: Reaching
   private readonly offers: PathOffers
+  /** Dialled and negotiated wires of one transport are all the same to the host. */
+  private readonly budget = new ScarceBudget()
   private readonly asks = new PathAsks()
   private readonly contacts = new Map<PeerId, Contact>()
   /** Sessions that gave way to another one with the same peer, and when to look at them again. */
@@ -117,7 +120,7 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
     this.board = new Switchboard(suite, identity, this)
     this.circuits = new Circuits(this.board, this)
     this.reaching = new Reaching(this.board, this.circuits, dialable, this)
-    this.offers = new PathOffers(this.board, port.negotiates ?? [], this)
+    this.offers = new PathOffers(this.board, port.negotiates ?? [], this.budget, this)
   }
 
   // ---- what the layers above ask ----
@@ -347,6 +350,18 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
       if (this.carrierTo(contact.peer)?.dependsOn(peer) === true) riders.push(contact.peer)
     }
     return riders
+  }
+
+  isScarce(scheme: AddressScheme): boolean {
+    // A scheme of addresses is called as what is negotiated where both come of the same library.
+    return this.port.negotiates?.some(({ transport, scarce }) => scarce && transport === scheme) === true
+  }
+
+  mayDial({ now }: Turn, scheme: AddressScheme, urgent: boolean): boolean {
+    if (!this.isScarce(scheme)) return true
+    if (this.budget.from(now, urgent || this.contacts.size === 0) > now) return false
+    this.budget.spend(now)
+    return true
   }
 
   /** A session without a path takes the carrier at once; whether it leads anywhere is asked in any case. */

@@ -32,7 +32,7 @@ import type { Carrier, Wire } from '../session/wire.ts'
 import type { Turn } from '../turn.ts'
 import { type Contact, Need } from './contact.ts'
 import { decodePathMessage, encodePathMessage, type PathMessage, type PathRefusal } from './path-messages.ts'
-import { ScarceBudget } from './scarce-budget.ts'
+import type { ScarceBudget } from './scarce-budget.ts'
 
 /** While as many as may be are under way, it is looked again after this. */
 const FULL_PAUSE_MS = 1_000
@@ -88,13 +88,14 @@ export class PathOffers {
   private readonly port: PathOffersPort
   private readonly accounts = new RareMap<Session, Account>()
   private readonly underWay = new RareMap<WireId, Negotiation>()
-  private readonly budget = new ScarceBudget()
+  private readonly budget: ScarceBudget
   private nextId = 1
   private wakeAt: Instant | null = null
 
-  constructor(board: Switchboard, negotiates: readonly Negotiable[], port: PathOffersPort) {
+  constructor(board: Switchboard, negotiates: readonly Negotiable[], budget: ScarceBudget, port: PathOffersPort) {
     this.board = board
     this.negotiates = negotiates
+    this.budget = budget
     this.port = port
   }
 

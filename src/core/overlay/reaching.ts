@@ -37,6 +37,10 @@ export interface ReachingPort {
   expectLife(turn: Turn, neighbour: PeerId): void
   /** The neighbours whose sessions ride on the one with `peer`: no way to reach it. */
   ridersOf(peer: PeerId): PeerId[]
+  /** Whether the host can make only so many wires to such addresses. */
+  isScarce(scheme: AddressScheme): boolean
+  /** Whether one more may be dialled now; it counts then. */
+  mayDial(turn: Turn, scheme: AddressScheme, urgent: boolean): boolean
   /** A carrier is open for a session that looks for one. */
   tryPath(turn: Turn, session: Session, carrier: Carrier): void
   /** Ends a carrier, and tells whoever used it. */
@@ -175,8 +179,11 @@ export class Reaching {
     this.begin(turn, { kind: 'reroute', key: peer, peer, session, addresses: [], rendezvous: [over] }, () => {})
   }
 
+  /** Scarce wires only where there are no others. */
   usable(addresses: readonly Address[]): Address[] {
-    return addresses.filter(address => this.dialable.includes(address.scheme))
+    const all = addresses.filter(address => this.dialable.includes(address.scheme))
+    const plenty = all.filter(address => !this.port.isScarce(address.scheme))
+    return plenty.length > 0 ? plenty : all
   }
 
   // ---- what happens ----
@@ -343,7 +350,9 @@ export class Reaching {
       this.drop(turn, attempt, carrier, attempt.lastFault)
     }
     for (let address = attempt.takeAddress(now); address !== null; address = attempt.takeAddress(now)) {
-      this.dial(turn, attempt, address)
+      const isUrgent = attempt.peer === null || attempt.isPatient
+      if (this.port.mayDial(turn, address.scheme, isUrgent)) this.dial(turn, attempt, address)
+      else attempt.lastFault = { code: 'overloaded', detail: `${address.scheme} wires of this page` }
     }
     if (attempt.mayCircle(now)) this.circle(turn, attempt)
     if (this.isUnderWay(attempt)) attempt.answerSome(turn)

@@ -30,6 +30,7 @@ const B_LABEL = 0xf0f1f2f3
 interface Side {
   readonly suite: CryptoSuite
   readonly identity: Identity
+  readonly binding?: Uint8Array
 }
 
 const PAIRS: readonly (readonly [string, CryptoSuite, CryptoSuite])[] = [
@@ -184,6 +185,32 @@ describe('a handshake of which a byte is changed on the way', () => {
   })
 })
 
+describe('a handshake that is bound to what it runs over', () => {
+  const binding = new Uint8Array(64).fill(7)
+  const a = { ...sideOf(nativeSuite, 1), binding }
+  const b = { ...sideOf(nativeSuite, 2), binding }
+
+  it.each(['IK', 'XX'] as const)('%s stands where both see the same, and is another session than without', pattern => {
+    const remote = pattern === 'IK' ? b.identity.peer : null
+    const { ofA, ofB } = run(a, b, remote)
+    expect(ofA.handshakeHash).toEqual(ofB.handshakeHash)
+  })
+
+  // As with somebody in between who ends the transport on one side, and hands on what is said over another.
+  it.each([
+    ['another', new Uint8Array(64).fill(8)],
+    ['nothing', undefined],
+    ['a part', binding.subarray(1)],
+  ])('fails in either pattern where the other side sees %s', (_, other) => {
+    const { binding: __, ...bare } = b
+    const elsewhere = other === undefined ? bare : { ...b, binding: other }
+    expect(codeOf(answerTo(elsewhere, valueIn(start(a, b.identity.peer)).packet))).toBe('handshake-failed')
+    const started = valueIn(start(a, null))
+    const { reply } = valueIn(answerTo(elsewhere, started.packet))
+    expect(codeOf(next(a, started.state, reply))).toBe('handshake-failed')
+  })
+})
+
 describe('handshake vectors (our own: spec/vectors/handshake.json)', () => {
   const file: { vectors: readonly HandshakeVector[] } = JSON.parse(
     readFileSync(new URL('../../../spec/vectors/handshake.json', import.meta.url), 'utf8'),
@@ -210,6 +237,7 @@ interface HandshakeVector {
   readonly responder_ephemeral: string
   readonly responder_label: number
   readonly responder_ciphers: CryptoSuite['ciphers']
+  readonly binding?: string
   readonly messages: readonly string[]
   readonly cipher: string
   readonly initiator_send_key: string
@@ -220,11 +248,14 @@ interface HandshakeVector {
 
 /** The vector that the suite makes of the given vector's keys and labels. */
 function makeVector(suite: CryptoSuite, given: HandshakeVector): HandshakeVector {
+  const bound = given.binding === undefined ? {} : { binding: bytesOfHex(given.binding) }
   const a: Side = {
+    ...bound,
     suite: { ...withEphemerals(suite, [bytesOfHex(given.initiator_ephemeral)]), ciphers: given.initiator_ciphers },
     identity: suite.identity(bytesOfHex(given.initiator_seed)),
   }
   const b: Side = {
+    ...bound,
     suite: { ...withEphemerals(suite, [bytesOfHex(given.responder_ephemeral)]), ciphers: given.responder_ciphers },
     identity: suite.identity(bytesOfHex(given.responder_seed)),
   }

@@ -3,7 +3,7 @@
  * packets in, packets out. It proves both identities, tells both labels, and settles the packet cipher. When to send
  * again, how long to wait and whom to believe yet is the switchboard's.
  */
-import { ByteReader, ByteWriter, encodeUtf8, equalBytes } from '../base/bytes.ts'
+import { ByteReader, ByteWriter, encodeUtf8, equalBytes, NO_BYTES } from '../base/bytes.ts'
 import { fail, ok, type Result } from '../base/fault.ts'
 import { unreachable } from '../base/invariant.ts'
 import { bytesOfPeerId, PEER_ID_BYTES, type PeerId, peerIdOfBytes } from '../base/peer-id.ts'
@@ -69,12 +69,19 @@ interface Local {
   readonly identity: Identity
 }
 
+/** Message 1, sent or answered over some carrier. */
+interface Beginning extends Local {
+  readonly localLabel: number
+  /** What only the two ends of the carrier see alike; nothing where there is no such thing. */
+  readonly binding?: Uint8Array | undefined
+}
+
 /**
  * Message 1, to be sent with label 0: IK to a known peer, XX where `remote` is null. Faults: `self-connect`,
  * `invalid-peer-id` where the id is no key.
  */
 export function startHandshake(
-  options: Local & { readonly remote: PeerId | null; readonly localLabel: number },
+  options: Beginning & { readonly remote: PeerId | null },
 ): Result<{ state: HandshakeState; packet: Uint8Array }> {
   const { suite, identity, remote, localLabel } = options
   const offer = writeOffer(new ByteWriter(4), suite).finish()
@@ -107,9 +114,7 @@ export function startHandshake(
  * Judges message 1 of someone else's handshake and answers it. Faults: `malformed`, `version-mismatch`, `wrong-peer` (it
  * is for another peer), `self-connect`, `handshake-failed`.
  */
-export function answerHandshake(
-  options: Local & { readonly packet: Uint8Array; readonly localLabel: number },
-): Result<Answer> {
+export function answerHandshake(options: Beginning & { readonly packet: Uint8Array }): Result<Answer> {
   const { packet } = options
   const reader = new ByteReader(packet)
   const kind = reader.u8()
@@ -145,7 +150,7 @@ export function continueHandshake(
 //           2  kind u8 | Noise (label u32 | cipher u8)
 
 function answerIk(
-  options: Local & { readonly packet: Uint8Array; readonly localLabel: number },
+  options: Beginning & { readonly packet: Uint8Array },
   reader: ByteReader,
   remoteLabel: number,
 ): Result<Answer> {
@@ -192,7 +197,7 @@ function finishIk(
 //           3  kind u8 | Noise (public key 32)
 
 function answerXx(
-  options: Local & { readonly packet: Uint8Array; readonly localLabel: number },
+  options: Beginning & { readonly packet: Uint8Array },
   reader: ByteReader,
   remoteLabel: number,
 ): Result<Answer> {
@@ -261,7 +266,7 @@ const CALLED_BYTES = 4
 const PROLOGUE = encodeUtf8('webmesh')
 
 function newNoise(
-  local: Local,
+  local: Beginning,
   pattern: PatternName,
   initiator: boolean,
   clearText: Uint8Array,
@@ -272,7 +277,8 @@ function newNoise(
     pattern,
     cipher: 'chacha20-poly1305',
     initiator,
-    prologue: join(PROLOGUE, clearText),
+    // The clear text's kind tells its length: no other binding gives the same bytes.
+    prologue: join(join(PROLOGUE, clearText), local.binding ?? NO_BYTES),
     localStatic: local.identity.dhKey,
     remoteStatic,
   })

@@ -200,7 +200,9 @@ export class Switchboard implements WireOwner {
   /** Starts a handshake over a carrier, with a known peer or (null) with whoever is there. Null where the key is no key. */
   openSession(turn: Turn, carrier: Carrier, remote: PeerId | null): Opening | null {
     const label = this.addLabel(null)
-    const started = startHandshake({ suite: this.suite, identity: this.identity, remote, localLabel: label })
+    const { suite, identity } = this
+    const { binding } = carrier
+    const started = startHandshake({ suite, identity, remote, localLabel: label, binding })
     if (!started.ok) return null
     const opening = new Opening(this, label, carrier, turn.now + HANDSHAKE_TIMEOUT_MS, started.value.state)
     this.openings.set(label, opening)
@@ -335,7 +337,9 @@ export class Switchboard implements WireOwner {
       return
     }
     const label = this.addLabel(null)
-    const answer = answerHandshake({ suite: this.suite, identity: this.identity, packet, localLabel: label })
+    const { suite, identity } = this
+    const { binding } = from
+    const answer = answerHandshake({ suite, identity, packet, localLabel: label, binding })
     if (!answer.ok) {
       this.refuseCarrier(turn, from, answer.fault)
       return

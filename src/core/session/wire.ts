@@ -15,6 +15,8 @@ import { FRAME_HEADER_BYTES, type Path } from './path.ts'
 export interface Carrier extends Path {
   /** Who is at the other end, once a session over it proved so. */
   peer: PeerId | null
+  /** What only its two ends see alike, for handshakes over it; undefined where there is no such thing. */
+  readonly binding: Uint8Array | undefined
   /** The wire at the bottom of it, or null while there is none. */
   bottom(): Wire | null
   /** The same as `room` for frames of circuits that others run over this peer. */
@@ -63,6 +65,10 @@ export class Wire implements Carrier {
 
   get reliable(): boolean {
     return true
+  }
+
+  get binding(): Uint8Array | undefined {
+    return this.about?.binding
   }
 
   get flightBytesMax(): number {

@@ -1,8 +1,8 @@
 /**
  * The one question of STUN that is needed (RFC 8489): from which address do I seem to come? Asked of public peers, never of
- * anybody's server, and answered by every public peer.
+ * anybody's server, and answered by every public peer. And the names in a request of ICE, which asks the same.
  */
-import { equalBytes, readU32, writeU32 } from '../../core/base/bytes.ts'
+import { decodeUtf8, equalBytes, readU32, writeU32 } from '../../core/base/bytes.ts'
 import { bytesOfIp, ipOfBytes } from './ip-address.ts'
 
 export interface SocketAddress {
@@ -16,6 +16,7 @@ const HEADER_BYTES = 20
 const BINDING_REQUEST = 0x0001
 const BINDING_SUCCESS = 0x0101
 const MAGIC_COOKIE = 0x2112a442
+const USERNAME = 0x0006
 const XOR_MAPPED_ADDRESS = 0x0020
 const FAMILY_IPV4 = 1
 const FAMILY_IPV6 = 2
@@ -48,11 +49,23 @@ export function answerTo(request: Uint8Array, from: SocketAddress): Uint8Array |
 export function mappedAddress(answer: Uint8Array, transaction: Uint8Array): SocketAddress | null {
   if (!isStun(answer) || typeOf(answer) !== BINDING_SUCCESS) return null
   if (!equalBytes(answer.subarray(8, HEADER_BYTES), transaction)) return null
-  const end = Math.min(answer.length, HEADER_BYTES + readU16(answer, 2))
+  const value = attributeOf(answer, XOR_MAPPED_ADDRESS)
+  return value === null ? null : readMapped(value, transaction)
+}
+
+/** The user names in a request of ICE (RFC 8445 section 7.2.2): whom it is for, and whose it is. Null where it is none. */
+export function iceNames(request: Uint8Array): { readonly to: string; readonly from: string } | null {
+  if (!isStun(request) || typeOf(request) !== BINDING_REQUEST) return null
+  const value = attributeOf(request, USERNAME)
+  const names = value === null ? null : decodeUtf8(value)?.split(':')
+  return names?.length === 2 ? { to: names[0]!, from: names[1]! } : null
+}
+
+function attributeOf(bytes: Uint8Array, type: number): Uint8Array | null {
+  const end = Math.min(bytes.length, HEADER_BYTES + readU16(bytes, 2))
   for (let at = HEADER_BYTES; at + 4 <= end; ) {
-    const length = readU16(answer, at + 2)
-    const value = answer.subarray(at + 4, at + 4 + length)
-    if (readU16(answer, at) === XOR_MAPPED_ADDRESS && at + 4 + length <= end) return readMapped(value, transaction)
+    const length = readU16(bytes, at + 2)
+    if (readU16(bytes, at) === type && at + 4 + length <= end) return bytes.subarray(at + 4, at + 4 + length)
     // RFC 8489 section 14: attributes are padded to whole words.
     at += 4 + Math.ceil(length / 4) * 4
   }

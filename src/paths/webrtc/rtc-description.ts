@@ -85,9 +85,14 @@ export function descriptionOfSdp(sdp: string): RtcDescription | null {
   return {
     ufrag,
     pwd,
-    certificateHash: Uint8Array.from(hash.split(':'), pair => Number.parseInt(pair, 16)),
+    certificateHash: hashOfText(hash),
     candidates: [...known.values()],
   }
+}
+
+/** A hash as SDP writes it: bytes in hexadecimal, colons between them. */
+export function hashOfText(text: string): Uint8Array {
+  return Uint8Array.from(text.split(':'), pair => Number.parseInt(pair, 16))
 }
 
 function candidateOfLine(line: string): Candidate | null {
@@ -97,8 +102,14 @@ function candidateOfLine(line: string): Candidate | null {
   return { kind: type === 'host' ? 'host' : 'reflexive', host: host.toLowerCase(), port: Number(port) }
 }
 
-/** `role` is that of the end described. Who offers leaves the roles in DTLS to who answers, and that one opens (RFC 8842). */
-export function sdpOf({ ufrag, pwd, certificateHash, candidates }: RtcDescription, role: 'offer' | 'answer'): string {
+/**
+ * Whose roles in DTLS are which (RFC 8842): who offers leaves them to who answers, and that one opens. With an address (rtc-call.ts)
+ * both ends make up what the other would have said: there the caller opens.
+ */
+const SETUP = { offer: 'actpass', answer: 'active', caller: 'active', called: 'passive' } as const
+
+/** `role` is that of the end described. */
+export function sdpOf({ ufrag, pwd, certificateHash, candidates }: RtcDescription, role: keyof typeof SETUP): string {
   const hash = Array.from(certificateHash, byte => byte.toString(16).padStart(2, '0').toUpperCase()).join(':')
   const lines = [
     'v=0',
@@ -111,7 +122,7 @@ export function sdpOf({ ufrag, pwd, certificateHash, candidates }: RtcDescriptio
     `a=ice-ufrag:${ufrag}`,
     `a=ice-pwd:${pwd}`,
     `a=fingerprint:sha-256 ${hash}`,
-    `a=setup:${role === 'offer' ? 'actpass' : 'active'}`,
+    `a=setup:${SETUP[role]}`,
     'a=mid:0',
     'a=sctp-port:5000',
     'a=max-message-size:262144',

@@ -7,7 +7,7 @@ import type { Fault } from '../../core/base/fault.ts'
 import type { WireFacts } from '../../core/input.ts'
 import { FrameSplitter } from '../frame-splitter.ts'
 import type { NegotiatedSink, NegotiatedWire } from '../negotiator.ts'
-import { LINGER_MS } from '../wire-driver.ts'
+import { LINGER_MS, type Wire, type WireSink } from '../wire-driver.ts'
 import { type RtcDescription, readRtcDescription, writeRtcDescription } from './rtc-description.ts'
 
 /** Within what all take, and small enough for SCTP not to hold up what comes behind (RFC 8831 section 6.6). */
@@ -21,8 +21,6 @@ const WRITTEN_POLL_MS = 10
 
 /** One end of a connection with a single ordered, reliable data channel, as libraries have it. None of it may throw. */
 export interface RtcEnd {
-  /** The offerer's: what the answerer said. */
-  acceptAnswer(answer: RtcDescription): void
   /** False where the channel is closed. */
   send(message: Uint8Array | string): boolean
   bufferedBytes(): number
@@ -30,11 +28,16 @@ export interface RtcEnd {
   close(): void
 }
 
-export class WebRtcWire implements NegotiatedWire {
-  private readonly sink: NegotiatedSink
+export interface NegotiatedRtcEnd extends RtcEnd {
+  /** The offerer's: what the answerer said. */
+  acceptAnswer(answer: RtcDescription): void
+}
+
+export class WebRtcWire implements Wire {
+  private readonly sink: WireSink
   private readonly splitter = new FrameSplitter()
   private end: RtcEnd | null = null
-  private state: 'preparing' | 'open' | 'ending' | 'closed' = 'preparing'
+  protected state: 'preparing' | 'open' | 'ending' | 'closed' = 'preparing'
   private fault: Fault | null = null
   private endTold = false
   private readonly waiting: Uint8Array[] = []
@@ -44,9 +47,10 @@ export class WebRtcWire implements NegotiatedWire {
   private unreported = 0
   private poll: ReturnType<typeof setTimeout> | undefined
   private linger: ReturnType<typeof setTimeout> | undefined
+  private limit: ReturnType<typeof setTimeout> | undefined
 
-  constructor(sink: NegotiatedSink) {
-    this.sink = sink
+  constructor(sinkOf: (wire: WebRtcWire) => WireSink) {
+    this.sink = sinkOf(this)
   }
 
   attach(end: RtcEnd): void {
@@ -54,14 +58,12 @@ export class WebRtcWire implements NegotiatedWire {
     if (this.state === 'closed') end.close()
   }
 
-  // ---- NegotiatedWire ----
-
-  proceed(answer: Uint8Array): void {
-    if (this.state !== 'preparing') return
-    const description = readRtcDescription(answer)
-    if (description === null) this.fail({ code: 'malformed', detail: 'what the other side told of its WebRTC end' })
-    else this.end?.acceptAnswer(description)
+  /** Gives it up unless it is open by then. */
+  limitOpening(limitMs: number): void {
+    this.limit = setTimeout(() => this.fail({ code: 'dial-timeout', limit: limitMs }), limitMs)
   }
+
+  // ---- Wire ----
 
   send(buffers: readonly Uint8Array[]): void {
     if (this.state === 'ending' || this.state === 'closed') return
@@ -83,13 +85,10 @@ export class WebRtcWire implements NegotiatedWire {
 
   // ---- what the library tells ----
 
-  onDescribed(description: RtcDescription): void {
-    if (this.state === 'preparing') this.sink.onDescribed(writeRtcDescription(description))
-  }
-
   onOpen(about: WireFacts): void {
     if (this.state !== 'preparing') return
     this.state = 'open'
+    clearTimeout(this.limit)
     this.sink.onOpen(about)
     this.pump()
   }
@@ -182,7 +181,7 @@ export class WebRtcWire implements NegotiatedWire {
     if (this.state === 'open') this.sink.onWritten(written)
   }
 
-  private fail(fault: Fault): void {
+  protected fail(fault: Fault): void {
     this.fault ??= fault
     this.finish()
   }
@@ -198,8 +197,33 @@ export class WebRtcWire implements NegotiatedWire {
     this.state = 'closed'
     clearTimeout(this.poll)
     clearTimeout(this.linger)
+    clearTimeout(this.limit)
     this.waiting.length = 0
     this.end?.close()
     this.sink.onClosed(this.fault ?? { code: 'wire-lost' })
+  }
+}
+
+/** One whose ends tell each other of themselves first. */
+export class NegotiatedRtcWire extends WebRtcWire implements NegotiatedWire {
+  private readonly negotiated: NegotiatedSink
+  private readonly negotiatedEnd: NegotiatedRtcEnd
+
+  constructor(sink: NegotiatedSink, end: NegotiatedRtcEnd) {
+    super(() => sink)
+    this.negotiated = sink
+    this.negotiatedEnd = end
+    this.attach(end)
+  }
+
+  proceed(answer: Uint8Array): void {
+    if (this.state !== 'preparing') return
+    const description = readRtcDescription(answer)
+    if (description === null) this.fail({ code: 'malformed', detail: 'what the other side told of its WebRTC end' })
+    else this.negotiatedEnd.acceptAnswer(description)
+  }
+
+  onDescribed(description: RtcDescription): void {
+    if (this.state === 'preparing') this.negotiated.onDescribed(writeRtcDescription(description))
   }
 }

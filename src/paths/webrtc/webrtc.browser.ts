@@ -1,13 +1,15 @@
 /**
- * WebRTC of a browser. A page gets 500 connections in its life (Chrome), so what was prepared for an offer that nobody answered
+ * WebRTC of a browser: negotiated, and to an address. A page gets 500 connections in its life (Chrome), so what was prepared for an offer that nobody answered
  * serves for the next one.
  */
-import type { Address } from '../../core/base/address.ts'
+import { type Address, certificateHashOf } from '../../core/base/address.ts'
 import type { Fault } from '../../core/base/fault.ts'
 import type { WireFacts } from '../../core/input.ts'
 import { GATHER_TIMEOUT_MS, type NegotiatedSink, type NegotiatedWire, type Negotiator } from '../negotiator.ts'
+import { DIAL_TIMEOUT_MS, type Wire, type WireDriver, type WireSink } from '../wire-driver.ts'
+import { bindingOf, calledAt } from './rtc-call.ts'
 import { descriptionOfSdp, type RtcDescription, readRtcDescription, sdpOf } from './rtc-description.ts'
-import { BUFFERED_BYTES_LOW, type RtcEnd, WebRtcWire } from './webrtc-wire.ts'
+import { BUFFERED_BYTES_LOW, type NegotiatedRtcEnd, NegotiatedRtcWire, WebRtcWire } from './webrtc-wire.ts'
 
 /** Null where there is no WebRTC: in workers, and where it is switched off. */
 export function webRtcNegotiator(): Negotiator | null {
@@ -33,12 +35,21 @@ export function webRtcNegotiator(): Negotiator | null {
   }
 }
 
+/** Null where there is no WebRTC. */
+export function webRtcDriver(dialTimeoutMs = DIAL_TIMEOUT_MS): WireDriver | null {
+  if (typeof RTCPeerConnection === 'undefined') return null
+  return {
+    schemes: ['webrtc'],
+    open: (address, sink) => new BrowserEnd([]).call(address, sink, dialTimeoutMs),
+  }
+}
+
 function iceServers(helpers: readonly Address[]): RTCIceServer[] {
   const urls = helpers.map(({ host, port }) => `stun:${host.includes(':') ? `[${host}]` : host}:${port}`)
   return urls.length === 0 ? [] : [{ urls }]
 }
 
-class BrowserEnd implements RtcEnd {
+class BrowserEnd implements NegotiatedRtcEnd {
   /** `isFresh`: nobody was told of it, or nobody answered. */
   onClosed: (isFresh: boolean) => void = () => {}
   private readonly connection: RTCPeerConnection
@@ -46,6 +57,8 @@ class BrowserEnd implements RtcEnd {
   private wire: WebRtcWire | null = null
   /** It has met another machine, or tried to. */
   private used = false
+  /** Of a call to an address: the hashes of both certificates. */
+  private binding: Uint8Array | null = null
 
   constructor(servers: RTCIceServer[]) {
     this.connection = new RTCPeerConnection({ iceServers: servers })
@@ -62,13 +75,22 @@ class BrowserEnd implements RtcEnd {
   }
 
   serve(offer: Uint8Array | null, sink: NegotiatedSink): NegotiatedWire {
-    const wire = new WebRtcWire(sink)
+    const wire = new NegotiatedRtcWire(sink, this)
     this.wire = wire
-    wire.attach(this)
     this.describe(offer).then(
       description => wire.onDescribed(description),
       (error: unknown) => wire.onLost(faultOf(error)),
     )
+    return wire
+  }
+
+  call(address: Address, sink: WireSink, limitMs: number): Wire {
+    const wire = new WebRtcWire(() => sink)
+    this.wire = wire
+    this.used = true
+    wire.attach(this)
+    wire.limitOpening(limitMs)
+    this.connect(address).catch((error: unknown) => wire.onLost(faultOf(error)))
     return wire
   }
 
@@ -123,6 +145,15 @@ class BrowserEnd implements RtcEnd {
     return description
   }
 
+  private async connect(address: Address): Promise<void> {
+    const { connection } = this
+    await connection.setLocalDescription(await connection.createOffer())
+    const own = descriptionOfSdp(connection.localDescription?.sdp ?? '')
+    if (own === null) throw new Error('this browser describes its end in another way')
+    this.binding = bindingOf(own.certificateHash, certificateHashOf(address))
+    await connection.setRemoteDescription({ type: 'answer', sdp: sdpOf(calledAt(address, own.pwd), 'called') })
+  }
+
   private facts(): WireFacts {
     const remote = this.connection.sctp?.transport.iceTransport.getSelectedCandidatePair?.()?.remote
     const host = remote?.address ?? 'unknown'
@@ -130,13 +161,15 @@ class BrowserEnd implements RtcEnd {
       transport: 'webrtc',
       remote: `${host.includes(':') ? `[${host}]` : host}:${remote?.port ?? 0}`,
       remoteHost: host,
+      ...(this.binding === null ? {} : { binding: this.binding }),
     }
   }
 
   private faultOfFailure(): Fault {
-    return this.channel.readyState === 'connecting'
-      ? { code: 'dial-failed', detail: 'no way through the NATs' }
-      : { code: 'wire-lost', detail: 'ICE failed' }
+    if (this.channel.readyState !== 'connecting') return { code: 'wire-lost', detail: 'ICE failed' }
+    // Where ICE has found a way it was DTLS that found somebody else there.
+    const isRefused = this.connection.iceConnectionState !== 'failed'
+    return { code: 'dial-failed', detail: isRefused ? 'another certificate than was told' : 'no way to the other end' }
   }
 }
 

@@ -1,0 +1,335 @@
+/**
+ * Takes WebRTC wires on one UDP port from callers who know nothing but the address (spec 3.6). The socket is ours: each place that
+ * somebody calls from gets a lane, a second socket on loopback, between it and the connection that the library makes for the call.
+ * (The library can listen itself, and never lets go of a port that it has: docs/dependencies.md.) A STUN request proves nothing, not
+ * even where it comes from, so calls that are not open yet are few, of one source fewer, and begun at a bounded rate.
+ */
+import { createSocket, type RemoteInfo, type Socket } from 'node:dgram'
+import { ExpiringSet } from '../../core/base/expiring-set.ts'
+import type { Fault } from '../../core/base/fault.ts'
+import type { WireFacts } from '../../core/input.ts'
+import {
+  CALL_EARLY_DATAGRAMS_MAX,
+  CALL_LANES_MAX,
+  CALLS_ENDED_KEPT_MAX,
+  CALLS_ENDED_KEPT_MS,
+  CALLS_OPENING_MAX,
+  CALLS_OPENING_PER_SOURCE_MAX,
+  CALLS_PER_SECOND_MAX,
+  CALLS_PER_SOURCE_MAX,
+} from '../../core/limits.ts'
+import { SourceCount } from '../shared-port/source-count.ts'
+import { Allowance } from '../udp/allowance.ts'
+import { plainIp } from '../udp/ip-address.ts'
+import { iceNames } from '../udp/stun.ts'
+import { type Acceptor, DIAL_TIMEOUT_MS } from '../wire-driver.ts'
+import { DataChannelEnd, hostPort } from './datachannel-end.node.ts'
+import { type Library, LibraryUser, safely } from './datachannel-library.node.ts'
+import type { DtlsCertificate } from './dtls-certificate.node.ts'
+import { bindingOf, callerOf } from './rtc-call.ts'
+import { descriptionOfSdp, hashOfText, type RtcDescription, sdpOf } from './rtc-description.ts'
+import { WebRtcWire } from './webrtc-wire.ts'
+
+export interface WebRtcPortOptions {
+  /** An IP address of this machine; '::' stands for both families. */
+  readonly host: string
+  /** Where it is taken, or 0: any free one. */
+  readonly port: number
+  readonly certificate: DtlsCertificate
+  readonly accept: Acceptor
+  /** How long a call may take to open; tests shorten it. */
+  readonly openingMs?: number
+}
+
+export interface WebRtcPort {
+  /** The real one. */
+  readonly port: number
+  /** What it does now, for tests: calls that are not open yet, those that are, those that were turned away. */
+  readonly counts: { readonly opening: number; readonly open: number; readonly refused: number }
+  /** Takes no more calls, and ends those that are no wires yet; wires stay open. Resolves when the last of them has ended. */
+  close(): Promise<void>
+}
+
+const LOOPBACK = '127.0.0.1'
+const LAST_WORDS_MS = 1_000
+
+/** Null where there is no UDP port to be had. */
+export async function openWebRtcPort(options: WebRtcPortOptions): Promise<WebRtcPort | null> {
+  const { host, port } = options
+  const socket = (await bound(host, port)) ?? (await bound(host, 0))
+  return socket === null ? null : new CalledPort(socket, options)
+}
+
+/** Null where the port is taken, or the address is not this machine's. */
+function bound(host: string, port: number): Promise<Socket | null> {
+  return new Promise(resolve => {
+    const type = host.includes(':') ? 'udp6' : 'udp4'
+    // All that is sent goes to addresses, never to names.
+    const socket = createSocket({ type, lookup: (name, _, done) => done(null, name, 0) })
+    socket.once('error', () => resolve(null))
+    socket.bind(port, host, () => {
+      socket.removeAllListeners('error').on('error', ignore)
+      resolve(socket)
+    })
+  })
+}
+
+/** A call, by the user name that its caller chose for this end. */
+interface Call {
+  readonly end: CalledEnd
+  readonly source: string
+  readonly lanes: Map<string, Lane>
+}
+
+class CalledPort implements WebRtcPort {
+  readonly port: number
+  private readonly socket: Socket
+  private readonly options: WebRtcPortOptions
+  private readonly user = new LibraryUser()
+  /** Not open yet, oldest first. */
+  private readonly opening = new Map<string, Call>()
+  private readonly open = new Map<string, Call>()
+  /** By the places that datagrams come from. */
+  private readonly lanes = new Map<string, Lane>()
+  /** Their callers may go on asking for a while. */
+  private readonly ended = new ExpiringSet<string>({ sizeMax: CALLS_ENDED_KEPT_MAX, lapseMs: CALLS_ENDED_KEPT_MS })
+  private readonly openingSources = new SourceCount(CALLS_OPENING_PER_SOURCE_MAX, 'all')
+  private readonly sources = new SourceCount(CALLS_PER_SOURCE_MAX, 'all')
+  private readonly allowance = new Allowance(CALLS_PER_SECOND_MAX, 1_000)
+  private refused = 0
+  private closing = false
+  private onLastEnded: () => void = ignore
+
+  constructor(socket: Socket, options: WebRtcPortOptions) {
+    this.socket = socket
+    this.options = options
+    this.port = socket.address().port
+    socket.on('message', (bytes, from) => this.onDatagram(bytes, from))
+  }
+
+  get counts(): WebRtcPort['counts'] {
+    return { opening: this.opening.size, open: this.open.size, refused: this.refused }
+  }
+
+  async close(): Promise<void> {
+    if (this.closing) return
+    this.closing = true
+    for (const { end } of [...this.opening.values()]) end.close()
+    if (this.open.size > 0)
+      await new Promise<void>(resolve => {
+        this.onLastEnded = resolve
+      })
+    await this.user.end()
+    for (const lane of this.lanes.values()) lane.close()
+    this.lanes.clear()
+    this.socket.close()
+  }
+
+  private onDatagram(bytes: Uint8Array, from: RemoteInfo): void {
+    const place = `${from.address} ${from.port}`
+    const lane = this.lanes.get(place) ?? this.newLane(bytes, from, place)
+    lane?.inward(bytes)
+  }
+
+  /** Null for whatever begins no call, and belongs to none. */
+  private newLane(bytes: Uint8Array, from: RemoteInfo, place: string): Lane | null {
+    const names = iceNames(bytes)
+    if (names === null) return null
+    const call = this.opening.get(names.to) ?? this.open.get(names.to) ?? this.newCall(names.to, names.from, from)
+    if (call === null || call.lanes.size >= CALL_LANES_MAX) return null
+    const lane = new Lane(call.end, answer => this.socket.send(answer, from.port, from.address), from)
+    call.lanes.set(place, lane)
+    this.lanes.set(place, lane)
+    return lane
+  }
+
+  private newCall(name: string, callerName: string, from: RemoteInfo): Call | null {
+    const now = performance.now()
+    const caller = callerOf(callerName, name)
+    const source = plainIp(from.address)
+    if (this.closing || caller === null || source === null || this.ended.has(name, now)) return null
+    if (!this.allowance.take(now) || !this.enter(source)) {
+      this.refused += 1
+      return null
+    }
+    const [oldest] = this.opening.values()
+    if (oldest !== undefined && this.opening.size >= CALLS_OPENING_MAX) oldest.end.close()
+    const end = new CalledEnd(this.options, {
+      onOpen: () => this.onOpen(name),
+      onEnded: () => this.onEnded(name),
+    })
+    const call: Call = { end, source, lanes: new Map() }
+    this.opening.set(name, call)
+    this.user.use().then(library => safely(() => end.answer(library, name, caller)))
+    return call
+  }
+
+  private enter(source: string): boolean {
+    if (!this.sources.enter(source)) return false
+    if (this.openingSources.enter(source)) return true
+    this.sources.leave(source)
+    return false
+  }
+
+  private closeLanes({ lanes }: Call): void {
+    for (const [place, lane] of lanes) {
+      this.lanes.delete(place)
+      lane.close()
+    }
+  }
+
+  private onOpen(name: string): void {
+    const call = this.opening.get(name)
+    if (call === undefined) return
+    this.opening.delete(name)
+    this.openingSources.leave(call.source)
+    this.open.set(name, call)
+  }
+
+  private onEnded(name: string): void {
+    const call = this.opening.get(name) ?? this.open.get(name)
+    if (call === undefined) return
+    if (this.opening.delete(name)) this.openingSources.leave(call.source)
+    this.open.delete(name)
+    this.sources.leave(call.source)
+    this.ended.add(name, performance.now())
+    // The library's last words, by which the caller learns of it, are still to come.
+    setTimeout(() => this.closeLanes(call), LAST_WORDS_MS).unref()
+    if (this.open.size === 0) this.onLastEnded()
+  }
+}
+
+/** Carries datagrams between a place that a caller is seen at and the connection made for the call, which sees this socket instead. */
+class Lane {
+  private readonly socket: Socket
+  private state: 'opening' | 'open' | 'closed' = 'opening'
+  private early: Uint8Array[] = []
+
+  constructor(end: CalledEnd, outward: (bytes: Uint8Array) => void, from: RemoteInfo) {
+    this.socket = createSocket('udp4')
+    this.socket.on('error', ignore)
+    this.socket.on('message', outward)
+    this.socket.bind(0, LOOPBACK, () => {
+      if (this.state === 'closed') return
+      end.addLane(this.socket.address().port, from)
+      end.onPort(port => this.connect(port))
+    })
+  }
+
+  inward(bytes: Uint8Array): void {
+    if (this.state === 'open') this.socket.send(bytes)
+    else if (this.state === 'opening' && this.early.length < CALL_EARLY_DATAGRAMS_MAX) this.early.push(bytes)
+  }
+
+  close(): void {
+    if (this.state === 'closed') return
+    this.state = 'closed'
+    this.early = []
+    this.socket.close()
+  }
+
+  private connect(port: number): void {
+    if (this.state !== 'opening') return
+    this.socket.connect(port, LOOPBACK, () => {
+      if (this.state !== 'opening') return
+      this.state = 'open'
+      for (const bytes of this.early.splice(0)) this.socket.send(bytes)
+    })
+  }
+}
+
+class CalledEnd extends DataChannelEnd {
+  private readonly options: WebRtcPortOptions
+  private readonly onOpened: () => void
+  private readonly limit: NodeJS.Timeout
+  /** The library's, on loopback. */
+  private port: number | null = null
+  private readonly onPorts: ((port: number) => void)[] = []
+  /** Where the caller is seen, by the lane's port, which is where the library sees it. */
+  private readonly places = new Map<number, RemoteInfo>()
+
+  constructor(options: WebRtcPortOptions, events: { readonly onOpen: () => void; readonly onEnded: () => void }) {
+    super(events.onEnded)
+    this.options = options
+    this.onOpened = events.onOpen
+    this.limit = setTimeout(() => this.close(), options.openingMs ?? DIAL_TIMEOUT_MS)
+  }
+
+  answer({ PeerConnection }: Library, name: string, caller: RtcDescription): void {
+    if (this.closed) return
+    const { certificatePem, keyPem } = this.options.certificate
+    try {
+      const connection = new PeerConnection('webmesh', {
+        iceServers: [],
+        disableAutoNegotiation: true,
+        bindAddress: LOOPBACK,
+        certificatePemFile: certificatePem,
+        keyPemFile: keyPem,
+        // Nobody told of the caller's: the session's handshake is bound to the one that it shows.
+        disableFingerprintVerification: true,
+      })
+      connection.onGatheringStateChange(state => safely(() => state === 'complete' && this.onGathered()))
+      this.begin(connection)
+      connection.setRemoteDescription(sdpOf(caller, 'caller'), 'offer')
+      connection.setLocalDescription('answer', { iceUfrag: name, icePwd: caller.pwd })
+    } catch {
+      // The library refuses what is odd, or has given it up already.
+      this.close()
+    }
+  }
+
+  onPort(task: (port: number) => void): void {
+    if (this.port === null) this.onPorts.push(task)
+    else task(this.port)
+  }
+
+  addLane(port: number, place: RemoteInfo): void {
+    this.places.set(port, place)
+  }
+
+  override close(): void {
+    clearTimeout(this.limit)
+    super.close()
+  }
+
+  protected override onOpen(): void {
+    const shown = this.connection?.remoteFingerprint()
+    if (this.closed || this.wire !== null) return
+    if (shown?.algorithm !== 'sha-256') {
+      this.close()
+      return
+    }
+    clearTimeout(this.limit)
+    this.onOpened()
+    const { accept, certificate } = this.options
+    this.wire = new WebRtcWire(accept)
+    this.wire.attach(this)
+    this.wire.onOpen({ ...this.facts(), binding: bindingOf(hashOfText(shown.value), certificate.hash) })
+  }
+
+  protected override onLost(fault: Fault): void {
+    if (this.wire === null) this.close()
+    else super.onLost(fault)
+  }
+
+  protected override facts(): WireFacts {
+    const place = this.places.get(this.connection?.getSelectedCandidatePair()?.remote.port ?? 0)
+    const address = place?.address ?? 'unknown'
+    // A socket for both families names IPv4 in IPv6's way.
+    const host = address.startsWith('::ffff:') ? (plainIp(address) ?? address) : address
+    return { transport: 'webrtc', remote: hostPort({ host, port: place?.port ?? 0 }), remoteHost: host }
+  }
+
+  private onGathered(): void {
+    const [own] = descriptionOfSdp(this.connection?.localDescription()?.sdp ?? '')?.candidates ?? []
+    if (own === undefined) {
+      this.close()
+      return
+    }
+    this.port = own.port
+    for (const task of this.onPorts.splice(0)) task(own.port)
+  }
+}
+
+/** What cannot be sent is as if it were lost on the way. */
+function ignore(): void {}
