@@ -60,7 +60,7 @@ class IdlePeer {
       heardAt: 0,
       open: true,
       reliable: true,
-      shields: null,
+      shields: () => false,
       flightBytesMax: 1_000_000,
       room: () => 1_000_000,
       /** @type {import('../dist/core/session/path.js').Path['send']} */

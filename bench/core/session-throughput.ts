@@ -18,7 +18,6 @@ class Side implements SessionOwner, Path {
   heardAt = 0
   readonly open = true
   readonly reliable = true
-  readonly shields = null
   readonly flightBytesMax = 16_777_216
   readonly session: Session
   dirty = false
@@ -47,6 +46,10 @@ class Side implements SessionOwner, Path {
   onRemoteClose(): void {}
   onDirty(): void {
     this.dirty = true
+  }
+
+  shields(): boolean {
+    return false
   }
 
   room(): number {

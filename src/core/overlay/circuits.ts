@@ -639,8 +639,8 @@ export class CircuitEnd implements Carrier, LabelTarget {
   }
 
   /** Relays see all that goes over it. */
-  get shields(): null {
-    return null
+  shields(): boolean {
+    return false
   }
 
   get flightBytesMax(): number {

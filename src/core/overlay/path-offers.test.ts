@@ -124,8 +124,9 @@ describe('a session over a circuit', () => {
         [b, a],
       ].map(([from, to]) => from!.peer.connector.contact(to!.id)!.session)
       expect(here!.path?.view()).toMatchObject({ transport: transport.transport })
-      expect(here!.path?.shields).toBe(transport.encrypts ? session : null)
-      expect(there!.path?.shields).toBe(transport.encrypts ? there!.id : null)
+      expect(here!.path?.shields(session)).toBe(transport.encrypts)
+      expect(there!.path?.shields(there!.id)).toBe(transport.encrypts)
+      expect(here!.path?.shields(session + 1)).toBe(false)
     }
   })
 

@@ -112,7 +112,7 @@ export class PathOffers {
 
   /** For a peer that begins settled: the wire was negotiated over this session. */
   settleWire(session: Session, wire: Wire): void {
-    if (this.encrypts(wire)) wire.shields = session.id
+    if (this.encrypts(wire)) wire.shield(session.id)
   }
 
   /** Offers a wire to a session over a circuit, if it is time; when to look again, or null where none will be offered. */
@@ -154,7 +154,7 @@ export class PathOffers {
     if (negotiation === undefined) return
     this.forget(negotiation)
     const { session, role } = negotiation
-    if (this.encrypts(wire)) wire.shields = session.id
+    if (this.encrypts(wire)) wire.shield(session.id)
     const account = this.accountOf(session)
     account.wire = wire
     account.openSince = turn.now

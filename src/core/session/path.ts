@@ -17,11 +17,8 @@ export interface Path {
   readonly open: boolean
   /** Whether everything sent arrives, in order, while the path is open (a wire); a circuit's relays may drop. */
   readonly reliable: boolean
-  /**
-   * The session of which this path encrypts the packets itself, with keys that were agreed on over that very session (spec
-   * 4.2); null where there is none.
-   */
-  readonly shields: SessionId | null
+  /** Whether this path encrypts the session's packets itself, with keys that are bound to that very session (spec 4.2). */
+  shields(session: SessionId): boolean
   /** Unacknowledged bytes that may be under way over this path. */
   readonly flightBytesMax: number
   /** How many bytes may be handed over now; may go below zero by one packet. */

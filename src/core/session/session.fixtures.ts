@@ -86,7 +86,6 @@ export class MemoryPath implements Path {
   heardAt: Instant = 0
   open = true
   readonly reliable: boolean
-  readonly shields: SessionId | null
   readonly flightBytesMax: number
   readonly options: NetworkOptions
   private readonly pair: Pair
@@ -102,7 +101,6 @@ export class MemoryPath implements Path {
     this.end = end
     this.options = options
     this.reliable = options.reliable ?? true
-    this.shields = options.shields === true ? SESSION : null
     this.flightBytesMax = options.flightBytesMax ?? 16_777_216
     this.twin = twin ?? new MemoryPath(pair, end === 'a' ? 'b' : 'a', options, this)
   }
@@ -114,13 +112,17 @@ export class MemoryPath implements Path {
   send(turn: Turn, label: number, header: Uint8Array, rest: readonly Uint8Array[]): void {
     invariant(this.open, 'a closed path is not written to')
     invariant(
-      this.shields !== null || header[FRAME_HEADER_BYTES] === PACKET_KIND,
+      this.options.shields === true || header[FRAME_HEADER_BYTES] === PACKET_KIND,
       'nothing goes in the clear over a path that does not encrypt',
     )
     header.fill(label, 0, FRAME_HEADER_BYTES)
     this.kindsSent.push(header[FRAME_HEADER_BYTES]!)
     this.packetsSent += 1
     this.pair.carry(turn.now, this, this.end === 'a' ? this.pair.b : this.pair.a, [header, ...rest])
+  }
+
+  shields(): boolean {
+    return this.options.shields === true
   }
 
   view(): PathView {

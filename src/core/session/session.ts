@@ -232,7 +232,7 @@ export class Session {
     this.sent?.onPathChange()
     if (path === null) return
     // Before anything new has a number: the other side drops an ordered packet whose number it is past.
-    if (path.shields !== this.id) this.sent?.sealBare(packet => this.seal([packet.subarray(PLAINTEXT_AT)]))
+    if (!path.shields(this.id)) this.sent?.sealBare(packet => this.seal([packet.subarray(PLAINTEXT_AT)]))
     if (this.initiator) this.bits |= Bit.hereDue
     this.markDirty()
   }
@@ -260,7 +260,7 @@ export class Session {
    */
   receive(turn: Turn, bytes: Uint8Array, path: Path, start = 0, end = bytes.length): Fault | null {
     this.bits &= ~Bit.opened
-    if (this.ended || end - start <= minimalBytes(bytes[start], path.shields === this.id)) return null
+    if (this.ended || end - start <= minimalBytes(bytes[start], path.shields(this.id))) return null
     const number = readU48(bytes, start + 1)
     if (number <= this.processedNumber) {
       // Not opened again: it only tells that an acknowledgement was lost or is late.
@@ -836,7 +836,7 @@ export class Session {
   /** What was put together, under the next number, its first buffer beginning with what the path fills and the header. */
   private sealNumbered(path: Path): Uint8Array[] {
     const parts = packetContent.take()
-    if (path.shields !== this.id) return this.seal(parts)
+    if (!path.shields(this.id)) return this.seal(parts)
     const packet = concatBytes(noHeader, ...parts)
     packet[FRAME_HEADER_BYTES] = BARE_PACKET_KIND
     writeU48(packet, FRAME_HEADER_BYTES + 1, this.protection.takeNumber())

@@ -451,6 +451,7 @@ export class Switchboard implements WireOwner {
 
   private newSession(turn: Turn, established: Established, carrier: Carrier): Session {
     const session = this.makeSession(established)
+    if (carrier instanceof Wire && carrier.binding !== undefined) carrier.shield(session.id)
     session.usePath(turn, carrier)
     return session
   }

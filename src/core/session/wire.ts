@@ -47,7 +47,8 @@ export class Wire implements Carrier {
   readonly id: WireId
   about: WireFacts | null = null
   peer: PeerId | null = null
-  shields: SessionId | null = null
+  /** Sessions of which it encrypts the packets itself. */
+  private shielded: SessionId[] | null = null
   heardAt: Instant
   open = true
   private readonly owner: WireOwner
@@ -73,6 +74,16 @@ export class Wire implements Carrier {
 
   get flightBytesMax(): number {
     return FLIGHT_BYTES_MAX
+  }
+
+  shields(session: SessionId): boolean {
+    return this.shielded?.includes(session) === true
+  }
+
+  /** Its keys are bound to this session. */
+  shield(session: SessionId): void {
+    if (this.shielded === null) this.shielded = [session]
+    else this.shielded.push(session)
   }
 
   /** Where frames of others wait, this peer's own take no more than half of the wire. */
