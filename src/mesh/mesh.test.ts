@@ -60,7 +60,7 @@ describe('starting', () => {
     expect(mesh.id).toMatch(/^[0-9a-f]{64}$/)
     expect(mesh.ref).toMatch(/^webmesh:/)
     expect(mesh.listening).toEqual([expect.stringMatching(/^tcp:\/\/127\.0\.0\.1:\d+$/)])
-    expect(mesh.peerRef.addresses.map(address => address.scheme)).toEqual(['tcp', 'ws', 'udp'])
+    expect(mesh.peerRef.addresses.map(address => address.scheme)).toEqual(['tcp', 'ws', 'webrtc', 'udp'])
     expect(mesh.status()).toMatchObject({ peer: mesh.id, links: [], sessions: 0, warnings: [] })
   })
 
