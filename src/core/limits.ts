@@ -357,11 +357,10 @@ export const CIRCUIT_GO_BYTES = 131_072
 export const CIRCUIT_SOURCE_HOLD_BYTES = 2_097_152
 /** What all hops of a peer keep: no neighbour's frames take more than what is left for those of others. */
 export const CIRCUIT_QUEUES_BYTES_MAX = 33_554_432
-/**
- * Bytes that wait for a wire's socket when frames of others begin to take turns: what waits there has no turns any more. Two full
- * reads: what does not fit is copied.
- */
+/** Bytes that wait for a wire's socket when frames of others begin to queue. Two full reads: what does not fit is copied. */
 export const WIRE_RELAY_BYTES_MAX = 524_288
+/** The same while frames of others wait to take turns: what waits for the socket has no turns any more. */
+export const WIRE_TURNS_BYTES_MAX = 196_608
 /** How long a relay with a budget of bytes may save what it did not use. */
 export const RELAY_BURST_MS = 50
 /** Circuits that a peer forwards in all, and for one neighbour. */
@@ -559,7 +558,10 @@ invariant(
   CIRCUIT_QUEUE_BYTES_MAX + WIRE_RELAY_BYTES_MAX + FRAME_BYTES_MAX < 1_048_576,
   'a circuit whose receiver stopped costs a relay less than 1 MiB',
 )
-invariant(WIRE_RELAY_BYTES_MAX < WIRE_QUEUE_BYTES_MAX, "a relay's own sessions find room where frames of others wait")
+invariant(
+  WIRE_TURNS_BYTES_MAX + FRAME_BYTES_MAX < WIRE_RELAY_BYTES_MAX,
+  "where a relay's own sessions have filled what they may, frames of others pass",
+)
 invariant(ACKNOWLEDGE_BYTES_UNRELIABLE <= WINDOW_BYTES_FIRST, 'the first that is under way is acknowledged at once')
 invariant(
   LINK_SILENT_MS + SILENCE_STEP_MS + PING_TIMEOUT_MS < SESSION_LINGER_MS,
