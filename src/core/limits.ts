@@ -96,7 +96,7 @@ export const ACKNOWLEDGE_DELAY_MS = 25
 export const ACKNOWLEDGE_BYTES = 524_288
 export const ACKNOWLEDGE_PACKETS = 64
 /** The same over a path that may drop: its sender has less under way, and waits for room sooner. */
-export const ACKNOWLEDGE_BYTES_UNRELIABLE = 131_072
+export const ACKNOWLEDGE_BYTES_UNRELIABLE = 262_144
 /** Over a wire up to so much is acknowledged with the next packet only, whenever that comes: the sender holds it meanwhile. */
 export const ACKNOWLEDGE_UNASKED_BYTES = 2_048
 export const ACKNOWLEDGE_UNASKED_PACKETS = 8
@@ -122,6 +122,9 @@ export const WATCH_LOOKS = 3
 /** Silences that ended by themselves make it more patient, up to so many looks, and less so with each look that hears. */
 export const USUAL_LOOKS_MAX = 10
 export const USUAL_SILENCE_DECAY = 0.9
+/** A short path needs no more than the first of these; a longer one 20 MB/s. */
+export const WINDOW_BYTES_NEAR = 786_432
+export const WINDOW_BYTES_PER_MS = 20_000
 /** A packet is lost when so many sent after it have arrived (RFC 9002, 6.1.1). */
 export const REORDER_TOLERANCE_PACKETS = 3
 
@@ -387,7 +390,7 @@ export const CIRCUIT_IDLE_MS = 90_000
 /** Unacknowledged bytes that an end has under way over a circuit: 20 MB/s at 100 ms. */
 export const CIRCUIT_FLIGHT_BYTES_MAX = 2_097_152
 /** What a hop keeps of one direction of a circuit; beyond it frames are dropped. */
-export const CIRCUIT_QUEUE_BYTES_MAX = 524_288
+export const CIRCUIT_QUEUE_BYTES_MAX = 425_984
 /** From here on whoever sends is told to hold, and down there to go on: what is under way until then finds place. */
 export const CIRCUIT_HOLD_BYTES = 196_608
 export const CIRCUIT_GO_BYTES = 131_072
@@ -395,8 +398,10 @@ export const CIRCUIT_GO_BYTES = 131_072
 export const CIRCUIT_SOURCE_HOLD_BYTES = 2_097_152
 /** What all hops of a peer keep: no neighbour's frames take more than what is left for those of others. */
 export const CIRCUIT_QUEUES_BYTES_MAX = 33_554_432
-/** Bytes that wait for a wire's socket when frames of others begin to take turns: what waits there has no turns any more. */
-export const WIRE_RELAY_BYTES_MAX = 196_608
+/** Bytes that wait for a wire's socket when frames of others begin to queue. Two full reads: what does not fit is copied. */
+export const WIRE_RELAY_BYTES_MAX = 524_288
+/** The same while frames of others wait to take turns: what waits for the socket has no turns any more. */
+export const WIRE_TURNS_BYTES_MAX = 196_608
 /** How long a relay with a budget of bytes may save what it did not use. */
 export const RELAY_BURST_MS = 50
 /** Circuits that a peer forwards in all, and for one neighbour. */
@@ -594,8 +599,11 @@ invariant(
   CIRCUIT_QUEUE_BYTES_MAX + WIRE_RELAY_BYTES_MAX + FRAME_BYTES_MAX < 1_048_576,
   'a circuit whose receiver stopped costs a relay less than 1 MiB',
 )
-invariant(WIRE_RELAY_BYTES_MAX < WIRE_QUEUE_BYTES_MAX, "a relay's own sessions find room where frames of others wait")
-invariant(ACKNOWLEDGE_BYTES_UNRELIABLE <= WINDOW_BYTES_MIN, 'the least that is under way is acknowledged at once')
+invariant(
+  WIRE_TURNS_BYTES_MAX + FRAME_BYTES_MAX < WIRE_RELAY_BYTES_MAX,
+  "where a relay's own sessions have filled what they may, frames of others pass",
+)
+invariant(ACKNOWLEDGE_BYTES_UNRELIABLE <= WINDOW_BYTES_FIRST, 'the first that is under way is acknowledged at once')
 invariant(
   LINK_SILENT_MS + SILENCE_STEP_MS + PING_TIMEOUT_MS < SESSION_LINGER_MS,
   'a session that one side needs stays open at the other',

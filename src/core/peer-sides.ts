@@ -100,6 +100,10 @@ export class ConnectorSide implements ConnectorPort {
     return this.inside.overlay.refOf(peer)
   }
 
+  capacity(): number {
+    return this.inside.ref.capacity
+  }
+
   isDialable(): boolean {
     return this.inside.ref.addresses.length > 0
   }

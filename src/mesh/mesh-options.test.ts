@@ -25,6 +25,19 @@ describe('the options of Mesh.start', () => {
     expect(checked.ok && checked.value.waysIn.map(way => way.kind)).toEqual(['ref', 'ref', 'address'])
   })
 
+  it('takes a bound of what is relayed, and that nothing is', () => {
+    const relaying = (relays: unknown) => {
+      const checked = checkOptions(suite, NOW, { relays })
+      return checked.ok ? [checked.value.relays, checked.value.relayLimits] : []
+    }
+    expect(relaying(undefined)).toEqual([true, {}])
+    expect(relaying(false)).toEqual([false, {}])
+    expect(relaying({ bytesPerSecond: 1_000_000, circuits: 7 })).toEqual([
+      true,
+      { bytesPerSecond: 1_000_000, circuits: 7 },
+    ])
+  })
+
   const refused: [string, unknown, string][] = [
     ['no object', 7, 'invalid-option'],
     ['null', null, 'invalid-option'],
@@ -49,6 +62,11 @@ describe('the options of Mesh.start', () => {
     ['a capacity of half a link', { capacity: 4.5 }, 'invalid-option'],
     ['a capacity of none', { capacity: 0 }, 'invalid-option'],
     ['relays by word', { relays: 'yes' }, 'invalid-option'],
+    ['a relay of no bytes', { relays: { bytesPerSecond: 0 } }, 'invalid-option'],
+    ['a relay of half a circuit', { relays: { circuits: 0.5 } }, 'invalid-option'],
+    ['a relay of something else', { relays: { bytes: 7 } }, 'invalid-option'],
+    ['no rendezvous', { rendezvous: 0 }, 'invalid-option'],
+    ['more rendezvous than a ref holds', { rendezvous: 5 }, 'invalid-option'],
     ['a signal that is none', { signal: {} }, 'invalid-option'],
   ]
   it.each(refused)('refuses %s', (_, options, code) => {

@@ -97,6 +97,7 @@ export class Node {
       wallTime: this.wallTime,
       capacity: placed.capacity ?? this.profile.capacity,
       relays: placed.relays ?? true,
+      ...(placed.rendezvous === undefined ? {} : { rendezvous: placed.rendezvous }),
       ...(placed.relayLimits === undefined ? {} : { relayLimits: placed.relayLimits }),
       refs: world.refs,
       views: world.views,

@@ -47,6 +47,7 @@ export interface PlacedPeer {
   readonly capacity?: number
   readonly relays?: boolean
   readonly relayLimits?: RelayLimits
+  readonly rendezvous?: number
   /** What it has stored in an earlier life. */
   readonly store?: PeerStore
   readonly identitySeed?: Uint8Array

@@ -93,6 +93,31 @@ describe.skipIf(skip)('in a real Chromium', () => {
     await other.page.evaluate(() => page.close())
   }, 30_000)
 
+  it('two pages that do not reach each other talk over a third when no other peer is left', async () => {
+    const open = await start({ listen: ['127.0.0.1:0'] })
+    const [between, other] = [await browser.another(), await browser.another()]
+    // Either finds those that tell where they are, as the one between does, and not the other.
+    for (const { page: tab } of [browser, other]) await tab.evaluate(() => page.hideCandidates())
+    const id = await browser.page.evaluate(ref => page.start(ref, 'left'), open.ref)
+    const idBetween = await between.page.evaluate(ref => page.start(ref, 'between'), open.ref)
+    const idOther = await other.page.evaluate(ref => page.start(ref, 'right'), open.ref)
+    const pathFrom = (tab: ChromiumPage, peer: string): Promise<string> =>
+      tab.page.evaluate(target => page.pathTo(target), peer)
+    for (const tab of [browser, other])
+      await expect.poll(() => pathFrom(tab, idBetween), { timeout: 15_000 }).toBe('webrtc')
+    expect(await pathFrom(browser, idOther)).toBe('circuit')
+    expect(await between.page.evaluate(() => page.relayed())).toBe(0)
+    await Promise.all(meshes.splice(0).map(mesh => mesh.close()))
+    const there = await browser.page.evaluate(peer => page.echo(peer, 1_048_576), idOther)
+    const back = await other.page.evaluate(peer => page.echo(peer, 1_048_576), id)
+    expect([there, back]).toEqual(Array(2).fill({ same: true, path: 'circuit' }))
+    expect(await between.page.evaluate(() => page.relayed())).toBeGreaterThan(0)
+    expect([...browser.errors, ...between.errors, ...other.errors]).toEqual([])
+    for (const { page: tab } of [between, other]) await tab.evaluate(() => page.close())
+    // What was changed in it stays until then.
+    await browser.load()
+  }, 60_000)
+
   it('a tab that was given no way in finds one by another tab of its origin', async () => {
     const open = await start({ listen: ['127.0.0.1:0'] })
     const other = await browser.sibling()

@@ -42,6 +42,10 @@ export interface PageUnderTest {
   /** Sends bytes to a peer by its id alone; what came back, and how it went there. */
   echo(peer: string, length: number): Promise<{ same: boolean; path: string }>
   links(): string[]
+  /** Circuits of others that it carries. */
+  relayed(): number
+  /** Its WebRTC tells no candidates from now on: only those that tell some reach it. */
+  hideCandidates(): void
   /** How the session with a peer travels now: the kind of path, and the transport of a wire. */
   pathTo(peer: string): Promise<string>
   join(name: string): Promise<void>
@@ -119,6 +123,17 @@ const page: PageUnderTest = {
     running()
       .status()
       .links.map(link => link.peer),
+  relayed: () => running().status().circuitsRelayed,
+  hideCandidates() {
+    const told = Object.getOwnPropertyDescriptor(RTCPeerConnection.prototype, 'localDescription')
+    Object.defineProperty(RTCPeerConnection.prototype, 'localDescription', {
+      get() {
+        const description: RTCSessionDescription | null = told?.get?.call(this)
+        if (description === null) return null
+        return { type: description.type, sdp: description.sdp.replace(/^a=candidate:.*\r\n/gm, '') }
+      },
+    })
+  },
   async pathTo(peer) {
     const { path } = await running().ping(peer)
     return path.kind === 'wire' ? path.transport : path.kind

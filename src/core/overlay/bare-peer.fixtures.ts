@@ -59,6 +59,7 @@ export class BarePeer implements Peer {
       onUnreachable: () => {},
       standsClosest: target => this.closestTo.has(target),
       refOf: peer => this.refs.get(peer) ?? null,
+      capacity: () => options.capacity,
       isDialable: () => this.ref.addresses.length > 0,
       negotiates: options.negotiates,
       pathlessMs: options.pathlessMs ?? PATHLESS_MS,

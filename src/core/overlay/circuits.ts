@@ -45,6 +45,8 @@ export interface CircuitsPort {
   nextHop(target: PeerId, avoid: readonly PeerId[], from: PeerId | null): PeerId | null
   /** Whether no neighbour that relays stands closer to a peer's place than this one. */
   standsClosest(target: PeerId): boolean
+  /** How many circuits of others this peer carries at most, whatever its budget. */
+  circuitsMax(): number
   /** What the session with a neighbour travels over now. */
   carrierTo(neighbour: PeerId): Carrier | null
   /** The first circuit of this peer's own runs over the session with a neighbour, or the last one has ended. */
@@ -496,7 +498,7 @@ export class Circuits {
     if (message.via.includes(this.port.self)) return 'loop'
     // The last that it went through is the one that sent it.
     if (message.via.at(-1) !== from || (!here && message.via.length >= CIRCUIT_HOPS_MAX)) return 'no-route'
-    if (!here && this.hops.size >= this.budget.circuitsMax) return 'overloaded'
+    if (!here && this.hops.size >= Math.min(this.budget.circuitsMax, this.port.circuitsMax())) return 'overloaded'
     let fromNeighbour = here ? 0 : (this.hopsFrom.get(from) ?? 0)
     if (here) for (const end of this.ends) fromNeighbour += end.neighbour === from && end.target === null ? 1 : 0
     return fromNeighbour >= CIRCUITS_PER_NEIGHBOUR_MAX ? 'overloaded' : null

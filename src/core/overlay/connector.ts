@@ -81,6 +81,8 @@ export interface ConnectorPort {
   refOf(peer: PeerId): PeerRef | null
   /** Where public peers serve STUN. */
   helpers(): readonly Address[]
+  /** How many links this peer carries. */
+  capacity(): number
   /** Whether others may dial this peer: it has announced addresses. */
   isDialable(): boolean
 }
@@ -338,6 +340,11 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
 
   refOf(peer: PeerId): PeerRef | null {
     return this.port.refOf(peer)
+  }
+
+  /** A page, or a peer at home, carries no more of others than it has links itself. */
+  circuitsMax(): number {
+    return this.port.isDialable() ? Number.POSITIVE_INFINITY : this.port.capacity()
   }
 
   carrierTo(neighbour: PeerId): Carrier | null {

@@ -178,8 +178,14 @@ export class Overlay implements LinkCareOwner {
     // Over wires alone if that leads on: a circuit over circuits is long.
     const spared = this.spared()
     const overSome = (link: Link): boolean => overWire(link) && !spared.includes(link.peer)
+    const overPublic = (link: Link): boolean => overSome(link) && isPublic(link.ref)
     const all = links.all()
     const best = nextStep(self, position, all, { usable: overSome, directOnly: true, roundTripMs })
+    // Who cannot be dialled carries circuits only where no public peer leads as far.
+    if (best !== null && !isPublic(best.ref)) {
+      const open = nextStep(self, position, all, { usable: overPublic, directOnly: true, roundTripMs })
+      if (open !== null && (!leadsTo(best, position) || leadsTo(open, position))) return open.peer
+    }
     if (best !== null) return best.peer
     // Each step looks at every link and all that it told: mostly nobody else leads on either.
     const any = nextStep(self, position, all, { usable, roundTripMs })
@@ -643,6 +649,11 @@ export class Overlay implements LinkCareOwner {
 
 function samePeers(some: readonly Link[], others: readonly Link[]): boolean {
   return some.length === others.length && some.every((link, i) => link.peer === others[i]?.peer)
+}
+
+/** To the peer that stands there, over wires. */
+function leadsTo(link: Link, position: Position): boolean {
+  return link.position === position || link.neighbours.subarray(0, link.directNeighbours).includes(position)
 }
 
 function refOf(link: Link): PeerRef {

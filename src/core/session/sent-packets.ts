@@ -22,6 +22,8 @@ import {
   UNACKNOWLEDGED_RESERVE_PACKETS,
   WINDOW_BYTES_FIRST,
   WINDOW_BYTES_MIN,
+  WINDOW_BYTES_NEAR,
+  WINDOW_BYTES_PER_MS,
   WINDOW_CUT,
   WINDOW_STEP_BYTES,
 } from '../limits.ts'
@@ -126,7 +128,8 @@ export class SentPackets {
     if (this.trouble === 'probe-due') return this.nextWaiting !== null
     if (this.flightBytes === 0) return true
     if (this.trouble === 'probed' || this.trouble === 'all-lost') return false
-    return this.flightBytes < Math.min(flightBytesMax, this.windowBytes)
+    const needed = WINDOW_BYTES_NEAR + (this.roundTripMs ?? 0) * WINDOW_BYTES_PER_MS
+    return this.flightBytes < Math.min(flightBytesMax, this.windowBytes, needed)
   }
 
   /** When to give up waiting for an acknowledgement, on a path that may drop. */

@@ -7,7 +7,13 @@ import type { Instant } from '../base/instant.ts'
 import type { PeerId } from '../base/peer-id.ts'
 import type { PathView } from '../effect.ts'
 import type { SessionId, WireFacts, WireId } from '../input.ts'
-import { FLIGHT_BYTES_MAX, FRAME_BYTES_MAX, WIRE_QUEUE_BYTES_MAX, WIRE_RELAY_BYTES_MAX } from '../limits.ts'
+import {
+  FLIGHT_BYTES_MAX,
+  FRAME_BYTES_MAX,
+  WIRE_QUEUE_BYTES_MAX,
+  WIRE_RELAY_BYTES_MAX,
+  WIRE_TURNS_BYTES_MAX,
+} from '../limits.ts'
 import type { Turn } from '../turn.ts'
 import { FRAME_HEADER_BYTES, type Path } from './path.ts'
 
@@ -55,6 +61,8 @@ export class Wire implements Carrier {
   /** What this step has sent so far. */
   private outgoing: Outgoing | null = null
   private queuedBytes = 0
+  /** Frames of others have passed. */
+  private relaying = false
   /** While frames of others wait: by how much this peer has sent more of its own than of theirs since then. */
   private ownAhead: number | null = null
 
@@ -86,15 +94,16 @@ export class Wire implements Carrier {
     else this.shielded.push(session)
   }
 
-  /** Where frames of others wait, this peer's own take no more than half of the wire. */
+  /** Where frames of others pass, this peer's own never fill all that these may use; where such wait, no more than half. */
   room(): number {
-    if (!this.open) return 0
-    if (this.ownAhead === null) return WIRE_QUEUE_BYTES_MAX - this.queuedBytes
-    return this.ownAhead > FRAME_BYTES_MAX ? 0 : WIRE_RELAY_BYTES_MAX + FRAME_BYTES_MAX - this.queuedBytes
+    if (!this.open || (this.ownAhead !== null && this.ownAhead > FRAME_BYTES_MAX)) return 0
+    const most = this.relaying ? WIRE_TURNS_BYTES_MAX + FRAME_BYTES_MAX : WIRE_QUEUE_BYTES_MAX
+    return most - this.queuedBytes
   }
 
   relayRoom(): number {
-    return this.open ? WIRE_RELAY_BYTES_MAX - this.queuedBytes : 0
+    if (!this.open) return 0
+    return (this.ownAhead === null ? WIRE_RELAY_BYTES_MAX : WIRE_TURNS_BYTES_MAX) - this.queuedBytes
   }
 
   /** Frames of others wait for this wire, or no longer do. */
@@ -105,6 +114,7 @@ export class Wire implements Carrier {
 
   /** So much of what was sent last was of others. */
   onRelayed(bytes: number): void {
+    this.relaying = true
     if (this.ownAhead !== null) this.ownAhead = Math.max(this.ownAhead - 2 * bytes, -FRAME_BYTES_MAX)
   }
 

@@ -21,4 +21,4 @@ process.on('message', () => {
     links: links.length,
   })
 })
-process.send?.({ ref: mesh.ref, port: Number(mesh.listening[0]?.split(':').pop()) })
+process.send?.({ id: mesh.id, ref: mesh.ref, port: Number(mesh.listening[0]?.split(':').pop()) })

@@ -16,12 +16,14 @@ export interface Usage {
 }
 
 export class Victim {
+  readonly id: string
   readonly ref: string
   readonly port: number
   private readonly child: ChildProcess
   private stderr = ''
 
-  private constructor(child: ChildProcess, ref: string, port: number) {
+  private constructor(child: ChildProcess, id: string, ref: string, port: number) {
+    this.id = id
     this.child = child
     this.ref = ref
     this.port = port
@@ -34,7 +36,7 @@ export class Victim {
     if (!existsSync(LIBRARY)) throw new Error('dist/index.node.js is missing: npm run build makes it')
     const child = spawn(process.execPath, ['--expose-gc', PROGRAM], { stdio: ['ignore', 'ignore', 'pipe', 'ipc'] })
     const [ready] = await once(child, 'message')
-    return new Victim(child, ready.ref, ready.port)
+    return new Victim(child, ready.id, ready.ref, ready.port)
   }
 
   /** Empty while all is well: what it wrote to standard error, or how it ended. */
@@ -55,7 +57,7 @@ export class Victim {
   }
 
   async kill(): Promise<void> {
-    if (this.child.exitCode !== null) return
+    if (this.child.exitCode !== null || this.child.signalCode !== null) return
     this.child.kill('SIGKILL')
     await once(this.child, 'exit')
   }
