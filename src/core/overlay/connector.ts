@@ -265,10 +265,12 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
   /** This machine was away for longer than others keep a session. Only those that a user or a stream needs are asked. */
   onReturn(turn: Turn): void {
     this.reaching.endAll(turn, { code: 'timeout', detail: 'this machine was away' })
-    for (const contact of [...this.contacts.values()]) {
-      const { session } = contact
-      if (!contact.counted) this.closeSession(turn, session, 'session-lost')
-      // The other side has given up its end: another path is looked for at once.
+    const contacts = [...this.contacts.values()]
+    for (const contact of contacts) if (!contact.counted) this.closeSession(turn, contact.session, 'session-lost')
+    // The other side has given up its end of the path: another one is looked for at once.
+    for (const { session, counted } of contacts) {
+      if (!counted || session.ended) continue
+      if (session.path === null) this.revive(turn, session)
       else this.closePath(turn, session, { code: 'wire-lost', detail: 'this machine was away' })
     }
   }

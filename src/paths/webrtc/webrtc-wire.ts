@@ -131,7 +131,8 @@ export class WebRtcWire implements NegotiatedWire {
     while (waiting.length > 0 && end.bufferedBytes() < BUFFERED_BYTES_MAX) {
       const message = this.nextMessage()
       if (!end.send(message)) {
-        this.fail({ code: 'wire-lost', detail: 'the data channel is closed' })
+        this.fault ??= { code: 'wire-lost', detail: 'the data channel is closed' }
+        this.finishSoon()
         return
       }
       this.unreported += message.length
@@ -139,7 +140,7 @@ export class WebRtcWire implements NegotiatedWire {
     if (this.state === 'ending' && waiting.length === 0 && !this.endTold) {
       this.endTold = true
       if (!end.send(END)) {
-        this.finish()
+        this.finishSoon()
         return
       }
     }
@@ -190,6 +191,8 @@ export class WebRtcWire implements NegotiatedWire {
   /** For calls from outside: nobody may be called inside of them. */
   private finishSoon(): void {
     this.state = 'ending'
+    this.waiting.length = 0
+    this.endTold = true
     setTimeout(() => this.finish(), 0)
   }
 
