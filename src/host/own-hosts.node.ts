@@ -2,7 +2,7 @@
 import { networkInterfaces } from 'node:os'
 
 /** A look takes some 50 µs. */
-const LOOK_MS = 1_000
+const LOOK_MS = 500
 
 /** No loopback, no link-local ones; IPv4 first: in most networks it is the one that others can dial. */
 export function ownHosts(): readonly string[] {

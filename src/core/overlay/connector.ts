@@ -275,22 +275,27 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
   /** This machine was away for longer than others keep a session. Only those that a user or a stream needs are asked. */
   onReturn(turn: Turn): void {
     this.reaching.endAll(turn, { code: 'timeout', detail: 'this machine was away' })
-    for (const contact of [...this.contacts.values()]) {
-      const { session } = contact
-      if (!contact.counted) this.closeSession(turn, session, 'session-lost')
-      // The other side has given up its end: another path is looked for at once.
+    const contacts = [...this.contacts.values()]
+    for (const contact of contacts) if (!contact.counted) this.closeSession(turn, contact.session, 'session-lost')
+    // The other side has given up its end of the path: another one is looked for at once.
+    for (const { session, counted } of contacts) {
+      if (!counted || session.ended) continue
+      if (session.path === null) this.revive(turn, session)
       else this.closePath(turn, session, { code: 'wire-lost', detail: 'this machine was away' })
     }
   }
 
-  /** This machine may be somewhere else in the network now: whether its paths still carry is asked at once. */
+  /** This machine may be somewhere else in the network now: all paths are in doubt until they are heard. */
   onNetworkChanged(turn: Turn): void {
     for (const contact of [...this.contacts.values()]) {
-      const { path } = contact.session
-      if (path === null || !contact.wanted) continue
+      const { session } = contact
+      const carrier = carrierOf(session)
+      if (carrier === null || !contact.wanted || this.contacts.get(contact.peer) !== contact) continue
       contact.pingedAt ??= turn.now
       this.wakeAt = earlier(this.wakeAt, turn.now + PING_TIMEOUT_MS)
-      contact.session.expectLife(turn)
+      session.expectLife(turn)
+      contact.doubt = { carrier, heardAt: carrier.heardAt }
+      if (carrier instanceof Wire) this.reaching.seekBeside(turn, contact)
     }
     this.reaching.hasten(turn)
     this.offers.onNetworkChanged(turn)
@@ -449,6 +454,10 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
    */
   onSilent(turn: Turn, session: Session, silentMs: number): void {
     const contact = this.contacts.get(session.peer)
+    if (contact?.elders.includes(session) === true) {
+      contact.session.expectLife(turn)
+      return
+    }
     const carrier = carrierOf(session)
     if (contact?.session !== session || carrier === null || silentMs < DOUBT_AFTER_MS + (contact.roundTripMs ?? 0))
       return
@@ -658,6 +667,8 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
       const other = carrierOf(loser)
       if (winner.initiator && other !== null && isBetter(other, winner.path)) this.moveTo(turn, winner, other)
       this.leaveRiders(turn, contact, before)
+      contact.elders = [...contact.elders, loser]
+      this.moveElders(turn, contact)
       return contact
     }
     this.contacts.delete(contact.peer)
@@ -688,7 +699,7 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
     contact.doubt = null
     contact.pingedAt = null
     if (contact.standby === carrier) contact.standby = null
-    if (before instanceof CircuitEnd && before.open && carrier.reliable && session.openStreams > 0 && !doubted) {
+    if (before instanceof CircuitEnd && before.open && carrier.reliable && contact.hasStreams && !doubted) {
       this.keepStandby(turn, contact, before)
     } else if (before !== null) {
       this.onCarrierUnused(turn, before)
@@ -701,7 +712,18 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
       this.wakeAt = earlier(this.wakeAt, turn.now + UPGRADE_AFTER_MS)
     }
     this.leaveRiders(turn, contact, before)
+    this.moveElders(turn, contact)
     if (doubted) this.reaching.hasten(turn)
+  }
+
+  /** What gave way to a session goes where that goes: the side that opened it picks its path, as ever. */
+  private moveElders(turn: Turn, contact: Contact): void {
+    const carrier = carrierOf(contact.session)
+    if (carrier === null || !carrier.open) return
+    for (const elder of contact.elders) {
+      if (elder.path === carrier || elder.ended || !(elder.initiator || elder.path === null)) continue
+      this.moveTo(turn, elder, carrier)
+    }
   }
 
   /** The next best way stays open while a stream may need it. */
@@ -716,7 +738,7 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
   private tendStandby(turn: Turn, contact: Contact): Instant | null {
     const { standby, session } = contact
     if (standby === null) return null
-    if (session.openStreams === 0) {
+    if (!contact.hasStreams) {
       contact.standby = null
       this.onCarrierUnused(turn, standby)
       return null
@@ -763,6 +785,12 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
 
   private onPathLost(turn: Turn, session: Session, fault: Fault): void {
     const contact = this.contacts.get(session.peer)
+    if (contact?.elders.includes(session) === true) {
+      session.usePath(turn, null)
+      turn.emit({ kind: 'path', session: session.id, path: { kind: 'none' } })
+      this.moveElders(turn, contact)
+      return
+    }
     if (contact?.session !== session) {
       this.endSession(turn, session, fault)
       return
@@ -895,6 +923,10 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
   /** A session that gave way ends when no stream is open on it, or when nobody is heard over it. */
   private checkRetired(turn: Turn, session: Session): void {
     const carrier = carrierOf(session)
+    if (carrier === null && session.openStreams > 0 && this.contacts.get(session.peer)?.session.path === null) {
+      this.retired.set(session, turn.now + GLARE_MS)
+      return
+    }
     const silentMs = carrier === null ? SESSION_LINGER_MS : turn.now - carrier.heardAt
     if (session.openStreams === 0 || silentMs >= SESSION_LINGER_MS) {
       this.closeSession(turn, session, 'session-replaced')
@@ -956,7 +988,10 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
       turn.emit({ kind: 'failed', request: ping.request, fault: { code: 'closed', detail: 'session' } })
     }
     const contact = this.contacts.get(session.peer)
+    if (contact !== undefined && contact.session !== session)
+      contact.elders = contact.elders.filter(elder => elder !== session)
     if (contact?.session === session) {
+      for (const elder of contact.elders) if (elder.path === null) this.endSession(turn, elder, fault)
       this.contacts.delete(session.peer)
       this.circuits.onNeighbourLost(turn, session.peer)
       this.port.onContactLost(turn, contact, fault)

@@ -19,6 +19,8 @@ interface Upgrade {
 
 export class Contact {
   session: Session
+  /** Sessions that gave way to it when both sides opened one at once, while streams are open on them: they travel with it. */
+  elders: readonly Session[] = []
   /** The other side's newest ref, once it said hello or was dialled by ref. */
   ref: PeerRef | null
   needs = 0
@@ -59,12 +61,16 @@ export class Contact {
 
   /** Whether this side pings to keep the session. */
   get wanted(): boolean {
-    return this.needs !== 0 || this.session.openStreams > 0
+    return this.needs !== 0 || this.hasStreams
   }
 
   /** Whether a user or a stream counts on it: then it is not given up soon. */
   get counted(): boolean {
-    return (this.needs & Need.user) !== 0 || this.session.openStreams > 0
+    return (this.needs & Need.user) !== 0 || this.hasStreams
+  }
+
+  get hasStreams(): boolean {
+    return this.session.openStreams > 0 || this.elders.some(({ openStreams }) => openStreams > 0)
   }
 
   /** Whether its path has kept silent when it should not have, and does so still. */

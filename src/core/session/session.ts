@@ -75,6 +75,9 @@ import {
 import type { SessionOwner } from './session-owner.ts'
 import { Streams } from './streams.ts'
 
+/** Questions and answers about a path, and little else, are as short as this: mark, kind, token, urgency. */
+const PATH_PACKET_BYTES_MAX = PACKET_HEADER_BYTES + 1 + 1 + 4 + 1 + PACKET_TAG_BYTES
+
 /** A packet's plaintext starts with this, or with one more than its sequence number. */
 const LOOSE = 0
 
@@ -262,17 +265,24 @@ export class Session {
     this.bits &= ~Bit.opened
     if (this.ended || end - start <= minimalBytes(bytes[start], path.shields(this.id))) return null
     const number = readU48(bytes, start + 1)
-    if (number <= this.processedNumber) {
+    const late = number <= this.processedNumber
+    if (late && end - start > PATH_PACKET_BYTES_MAX) {
       // Not opened again: it only tells that an acknowledgement was lost or is late.
       this.askAcknowledgement(true, turn.now)
       return null
     }
     const plaintext = this.open(number, bytes, start, end)
     if (plaintext === null) return null
-    path.heardAt = turn.now
-    this.bits |= Bit.confirmed | Bit.opened
+    if (!late) {
+      path.heardAt = turn.now
+      this.bits |= Bit.confirmed | Bit.opened
+    }
     if (plaintext[0] === LOOSE && (plaintext[1] === FRAME_PATH_ASK || plaintext[1] === FRAME_PATH_ANSWER))
-      return this.processPathFrame(turn, plaintext, path)
+      return this.processPathFrame(turn, plaintext, path, late)
+    if (late) {
+      this.askAcknowledgement(true, turn.now)
+      return null
+    }
     this.follow(turn, number, path)
     const reader = new ByteReader(plaintext)
     const first = reader.varint()
@@ -295,15 +305,16 @@ export class Session {
 
   /**
    * A packet about the path on which it came, alone in it. It moves nothing by itself, but a side that has no path takes
-   * what there is.
+   * what there is. One that a faster path has overtaken is answered all the same; since it may be a replay, nothing else
+   * follows from it.
    */
-  private processPathFrame(turn: Turn, plaintext: Uint8Array, path: Path): Fault | null {
+  private processPathFrame(turn: Turn, plaintext: Uint8Array, path: Path, late: boolean): Fault | null {
     const reader = new ByteReader(plaintext, 1)
     const kind = reader.u8()
     const token = reader.u32()
     const urgent = kind === FRAME_PATH_ASK && reader.u8() === 1
     if (!reader.finished) return malformed(kind)
-    if (this.path === null || !this.path.open) this.usePath(turn, path)
+    if (!late && (this.path === null || !this.path.open)) this.usePath(turn, path)
     if (kind === FRAME_PATH_ANSWER) {
       if (token !== LIFE) this.owner.onPathAnswered(turn, this, path, token)
       return null
@@ -734,7 +745,7 @@ export class Session {
   private look(turn: Turn, path: Path, watch: Watch): void {
     watch.at = turn.now + WATCH_LOOK_MS
     if (path.heardAt > watch.heardAt) {
-      const { looks } = watch
+      const { looks, asked } = watch
       this.usualLooks = Math.max(this.usualLooks * USUAL_SILENCE_DECAY, Math.min(looks, USUAL_LOOKS_MAX))
       if (this.openStreams > 0 && this.expectsLife) {
         watch.heardAt = path.heardAt
@@ -743,9 +754,9 @@ export class Session {
       } else {
         this.watch = null
       }
-      if (looks < WATCH_LOOKS) return
+      if (looks < WATCH_LOOKS && !asked) return
       // What was sent in vain does not wait until its time-out, which has doubled each time.
-      if (!path.reliable && this.sent !== null) {
+      if (looks >= WATCH_LOOKS && !path.reliable && this.sent !== null) {
         this.sent.onPathChange()
         this.markDirty()
       }

@@ -130,7 +130,8 @@ export class WebRtcWire implements Wire {
     while (waiting.length > 0 && end.bufferedBytes() < BUFFERED_BYTES_MAX) {
       const message = this.nextMessage()
       if (!end.send(message)) {
-        this.fail({ code: 'wire-lost', detail: 'the data channel is closed' })
+        this.fault ??= { code: 'wire-lost', detail: 'the data channel is closed' }
+        this.finishSoon()
         return
       }
       this.unreported += message.length
@@ -138,7 +139,7 @@ export class WebRtcWire implements Wire {
     if (this.state === 'ending' && waiting.length === 0 && !this.endTold) {
       this.endTold = true
       if (!end.send(END)) {
-        this.finish()
+        this.finishSoon()
         return
       }
     }
@@ -189,6 +190,8 @@ export class WebRtcWire implements Wire {
   /** For calls from outside: nobody may be called inside of them. */
   private finishSoon(): void {
     this.state = 'ending'
+    this.waiting.length = 0
+    this.endTold = true
     setTimeout(() => this.finish(), 0)
   }
 

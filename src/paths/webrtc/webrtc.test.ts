@@ -8,8 +8,31 @@ import {
   writeRtcDescription,
 } from './rtc-description.ts'
 import { webRtcNegotiator } from './webrtc.node.ts'
+import { WebRtcWire } from './webrtc-wire.ts'
 
 negotiatedContract('WebRTC', () => webRtcNegotiator({ host: '127.0.0.1' }))
+
+it('a channel that is found closed ends its wire after the call that found it, not inside of it', async () => {
+  for (const call of ['send', 'hangUp'] as const) {
+    let inside = false
+    const closed = await new Promise<string>(resolve => {
+      const wire = new WebRtcWire({
+        onDescribed: () => {},
+        onOpen: () => {},
+        onFrames: () => {},
+        onWritten: () => {},
+        onClosed: ({ code }) => resolve(`${code}${inside ? ', inside' : ''}`),
+      })
+      wire.attach({ acceptAnswer: () => {}, send: () => false, bufferedBytes: () => 0, close: () => {} })
+      wire.onOpen({ transport: 'webrtc', remote: '', remoteHost: '' })
+      inside = true
+      if (call === 'send') wire.send([new Uint8Array(8)])
+      else wire.hangUp()
+      inside = false
+    })
+    expect(closed).toBe(call === 'send' ? 'wire-lost' : 'closed')
+  }
+})
 
 describe('what one end tells of itself', () => {
   const description: RtcDescription = {
