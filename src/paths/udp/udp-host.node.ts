@@ -120,7 +120,10 @@ export class UdpHost {
   private async ask(helpers: readonly Address[]): Promise<Mappings> {
     const own = this.ownPlaces()
     const seen = new Map<string, SocketAddress>()
-    const places = helpers.filter(({ host }) => bytesOfIp(host) !== null)
+    // Where this machine has no address of a family, waiting for answers over it would hold up the wire.
+    const reaches = (host: string): boolean =>
+      own.length === 0 || own.some(place => isIpv6(place.host) === isIpv6(host))
+    const places = helpers.filter(({ host }) => bytesOfIp(host) !== null && reaches(host))
     await new Promise<void>(resolve => {
       const timers = [setTimeout(resolve, GATHER_TIMEOUT_MS)]
       const done = (): void => {
@@ -193,6 +196,10 @@ export class UdpHost {
     const answer = answerTo(bytes, from)
     if (answer !== null) this.send(socket, answer, from)
   }
+}
+
+function isIpv6(host: string): boolean {
+  return host.includes(':')
 }
 
 /** By IPv4 alone: IPv6 is not mapped. */
