@@ -4,6 +4,7 @@
  * this process, and `close` takes it away again, whatever happened in between.
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { existsSync } from 'node:fs'
 
 const PUBLIC_NET = '198.51.100'
 const PUBLIC_NET_6 = 'fd00:5eed'
@@ -38,6 +39,8 @@ export function noLab(conditions: Conditions = {}): string | null {
       return `there is no ${tool}: apt-get install ${holder}`
     }
   }
+  if ((conditions.delayMs ?? 0) > 0 && !existsSync('/dev/net/tun'))
+    return 'there is no /dev/net/tun for links with delay: modprobe tun'
   const probe = `wm-probe-${process.pid}`
   try {
     execFileSync('ip', ['netns', 'add', probe], { stdio: 'ignore' })

@@ -39,8 +39,9 @@ const BYTES = 1_048_576
 const PATIENCE_MS = 12_000
 /** Where plain ICE connects a pair it is direct within this. */
 const EASY_WITHIN_MS = 3_000
-/** Until all have the links that they want. */
+/** Until all have links; and until all have those that they want, and rest. */
 const SETTLE_MS = 3_000
+const REST_MS = 10_000
 /** Of tries of one pair so many are to be direct, within this. */
 const DIRECT_SHARE = 0.9
 const DIRECT_WITHIN_MS = 8_000
@@ -243,7 +244,7 @@ async function bothSides(placeOf: PlaceOf, publics: readonly LabPeer[]): Promise
   const [from, to] = [[], []] as [LabPeer[], LabPeer[]]
   for (const [i, side] of [from, to].entries())
     for (const kind of kinds) side.push(await startAt(placeOf(kind, programs[i]!)))
-  await new Promise(resolve => setTimeout(resolve, SETTLE_MS))
+  await new Promise(resolve => setTimeout(resolve, values['first-byte'] === true ? REST_MS : SETTLE_MS))
   return { kinds, from, to, publics }
 }
 
