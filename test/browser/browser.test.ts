@@ -125,6 +125,7 @@ describe.skipIf(skip)('in a real Chromium', () => {
     await expect.poll(() => browser.page.evaluate(() => page.links()), { timeout: 5_000 }).toContain(open.id)
     await other.page.evaluate(() => page.start('', 'untold'))
     await expect.poll(() => other.page.evaluate(() => page.links()), { timeout: 15_000 }).toContain(id)
+    expect(await other.page.evaluate(peer => page.pathTo(peer), id)).toBe('tab')
     expect(await other.page.evaluate(peer => page.echo(peer, 1_000), open.id)).toMatchObject({ same: true })
     await other.page.evaluate(() => page.close())
     await other.page.close()

@@ -1,6 +1,7 @@
 /**
  * How long it takes, in a mesh at rest, from asking for a hidden peer by its id alone until one byte has come back from it. Pairs
- * are asked one after the other; those that had a link before, and with it a session, are shown but not counted.
+ * are asked one after the other; those that had a link before, and with it a session, are shown but not counted. Shown is
+ * the time, after + how many peers carried it on, and, where it took too long, how much of it until the session stood.
  */
 import type { FirstByte, Pinged } from './lab-calls.ts'
 import { everyPair, printTable, quantile, type Sides } from './lab-run.ts'
@@ -11,7 +12,8 @@ const WORST_MS = 1_000
 
 /** How many pairs are not as they should be. */
 export async function measureFirstBytes({ kinds, from, to, publics }: Sides): Promise<number> {
-  const { roundTripMs } = await publics[0]!.ask<Pinged>({ kind: 'ping', peer: publics[1]!.id })
+  const ping = await publics[0]!.ask<Pinged>({ kind: 'ping', peer: publics[1]!.id })
+  const roundTripMs = Math.round(ping.roundTripMs)
   const cells = await everyPair(kinds.length, false, async (i, j) =>
     kinds[j] === 'public' ? null : from[i]!.ask<FirstByte>({ kind: 'first-byte', peer: to[j]!.id }),
   )
@@ -24,7 +26,8 @@ export async function measureFirstBytes({ kinds, from, to, publics }: Sides): Pr
     cells.map(row =>
       row.map(cell => {
         if (cell === null) return ''
-        return cell.error ?? `${isWrong(cell) ? '!' : ''}${cell.firstMs}${cell.wasLinked ? '=' : ''}`
+        const { error, firstMs, connectMs, relays, wasLinked } = cell
+        return error ?? `${isWrong(cell) ? `!${connectMs}/` : ''}${firstMs}+${relays}${wasLinked ? '=' : ''}`
       }),
     ),
   )

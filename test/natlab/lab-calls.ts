@@ -29,9 +29,11 @@ export interface Met {
 
 export interface FirstByte {
   readonly firstMs: number
+  /** Of that, until the session stood. */
+  readonly connectMs: number
   readonly wasLinked: boolean
-  /** What carried it. */
-  readonly path: string
+  /** How many peers carried it on. */
+  readonly relays: number
 }
 
 export interface Held {
@@ -112,13 +114,14 @@ async function firstByte(mesh: Mesh, peer: string): Promise<FirstByte> {
   const wasLinked = isLinked(mesh, peer)
   const since = clock()
   const session = await mesh.connect(peer)
+  const connectMs = since()
   const stream = await session.open('echo')
   await stream.write(Uint8Array.of(1))
   for await (const _ of stream) break
   const firstMs = since()
-  const path = nameOf(session.path)
+  const { path } = session
   await stream.end()
-  return { firstMs, wasLinked, path }
+  return { firstMs, connectMs, wasLinked, relays: path.kind === 'circuit' ? path.via.length : 0 }
 }
 
 class HeldStream {

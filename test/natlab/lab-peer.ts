@@ -13,7 +13,7 @@ for await (const line of createInterface({ input: process.stdin })) {
     // reason: the lab asks nothing else.
     say(await answer(JSON.parse(line) as Call))
   } catch (error) {
-    say({ error: error instanceof WebmeshError ? error.code : String(error) })
+    say({ error: error instanceof WebmeshError ? `${error.code} ${error.detail ?? ''}`.trim() : String(error) })
   }
 }
 await mesh.close()

@@ -20,7 +20,7 @@ const script: LabScript = {
     try {
       return await answer?.(call)
     } catch (error) {
-      return { error: error instanceof WebmeshError ? error.code : String(error) }
+      return { error: error instanceof WebmeshError ? `${error.code} ${error.detail ?? ''}`.trim() : String(error) }
     }
   },
 }

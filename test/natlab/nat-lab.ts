@@ -4,7 +4,7 @@
  * this process, and `close` takes it away again, whatever happened in between.
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
@@ -42,6 +42,8 @@ export function noLab(conditions: Conditions = {}): string | null {
       return `there is no ${tool}: apt-get install ${holder}`
     }
   }
+  if ((conditions.delayMs ?? 0) > 0 && !existsSync('/dev/net/tun'))
+    return 'there is no /dev/net/tun for links with delay: modprobe tun'
   const probe = `wm-probe-${process.pid}`
   try {
     execFileSync('ip', ['netns', 'add', probe], { stdio: 'ignore' })

@@ -1,26 +1,55 @@
-/** The smallest lab that shows the whole ladder: two kinds of NAT, all pairs. `npm run natlab` does the others. */
+/** The smallest labs that show each thing: two kinds of NAT for the most part. `npm run natlab` does the others. */
 import { spawnSync } from 'node:child_process'
-import { expect, it } from 'vitest'
+import { expect, it, type TestContext } from 'vitest'
 import { noLab } from './nat-lab.ts'
 
 it('peers behind port-restricted and symmetric NATs exchange a megabyte, directly where ICE would', context => {
-  const why = noLab()
-  if (why !== null) {
-    console.warn(`the NAT lab is left out: ${why}`)
-    context.annotate(why)
-    return
-  }
+  if (isLeftOut(context)) return
   expect(lab('port-restricted', 'symmetric')).toContain('4 of 4 pairs exchanged')
 }, 120_000)
 
 it('peers of one network that were told of nobody find each other by mDNS, where it is on', context => {
-  const why = noLab()
-  if (why !== null) {
-    context.annotate(why)
-    return
-  }
+  if (isLeftOut(context)) return
   expect(lab('--lan')).toMatch(/by mDNS: (tcp|udp); where it is off: peer-unreachable/)
 }, 120_000)
+
+it('a byte is back from a peer behind a NAT within six round trips of links with 20 ms', context => {
+  if (isLeftOut(context)) return
+  const out = lab(
+    '--first-byte',
+    '--delay',
+    '20',
+    '--capacity',
+    '6',
+    'port-restricted',
+    'symmetric',
+    'udp-blocked',
+    'double',
+  )
+  // The pump really delays: two links there and two back.
+  expect(Number(/a direct round trip takes (\d+) ms/.exec(out)?.[1])).toBeGreaterThanOrEqual(80)
+}, 120_000)
+
+it('streams go on after a silence in which NATs forget', context => {
+  if (isLeftOut(context)) return
+  expect(lab('--silent', '13', '--mapping-timeout', '10', 'port-restricted', 'symmetric')).toMatch(
+    /4 of 4 streams carried on/,
+  )
+}, 120_000)
+
+it('tabs behind different NATs go on without their way in, and others join through them', context => {
+  if (isLeftOut(context)) return
+  expect(lab('--way-in-dies')).toContain('a third tab beside the second is in')
+}, 120_000)
+
+/** Where no lab can be built, one line says why. */
+function isLeftOut(context: TestContext): boolean {
+  const why = noLab({ delayMs: 20 })
+  if (why === null) return false
+  console.warn(`the NAT lab is left out: ${why}`)
+  context.annotate(why)
+  return true
+}
 
 function lab(...args: readonly string[]): string {
   const run = spawnSync('npm', ['run', '-s', 'natlab', '--', ...args], {

@@ -1,6 +1,7 @@
 /**
  * Every kind of NAT to every kind: a megabyte by peer id alone, and what the path becomes. Prints a table; ends with 1 where a pair
- * did not exchange it, or one that plain ICE connects is not direct within its time.
+ * did not exchange it, or one that plain ICE connects is not direct within its time. With `--one-by-one` no two pairs at once: ten
+ * megabytes side by side, each over a relay at first, are more than this machine carries without delay.
  *
  * With `--tries N` the first kind reaches the second so many times, with new peers each time, and it ends with 1 where fewer than
  * nine of ten are direct within 8 s.
@@ -17,7 +18,7 @@
  * `--mapping-timeout S`, and `--publics N` peers that can be dialled.
  *
  *   npm run natlab [-- [--lan | --tries N | --first-byte | --silent S | --way-in-dies] [--from chromium] [--to chromium]
- *     [--delay MS] [--loss PERCENT] [--mapping-timeout S] [--publics N] [--capacity N] KIND…]
+ *     [--one-by-one] [--delay MS] [--loss PERCENT] [--mapping-timeout S] [--publics N] [--capacity N] KIND…]
  */
 import { type ChildProcessByStdio, spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
@@ -28,7 +29,7 @@ import type { MeshOptions } from '../../src/index.node.ts'
 import { measureFirstBytes } from './first-byte.ts'
 import type { Met } from './lab-calls.ts'
 import type { PageCall } from './lab-page.ts'
-import { everyPair, printTable, type Sides } from './lab-run.ts'
+import { everyPair, printTable, quantile, type Sides } from './lab-run.ts'
 import { type Conditions, NAT_KINDS, type NatKind, NatLab, noLab } from './nat-lab.ts'
 import { speakAfterSilence } from './silence.ts'
 import { liveWithoutWayIn } from './way-in-dies.ts'
@@ -38,8 +39,9 @@ const BYTES = 1_048_576
 const PATIENCE_MS = 12_000
 /** Where plain ICE connects a pair it is direct within this. */
 const EASY_WITHIN_MS = 3_000
-/** Until all have the links that they want. */
+/** Until all have links; and until all have those that they want, and rest. */
 const SETTLE_MS = 3_000
+const REST_MS = 10_000
 /** Of tries of one pair so many are to be direct, within this. */
 const DIRECT_SHARE = 0.9
 const DIRECT_WITHIN_MS = 8_000
@@ -56,6 +58,7 @@ const { values, positionals: wanted } = parseArgs({
     lan: { type: 'boolean' },
     'first-byte': { type: 'boolean' },
     silent: { type: 'string' },
+    'one-by-one': { type: 'boolean' },
     'way-in-dies': { type: 'boolean' },
     delay: { type: 'string' },
     loss: { type: 'string' },
@@ -151,6 +154,13 @@ function isWithoutUdp(kind: Kind): boolean {
   return kind === 'udp-blocked' || kind === 'only-443'
 }
 
+/** Whether nothing connects these two without a relay. */
+function isHopeless(one: Kind, other: Kind): boolean {
+  if (isEasy(one, other)) return false
+  if ([one, other].includes('ipv6-only') || [one, other].some(isWithoutUdp)) return true
+  return programs.includes('chromium') || (one === 'symmetric' && other === 'symmetric')
+}
+
 /** Whether ICE connects these two without a relay (RFC 8445 with the NATs of RFC 4787). */
 function isEasy(one: Kind, other: Kind): boolean {
   if (hasIpv6(one) && hasIpv6(other)) return true
@@ -234,15 +244,16 @@ async function bothSides(placeOf: PlaceOf, publics: readonly LabPeer[]): Promise
   const [from, to] = [[], []] as [LabPeer[], LabPeer[]]
   for (const [i, side] of [from, to].entries())
     for (const kind of kinds) side.push(await startAt(placeOf(kind, programs[i]!)))
-  await new Promise(resolve => setTimeout(resolve, SETTLE_MS))
+  await new Promise(resolve => setTimeout(resolve, values['first-byte'] === true ? REST_MS : SETTLE_MS))
   return { kinds, from, to, publics }
 }
 
 /** Every kind to every kind; how many pairs are not as they should be. */
 async function tryAll({ from, to }: Sides): Promise<number> {
-  const cells = await everyPair(kinds.length, true, (i, j) =>
-    from[i]!.ask<Met>({ kind: 'meet', peer: to[j]!.id, bytes: BYTES, patienceMs: PATIENCE_MS }),
-  )
+  const cells = await everyPair(kinds.length, values['one-by-one'] !== true, (i, j) => {
+    const patienceMs = isHopeless(kinds[i]!, kinds[j]!) ? 0 : PATIENCE_MS
+    return from[i]!.ask<Met>({ kind: 'meet', peer: to[j]!.id, bytes: BYTES, patienceMs })
+  })
   let wrong = 0
   const shown = cells.map((row, i) =>
     row.map(({ error, same, path, directMs, wasLinked }, j) => {
@@ -255,11 +266,11 @@ async function tryAll({ from, to }: Sides): Promise<number> {
   printTable(kinds, shown)
   const all = cells.flat()
   const good = all.filter(({ same }) => same === true)
-  const first = good.map(({ firstMs }) => firstMs ?? 0).sort((a, b) => a - b)
+  const first = good.map(({ firstMs }) => firstMs ?? 0)
   const direct = good.filter(({ wasLinked }) => !wasLinked).flatMap(({ directMs }) => directMs ?? [])
   console.log(
     `${good.length} of ${all.length} pairs exchanged ${BYTES} bytes, ${good.filter(({ wasLinked }) => wasLinked).length} of them with a link before (=); ` +
-      `first byte back: median ${first[first.length >> 1]} ms, slowest ${first.at(-1)} ms; of the others ${direct.length} became direct, the slowest after ${Math.max(...direct)} ms`,
+      `first byte back: median ${quantile(first, 0.5)} ms, slowest ${Math.max(...first)} ms; of the others ${direct.length} became direct, the slowest after ${Math.max(...direct)} ms`,
   )
   return wrong
 }
@@ -283,19 +294,20 @@ async function tryOften(tries: number, placeOf: PlaceOf): Promise<number> {
   const [one = 'symmetric', other = 'port-restricted'] = wanted as Kind[]
   const places = [placeOf(one, programs[0]!), placeOf(other, programs[1]!)] as const
   const direct: number[] = []
+  const first: number[] = []
   let exchanged = 0
   for (let i = 1; i <= tries; i += 1) {
     const [from, to] = await Promise.all([startAt(places[0]), startAt(places[1])])
     const met = await from.ask<Met>({ kind: 'meet', peer: to.id, bytes: BYTES, patienceMs: DIRECT_WITHIN_MS })
     if (met.same) exchanged += 1
+    if (met.firstMs) first.push(met.firstMs)
     if (met.directMs !== null && met.directMs <= DIRECT_WITHIN_MS) direct.push(met.directMs)
     for (const { child } of [from, to]) child.kill('SIGKILL')
     process.stderr.write(`try ${i} of ${tries}: ${met.error ?? met.path} ${met.directMs ?? ''}\n`)
   }
-  direct.sort((a, b) => a - b)
   console.log(
     `${one} to ${other}: ${exchanged} of ${tries} exchanged ${BYTES} bytes, ${direct.length} direct within ${DIRECT_WITHIN_MS / 1_000} s, ` +
-      `median ${direct[direct.length >> 1] ?? 'none'} ms, slowest ${direct.at(-1) ?? 'none'} ms`,
+      `median ${quantile(direct, 0.5)} ms, slowest ${Math.max(...direct)} ms; first byte back: median ${quantile(first, 0.5)} ms, slowest ${Math.max(...first)} ms`,
   )
   return exchanged === tries && direct.length >= DIRECT_SHARE * tries ? 0 : 1
 }

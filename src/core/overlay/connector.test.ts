@@ -363,15 +363,15 @@ describe('a session over a circuit', () => {
     ['the opener', true, false, false],
     ['the other side', true, false, true],
     ['both sides', true, true, true],
-  ])('moves to a wire that %s can dial, without losing a byte', (_who, aPublic, bPublic, aCalls) => {
+  ])('soon moves to a wire that %s can dial, without losing a byte', (_who, aPublic, bPublic, aCalls) => {
     for (const seed of [1, 2, 3]) {
       const { world, r, a, b } = relayed(seed, aPublic, bPublic, aCalls)
       const session = a.sessionWith(b) ?? 0
       const stream = a.openStream(session)
       const bytes = pattern(2_000_000)
       a.node.command({ kind: 'stream-write', session, stream, chunks: [bytes.slice()] })
-      expect(world.runUntil(() => a.pathTo(b) === 'wire' && b.pathTo(a) === 'wire', 6_000)).not.toBeNull()
-      world.run(4_000)
+      expect(world.runUntil(() => a.pathTo(b) === 'wire' && b.pathTo(a) === 'wire', 1_200)).not.toBeNull()
+      world.run(8_000)
       expect(Buffer.compare(b.bytesOn(stream), bytes), `seed ${seed}`).toBe(0)
       expect([a.sessionWith(b), a.pathTo(b), b.pathTo(a)]).toEqual([session, 'wire', 'wire'])
       world.run(15_000)

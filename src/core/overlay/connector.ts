@@ -907,8 +907,9 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
   private upgradeByDial(turn: Turn, contact: Contact, ref: PeerRef): Instant {
     const { now } = turn
     if (contact.upgrade?.sequence !== ref.sequence) {
-      // The other side most often can dial as well.
-      const at = now + (contact.session.initiator ? 0 : UPGRADE_TURN_MS)
+      // Where the other side can dial as well, the one that opened the session does.
+      const waits = !contact.session.initiator && this.port.isDialable()
+      const at = now + (waits ? UPGRADE_TURN_MS : 0)
       contact.upgrade = { at, delayMs: UPGRADE_BACKOFF_MS, sequence: ref.sequence }
     }
     const { upgrade } = contact

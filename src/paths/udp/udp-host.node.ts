@@ -133,7 +133,12 @@ export class UdpHost {
   private async ask(helpers: readonly Address[], othersMs: number): Promise<Mappings> {
     const own = this.ownPlaces()
     const seen = new Map<string, SocketAddress>()
-    const places = helpers.filter(({ host }) => bytesOfIp(host) !== null && this.socketFor(host) !== null)
+    // Where this machine has no address of a family, waiting for answers over it would hold up the wire.
+    const reaches = (host: string): boolean =>
+      own.length === 0 || own.some(place => isIpv6(place.host) === isIpv6(host))
+    const places = helpers.filter(
+      ({ host }) => bytesOfIp(host) !== null && this.socketFor(host) !== null && reaches(host),
+    )
     await new Promise<void>(resolve => {
       const timers: NodeJS.Timeout[] = []
       const keys: string[] = []
@@ -209,4 +214,8 @@ export class UdpHost {
     const answer = answerTo(bytes, from)
     if (answer !== null) this.send(socket, answer, from)
   }
+}
+
+function isIpv6(host: string): boolean {
+  return host.includes(':')
 }
