@@ -48,7 +48,7 @@ class NodeOwnNetwork implements OwnNetwork {
         ownHosts,
       )
     const place = listening.find(({ host }) => why === null && needlessFor([host], ownHosts) === null)
-    this.mapping = { kind: 'off', why: why ?? 'loopback' }
+    this.mapping = place === undefined ? { kind: 'off', why: why ?? 'loopback' } : { kind: 'searching' }
     this.mapper =
       place === undefined
         ? null
