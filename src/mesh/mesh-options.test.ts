@@ -112,6 +112,13 @@ describe('announced addresses', () => {
     expect(announced.length).toBeLessThanOrEqual(REF_ADDRESSES_MAX)
   })
 
+  it('name no private place of UDP: nobody could ask there', () => {
+    const udpOf = (...own: string[]): string[] =>
+      announcedAddresses([], { host: '0.0.0.0', port: 8 }, () => own).map(addressText)
+    expect(udpOf('192.168.1.5')).toEqual([])
+    expect(udpOf('172.17.0.1', '192.0.2.1')).toEqual(['udp://192.0.2.1:8'])
+  })
+
   it('begin with what a gateway mapped, and name its place of UDP if there is one', () => {
     const texts = (udpPort: number | null): string[] =>
       announcedAddresses([{ host: '127.0.0.1', port: 9 }], { host: '127.0.0.1', port: 10 }, own, {

@@ -16,7 +16,7 @@ import type { Listening, Platform } from '../host/platform.ts'
 import { RunLoop } from '../host/run-loop.ts'
 import type { Store } from '../host/store.ts'
 import type { Negotiator } from '../paths/negotiator.ts'
-import type { PortMappingState } from '../paths/port-mapping/port-mapping.ts'
+import { isHelper, type PortMappingState } from '../paths/port-mapping/port-mapping.ts'
 import {
   ASK_AFTER_MS,
   ASK_AGAIN_MS,
@@ -606,9 +606,9 @@ function negotiatorOf(negotiators: readonly Negotiator[], transport: NegotiatedT
 }
 
 /**
- * Each port takes both plain wires and WebSockets, so each host is told under both schemes; and where STUN is served. With more
- * than fit a ref the first count, and those that can be dialled before the other. What a gateway mapped comes first: most of
- * those who dial are not in this peer's own network.
+ * Each port takes both plain wires and WebSockets, so each host is told under both schemes; and where STUN is served, unless that
+ * is a private place. With more than fit a ref the first count, and those that can be dialled before the other. What a gateway
+ * mapped comes first: most of those who dial are not in this peer's own network.
  */
 export function announcedAddresses(
   listeners: readonly ListenPoint[],
@@ -627,7 +627,7 @@ export function announcedAddresses(
   for (const { host, port } of listeners) {
     for (const reachable of hostsOf(host)) add(reachable, port)
   }
-  const [own] = udp === null ? [] : hostsOf(udp.host)
+  const own = udp === null ? undefined : hostsOf(udp.host).find(isHelper)
   const isMapped = mapped !== null && mapped.udpPort !== null
   const helper = isMapped ? mapped.host : own
   const helperPort = isMapped ? mapped.udpPort : udp?.port

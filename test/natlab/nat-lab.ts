@@ -174,6 +174,9 @@ export interface MappingRouterOptions {
 /** A router whose daemon maps ports, and the one machine behind it. */
 export interface MappingRouter {
   readonly namespace: string
+  /** The router's own, and its address inside. */
+  readonly router: string
+  readonly inside: string
   /** The router's address on the public segment. */
   readonly host: string
   /** Rules of the daemon now: one for each port that it maps. */
@@ -267,6 +270,8 @@ export class NatLab {
     const count = (name: string): number => Number(/packets (\d+)/.exec(list('counter', 'ip', 'asked', name))?.[1])
     const mapping: MappingRouter = {
       namespace,
+      router,
+      inside: `${this.nets.get(router)}.1`,
       host,
       mapped: () =>
         list('chain', 'inet', 'upnp', 'mapped')

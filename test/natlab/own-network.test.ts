@@ -20,6 +20,24 @@ const WHY_NOT = noLab() ?? noPortMapping()
 const MAPPER = fileURLToPath(new URL('../../dist/paths/port-mapping/port-mapper.node.js', import.meta.url))
 const LISTEN = ['--listen', '0.0.0.0:4100']
 
+/** Answers the search, and a request with bytes that never end. */
+const ENDLESS_GATEWAY = `
+  const own = process.argv[1]
+  const socket = require('node:dgram').createSocket({ type: 'udp4', reuseAddr: true })
+  socket.on('message', (_, from) => socket.send([
+    'HTTP/1.1 200 OK', 'ST: urn:schemas-upnp-org:device:InternetGatewayDevice:1', 'LOCATION: http://' + own + ':5000/', '', '',
+  ].join('\\r\\n'), from.port, from.address))
+  require('node:http').createServer((_, response) => {
+    console.log('asked')
+    response.on('error', () => {})
+    const more = () => { while (response.write('<service>'.repeat(1000))) {} }
+    response.on('drain', more)
+    more()
+  }).listen(5000, own, () => socket.bind(1900, () => {
+    socket.addMembership('239.255.255.250', own)
+    console.log('ready')
+  }))`
+
 let lab: NatLab
 /** Three peers of the public segment that others join through. */
 const open: WebmeshProcess[] = []
@@ -236,13 +254,12 @@ function behindRouter(): void {
       ['symmetric', lab.hostBehind('symmetric').namespace, { kind: 'dependent', udp: 'fine' }],
       ['udp-blocked', lab.hostBehind('udp-blocked').namespace, { kind: 'unknown', udp: 'poor' }],
     ]
-    const told = await Promise.all(
-      kinds.map(async ([name, namespace]) => {
-        const found = await findings(webmeshIn(namespace, 'doctor', '--json', '--join', refs[0]!, '--no-port-mapping'))
-        expect(found.get('done')).toMatchObject({ ok: true })
-        return [name, { kind: found.get('nat')?.kind, udp: found.get('udp')?.verdict }] as const
-      }),
-    )
+    const told: [string, unknown][] = []
+    for (const [name, namespace] of kinds) {
+      const found = await findings(webmeshIn(namespace, 'doctor', '--json', '--join', refs[0]!, '--no-port-mapping'))
+      expect(found.get('done')).toMatchObject({ ok: true })
+      told.push([name, { kind: found.get('nat')?.kind, udp: found.get('udp')?.verdict }])
+    }
     expect(Object.fromEntries(told)).toEqual(Object.fromEntries(kinds.map(([name, , expected]) => [name, expected])))
   })
 
@@ -277,7 +294,7 @@ function behindRouter(): void {
       await gateway.start()
       await expect.poll(() => gateway.mapped().length, { timeout: 20_000 }).toBe(1)
       expect(await mapper.close()).toBe(0)
-      expect(gateway.mapped()).toEqual([])
+      expect(gateway.mapped(), protocol).toEqual([])
     }
     await Promise.all((['pcp', 'nat-pmp', 'upnp'] as const).map(renewed))
   })
@@ -297,6 +314,22 @@ function behindRouter(): void {
     expect(gateway.mapped()).toEqual(expect.arrayContaining([...before]))
     await Promise.all([second.close(), third.close()])
     expect(gateway.mapped()).toEqual(before)
+  })
+
+  it('a gateway that tells without end is given up', async () => {
+    const gateway = await router({ silent: true })
+    const argv = ['netns', 'exec', gateway.router, process.execPath, '-e', ENDLESS_GATEWAY, gateway.inside]
+    const hostile = spawn('ip', argv, { stdio: ['ignore', 'pipe', 'inherit'] })
+    try {
+      const said = createInterface({ input: hostile.stdout })[Symbol.asyncIterator]()
+      expect((await said.next()).value).toBe('ready')
+      const mapper = new Mapper(gateway, { tcpPort: 4100, protocols: ['upnp'] })
+      expect(await mapper.until(({ kind }) => kind === 'none')).toMatchObject({ detail: 'UPnP: no answer' })
+      // It was found, and asked for its description.
+      expect((await said.next()).value).toBe('asked')
+    } finally {
+      hostile.kill('SIGKILL')
+    }
   })
 
   it('an end is quick, whatever the gateway does', async () => {
