@@ -176,7 +176,7 @@ export function mappingFinding(state: PortMappingState): Finding {
             check,
             verdict: 'told',
             text: `${ports} are mapped at ${by}; others are not told, since no peer has confirmed that address`,
-            advice: 'join through a peer with a public address that UDP reaches',
+            advice: `join through a peer with a public address that UDP reaches; whoever is told tcp://${host}:${tcpPort} by you can join there already`,
           }
         case 'contradicted':
           return {

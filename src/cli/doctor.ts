@@ -42,12 +42,13 @@ const FIRST_LINK_MS = 6_000
 /** After the first link a public peer is known and has answered, or there is none. */
 const FIRST_ANSWER_MS = 2_000
 /** More of them have answered. */
-const SURVEY_MS = 2_000
+const SURVEY_MS = 3_000
 /** A gateway that says nothing in three protocols is done with by then. */
 const MAPPING_MS = 9_000
 const LOOK_MS = 50
 const CLOCK_PEERS = 3
-const CLOCK_TIMEOUT_MS = 2_000
+/** Of those that dialled this peer nobody listens at the other end. */
+const CLOCK_TIMEOUT_MS = 1_000
 
 export const doctor: CliCommand = {
   name: 'doctor',

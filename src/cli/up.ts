@@ -1,4 +1,5 @@
 /** `webmesh up`: a peer that runs until it is interrupted. */
+import { addressText } from '../core/base/address.ts'
 import { Mesh, type Service } from '../index.node.ts'
 import { CAPACITY_MAX, CAPACITY_MIN } from '../mesh/mesh-options.ts'
 import { serviceNameOf } from '../mesh/target.ts'
@@ -113,13 +114,24 @@ function sayEvents(mesh: Mesh, report: Report): void {
   mesh.addEventListener('unlink', ({ peer, error }) => {
     report.event('unlink', { peer, code: error.code }, `${unlinked}  ${shortId(peer)}  ${error.code}`)
   })
-  mesh.addEventListener('self', ({ ref }) => report.event('self', { ref }, null))
+  // Whoever copied the first ref should have the one with the address that others can dial.
+  let told = addressesOf(mesh)
+  mesh.addEventListener('self', ({ ref }) => {
+    const addresses = addressesOf(mesh)
+    const text = addresses === told ? null : `${report.paint('bold', 'ref')}     now at ${addresses}\n        ${ref}`
+    told = addresses
+    report.event('self', { ref }, text)
+  })
   const warn = ({ code, message }: { code: string; message: string }): void => {
     report.event('warning', { code, message }, null)
     report.note(`webmesh: ${message}`)
   }
   for (const warning of mesh.status().warnings) warn(warning)
   mesh.addEventListener('warning', ({ error }) => warn(error))
+}
+
+function addressesOf({ peerRef }: Mesh): string {
+  return peerRef.addresses.map(addressText).join(' ')
 }
 
 function sayService(service: Service, report: Report): void {

@@ -3,6 +3,8 @@
  * mapped place once other peers see this machine at the same address as the gateway says.
  */
 import type { Address } from '../core/base/address.ts'
+import { invariant } from '../core/base/invariant.ts'
+import { GATHER_TIMEOUT_MS } from '../paths/negotiator.ts'
 import { type MapperState, PortMapper } from '../paths/port-mapping/port-mapper.node.ts'
 import { isPublicIpv4, needlessFor, type PortMappingState, trustIn } from '../paths/port-mapping/port-mapping.ts'
 import { mayBeSentTo } from '../paths/udp/ip-address.ts'
@@ -17,11 +19,15 @@ import {
 
 /** Links come in twos and threes: those that come within this are asked together. */
 const LINKS_SETTLE_MS = 500
+/** However many links come and go: peers are asked no more often. */
+const PAUSE_MS = 2_000
 /** While too few have answered to be sure, or nobody has confirmed a mapping; and once all is known. */
 const UNSURE_AGAIN_MS = 60_000
 const SURE_AGAIN_MS = 600_000
 /** With so many answers one liar changes nothing. */
 const ANSWERS_WANTED = 3
+
+invariant(GATHER_TIMEOUT_MS < PAUSE_MS, 'one survey is over before the next')
 
 export function openOwnNetwork(options: OwnNetworkOptions): OwnNetwork {
   return new NodeOwnNetwork(options)
@@ -33,8 +39,8 @@ class NodeOwnNetwork implements OwnNetwork {
   private survey = NOT_SURVEYED
   private mapping: PortMappingState
   private told: MappedPlace | null = null
-  private surveying = false
   private closed = false
+  private lookedAt = Number.NEGATIVE_INFINITY
   private dueAt = Number.POSITIVE_INFINITY
   private cancel: (() => void) | null = null
 
@@ -48,7 +54,7 @@ class NodeOwnNetwork implements OwnNetwork {
         ownHosts,
       )
     const place = listening.find(({ host }) => why === null && needlessFor([host], ownHosts) === null)
-    this.mapping = { kind: 'off', why: why ?? 'loopback' }
+    this.mapping = place === undefined ? { kind: 'off', why: why ?? 'loopback' } : { kind: 'searching' }
     this.mapper =
       place === undefined
         ? null
@@ -86,25 +92,26 @@ class NodeOwnNetwork implements OwnNetwork {
 
   private lookWithin(delayMs: number): void {
     const { clock } = this.options
-    const at = clock.monotonicNow() + delayMs
+    const now = clock.monotonicNow()
+    const at = Math.max(now + delayMs, this.lookedAt + PAUSE_MS)
     if (this.closed || at >= this.dueAt) return
     this.cancel?.()
     this.dueAt = at
-    this.cancel = clock.setTimer(delayMs, () => {
+    this.cancel = clock.setTimer(at - now, () => {
       this.dueAt = Number.POSITIVE_INFINITY
       this.look()
     })
   }
 
   private async look(): Promise<void> {
-    if (this.surveying) return
-    this.surveying = true
+    this.lookedAt = this.options.clock.monotonicNow()
     const helpers = await this.options.findHelpers().catch((): readonly Address[] => [])
     // Whoever is on this side of the NAT sees nothing of it.
     const outside = helpers.filter(({ host }) => isPublicIpv4(host) || (host.includes(':') && mayBeSentTo(host, false)))
     if (outside.length > 0 && !this.closed) {
       const before = this.survey.ipv4
       this.survey = await this.options.survey(outside)
+      if (this.closed) return
       if (this.mapping.kind === 'mapped') {
         this.mapping = { ...this.mapping, trust: trustIn(this.mapping.host, this.survey) }
         this.tellPlace()
@@ -112,7 +119,6 @@ class NodeOwnNetwork implements OwnNetwork {
       // The network is another one: the gateway knows its new address, or is a new gateway.
       if (before !== null && this.survey.ipv4 !== null && this.survey.ipv4 !== before) this.mapper?.lookAgain()
     }
-    this.surveying = false
     const sure = this.survey.answered >= ANSWERS_WANTED && !this.isUnconfirmed()
     this.lookWithin(sure ? SURE_AGAIN_MS : UNSURE_AGAIN_MS)
   }

@@ -30,7 +30,7 @@ export interface OwnNetwork {
   view(): OwnNetworkView
   /** There is one more link: more peers to ask, perhaps. */
   onLink(): void
-  /** Takes away what was mapped, and waits a second for it at most. */
+  /** Takes away what was mapped, and waits two seconds for it at most. */
   close(): Promise<void>
 }
 

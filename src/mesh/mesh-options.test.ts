@@ -16,7 +16,15 @@ describe('the options of Mesh.start', () => {
   it('has a default for each', () => {
     expect(checkOptions(suite, NOW, {})).toMatchObject({
       ok: true,
-      value: { store: undefined, listen: [], waysIn: [], announce: null, relays: true, signal: undefined },
+      value: {
+        store: undefined,
+        listen: [],
+        waysIn: [],
+        announce: null,
+        relays: true,
+        portMapping: true,
+        signal: undefined,
+      },
     })
   })
 
@@ -67,6 +75,7 @@ describe('the options of Mesh.start', () => {
     ['a relay of something else', { relays: { bytes: 7 } }, 'invalid-option'],
     ['no rendezvous', { rendezvous: 0 }, 'invalid-option'],
     ['more rendezvous than a ref holds', { rendezvous: 5 }, 'invalid-option'],
+    ['a port mapping by word', { portMapping: 'upnp' }, 'invalid-option'],
     ['a signal that is none', { signal: {} }, 'invalid-option'],
   ]
   it.each(refused)('refuses %s', (_, options, code) => {
@@ -138,6 +147,25 @@ describe('announced addresses', () => {
     const announced = announcedAddresses(many, { host: '0.0.0.0', port: 8 }, own)
     expect(announced.at(-1)).toEqual({ scheme: 'udp', host: '192.0.2.1', port: 8, extra: '' })
     expect(announced.length).toBeLessThanOrEqual(REF_ADDRESSES_MAX)
+  })
+
+  it('name no private place of UDP: nobody could ask there', () => {
+    const udpOf = (...own: string[]): string[] =>
+      announcedAddresses([], { host: '0.0.0.0', port: 8 }, () => own).map(addressText)
+    expect(udpOf('192.168.1.5')).toEqual([])
+    expect(udpOf('172.17.0.1', '192.0.2.1')).toEqual(['udp://192.0.2.1:8'])
+  })
+
+  it('begin with what a gateway mapped, and name its place of UDP if there is one', () => {
+    const texts = (udpPort: number | null): string[] =>
+      announcedAddresses([{ host: '127.0.0.1', port: 9, webrtc: null }], { host: '127.0.0.1', port: 10 }, own, {
+        host: '5.5.5.5',
+        tcpPort: 4100,
+        udpPort,
+      }).map(addressText)
+    const tcp = ['tcp://5.5.5.5:4100', 'ws://5.5.5.5:4100', 'tcp://127.0.0.1:9', 'ws://127.0.0.1:9']
+    expect(texts(4101)).toEqual([...tcp, 'udp://5.5.5.5:4101'])
+    expect(texts(null)).toEqual([...tcp, 'udp://127.0.0.1:10'])
   })
 })
 

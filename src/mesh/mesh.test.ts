@@ -62,6 +62,16 @@ describe('starting', () => {
     expect(mesh.listening).toEqual([expect.stringMatching(/^tcp:\/\/127\.0\.0\.1:\d+$/)])
     expect(mesh.peerRef.addresses.map(address => address.scheme)).toEqual(['tcp', 'ws', 'webrtc', 'udp'])
     expect(mesh.status()).toMatchObject({ peer: mesh.id, links: [], sessions: 0, warnings: [] })
+    expect(mesh.status().nat).toEqual({ kind: 'unknown', ipv4: null, ipv6: null, askedPeers: 0, answeredPeers: 0 })
+    expect(mesh.status().portMapping).toEqual({ kind: 'off', why: 'loopback' })
+  })
+
+  it('says why no port is mapped', async () => {
+    const why = async (options: MeshOptions): Promise<unknown> => (await start(options)).status().portMapping
+    expect(await why({})).toEqual({ kind: 'off', why: 'not-listening' })
+    expect(await why({ listen: ['127.0.0.1:0'], portMapping: false })).toEqual({ kind: 'off', why: 'switched-off' })
+    const announce = ['tcp://my.example:4100']
+    expect(await why({ listen: ['127.0.0.1:0'], announce })).toEqual({ kind: 'off', why: 'announce-given' })
   })
 
   it('joins by a ref, by a ref object and by an address alone', async () => {

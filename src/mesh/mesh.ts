@@ -17,7 +17,7 @@ import type { Listening, Platform } from '../host/platform.ts'
 import { RunLoop } from '../host/run-loop.ts'
 import type { Store } from '../host/store.ts'
 import type { Negotiator } from '../paths/negotiator.ts'
-import type { PortMappingState } from '../paths/port-mapping/port-mapping.ts'
+import { isHelper, type PortMappingState } from '../paths/port-mapping/port-mapping.ts'
 import type { Acceptor } from '../paths/wire-driver.ts'
 import {
   ASK_AFTER_MS,
@@ -682,8 +682,8 @@ type TakesWires = Pick<Listening, 'host' | 'port' | 'webrtc'>
 
 /**
  * Each port takes both plain wires and WebSockets, and WebRTC beside it, so each host is told under all schemes; and where STUN is
- * served. With more than fit a ref the first count, and those that can be dialled before the other. What a gateway mapped comes
- * first: most of those who dial are not in this peer's own network.
+ * served, unless that is a private place. With more than fit a ref the first count, and those that can be dialled before the
+ * other. What a gateway mapped comes first: most of those who dial are not in this peer's own network.
  */
 export function announcedAddresses(
   listeners: readonly TakesWires[],
@@ -707,7 +707,7 @@ export function announcedAddresses(
       addresses.push({ scheme: 'webrtc', host: reachable, port: webrtc.port, extra })
     }
   }
-  const [own] = udp === null ? [] : hostsOf(udp.host)
+  const own = udp === null ? undefined : hostsOf(udp.host).find(isHelper)
   const isMapped = mapped !== null && mapped.udpPort !== null
   const helper = isMapped ? mapped.host : own
   const helperPort = isMapped ? mapped.udpPort : udp?.port

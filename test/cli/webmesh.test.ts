@@ -39,7 +39,7 @@ afterEach(async () => {
 }, 20_000)
 
 describe('usage', () => {
-  const COMMANDS = ['up', 'id', 'ping', 'trace', 'peers', 'services', 'chat']
+  const COMMANDS = ['up', 'doctor', 'id', 'ping', 'trace', 'peers', 'services', 'chat']
 
   it.each(COMMANDS)('%s has a help', async name => {
     const help = webmesh(name, '--help')

@@ -204,11 +204,16 @@ export interface MappingRouterOptions {
   /** What it says its address outside is, instead of what it is. */
   readonly claims?: string
   readonly leaseSecondsMax?: number
+  /** No daemon, and no word that there is none. */
+  readonly silent?: boolean
 }
 
 /** A router whose daemon maps ports, and the one machine behind it. */
 export interface MappingRouter {
   readonly namespace: string
+  /** The router's own, and its address inside. */
+  readonly router: string
+  readonly inside: string
   /** The router's address on the public segment. */
   readonly host: string
   /** Rules of the daemon now: one for each port that it maps. */
@@ -224,6 +229,8 @@ export class NatLab {
   private readonly prefix = `wm${process.pid}`
   private readonly folder = mkdtempSync(join(tmpdir(), 'webmesh-natlab-'))
   private readonly daemons = new Set<ChildProcess>()
+  /** What each router has inside, without the last number. */
+  private readonly nets = new Map<string, string>()
   private readonly namespaces: string[] = []
   private readonly segment: string
   private readonly conditions: Conditions
@@ -266,6 +273,7 @@ export class NatLab {
     for (const [depth, kind] of kinds.entries()) {
       const router = this.namespace(`r${this.namespaces.length}`)
       const net = `10.${this.places % 250}.${depth}`
+      this.nets.set(router, net)
       this.link(inner, depth === 0 ? 'eth' : 'wan', router, 'lan')
       this.in(inner, 'ip', 'addr', 'add', `${net}.2/24`, 'dev', depth === 0 ? 'eth' : 'wan')
       this.in(router, 'ip', 'addr', 'add', `${net}.1/24`, 'dev', 'lan')
@@ -283,9 +291,13 @@ export class NatLab {
     const { namespace } = this.hostBehind('port-restricted')
     const router = this.namespaces.at(-1)!
     const host = `${PUBLIC_NET}.${this.places}`
-    this.rules(router, `flush ruleset\n${MAPPING_RULES}`)
+    const { natPmp = true, upnp = true, claims, leaseSecondsMax, silent = false } = options
+    const deaf = silent
+      ? 'table ip deaf {\n chain in {\n type filter hook input priority 0\n iifname "lan" udp dport 5351 drop\n }\n}'
+      : ''
+    this.rules(router, `flush ruleset\n${MAPPING_RULES}\n${deaf}`)
+    this.bridgeLan(router)
     const file = join(this.folder, router)
-    const { natPmp = true, upnp = true, claims, leaseSecondsMax } = options
     const yes = (wanted: boolean): string => (wanted ? 'yes' : 'no')
     const lines = [
       'ext_ifname=wan',
@@ -312,6 +324,8 @@ export class NatLab {
     const count = (name: string): number => Number(/packets (\d+)/.exec(list('counter', 'ip', 'asked', name))?.[1])
     const mapping: MappingRouter = {
       namespace,
+      router,
+      inside: `${this.nets.get(router)}.1`,
       host,
       mapped: () =>
         list('chain', 'inet', 'upnp', 'mapped')
@@ -344,8 +358,32 @@ export class NatLab {
         })
       },
     }
-    await mapping.start()
+    if (!silent) await mapping.start()
     return mapping
+  }
+
+  /** Another machine in the network of one behind a router. */
+  neighbourOf({ namespace }: { readonly namespace: string }): string {
+    const router = this.namespaces[this.namespaces.indexOf(namespace) + 1]!
+    const name = this.namespace(`h${this.namespaces.length}`)
+    const port = `lan${this.namespaces.length}`
+    this.link(name, 'eth', router, port)
+    this.in(router, 'ip', 'link', 'set', port, 'master', 'lan')
+    const net = this.nets.get(router)!
+    this.in(name, 'ip', 'addr', 'add', `${net}.3/24`, 'dev', 'eth')
+    this.in(name, 'ip', 'route', 'add', 'default', 'via', `${net}.1`)
+    return name
+  }
+
+  /** The inner side of a router becomes one to which more machines can be added. */
+  private bridgeLan(router: string): void {
+    this.in(router, 'ip', 'link', 'set', 'lan', 'down')
+    this.in(router, 'ip', 'addr', 'flush', 'dev', 'lan')
+    this.in(router, 'ip', 'link', 'set', 'lan', 'name', 'lan0')
+    this.in(router, 'ip', 'link', 'add', 'name', 'lan', 'type', 'bridge')
+    this.in(router, 'ip', 'link', 'set', 'lan0', 'master', 'lan')
+    this.in(router, 'ip', 'addr', 'add', `${this.nets.get(router)!}.1/24`, 'dev', 'lan')
+    for (const device of ['lan0', 'lan']) this.in(router, 'ip', 'link', 'set', device, 'up')
   }
 
   /**

@@ -17,12 +17,14 @@ export class GatewaySocket {
   static open(host: string, port: number, from: string | undefined): Promise<GatewaySocket | null> {
     return new Promise(resolve => {
       const socket = createSocket('udp4')
-      socket.once('error', () => {
+      const fail = (): void => {
         socket.close()
         resolve(null)
-      })
+      }
+      socket.once('error', fail)
       // Connected: the system passes on what comes from there alone, and says if nobody listens.
-      socket.bind(0, from, () => socket.connect(port, host, () => resolve(new GatewaySocket(socket))))
+      const onConnect = (error?: Error | null): void => (error ? fail() : resolve(new GatewaySocket(socket)))
+      socket.bind(0, from, () => socket.connect(port, host, onConnect))
     })
   }
 

@@ -3,6 +3,7 @@
  * out only where single datagrams to the gateway brought nothing; renews in time; takes the mappings away at the end. Whatever
  * fails is a state, and is tried again later.
  */
+import { plainIp } from '../udp/ip-address.ts'
 import { defaultGateway } from './default-gateway.node.ts'
 import { GatewaySocket } from './gateway-socket.node.ts'
 import { GATEWAY_PORT } from './pcp.ts'
@@ -18,8 +19,8 @@ const RENEW_AFTER_MAX_MS = 1_800_000
 const RENEW_AFTER_MIN_MS = 1_000
 /** After a failure; the last holds from then on. */
 const AGAIN_AFTER_MS: readonly number[] = [60_000, 300_000, 1_800_000]
-/** Taking mappings away may hold up the end so long. */
-const CLOSE_MS = 1_000
+/** Taking mappings away may hold up the end so long: two calls of UPnP to a slow router. */
+const CLOSE_MS = 2_000
 
 export interface MappedPorts {
   readonly protocol: MappingProtocol
@@ -77,7 +78,7 @@ export class PortMapper {
     this.busy = this.busy.then(() => this.look())
   }
 
-  /** Takes the mappings away, and waits a second for it at most. */
+  /** Takes the mappings away, and waits two seconds for it at most. */
   async close(): Promise<void> {
     this.closing.abort()
     clearTimeout(this.timer)
@@ -169,7 +170,8 @@ export class PortMapper {
     this.asking = { gateway, port }
     try {
       const grant = await gateway.map(port, wanted, seconds)
-      if (grant.host !== '' && grant.host !== '0.0.0.0') return grant
+      const host = plainIp(grant.host)
+      if (host !== null && host !== '0.0.0.0' && grant.port > 0) return { ...grant, host }
       await gateway.unmap(port, grant.port)
       return 'the gateway has no address outside'
     } catch (error) {

@@ -88,6 +88,11 @@ export function isPublicIpv4(host: string): boolean {
   return a !== 192 || b !== 168
 }
 
+/** Fit to serve STUN: whoever is private sees nothing of its neighbours' NAT, and others cannot ask it. */
+export function isHelper(host: string): boolean {
+  return !isIpv4(host) || host.startsWith('127.') || isPublicIpv4(host)
+}
+
 /** Why a peer that listens at these needs no mapping; null where it does. */
 export function needlessFor(listening: readonly string[], own: readonly string[]): MappingNeedless | null {
   if (listening.length === 0) return 'not-listening'

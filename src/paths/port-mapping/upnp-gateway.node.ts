@@ -30,6 +30,8 @@ const MULTICAST_HOPS = 2
 const HTTP_TIMEOUT_MS = 3_000
 /** Real descriptions take some 5 KiB. */
 const HTTP_BYTES_MAX = 131_072
+/** Connections that are looked at; a gateway has one, seldom two. */
+const SERVICES_MAX = 4
 /** Of the ports that other machines have already; then it is given up. */
 const PORTS_TRIED = 4
 const PORT_MIN = 1_024
@@ -50,11 +52,11 @@ export class UpnpGateway implements Gateway {
   static async find(host: string, ownHost: string, signal: AbortSignal): Promise<UpnpGateway | null> {
     const description = await search(host, ownHost, signal)
     if (description === null) return null
-    const { ok, text } = await request(description, {}).catch(() => ({ ok: false, text: '' }))
-    for (const service of ok ? readDescription(text, description) : []) {
+    const { ok, text } = await request(description, {}, signal).catch(() => ({ ok: false, text: '' }))
+    for (const service of ok ? readDescription(text, description).slice(0, SERVICES_MAX) : []) {
       const gateway = new UpnpGateway(host, ownHost, service)
       // Of several connections one has an address.
-      if ((await gateway.externalHost().catch(() => '')) !== '') return gateway
+      if ((await gateway.externalHost(signal).catch(() => '')) !== '') return gateway
     }
     return null
   }
@@ -82,17 +84,21 @@ export class UpnpGateway implements Gateway {
 
   close(): void {}
 
-  private async externalHost(): Promise<string> {
-    const answer = await this.call(...addressCall())
+  private async externalHost(signal?: AbortSignal): Promise<string> {
+    const answer = await this.call(...addressCall(), signal)
     if (answer.kind === 'refused') throw new Error(answer.why)
     const host = textOf(answer.text, 'NewExternalIPAddress')
     return host === '0.0.0.0' ? '' : host
   }
 
-  private async call(action: string, values: readonly (readonly [string, string | number])[]): Promise<SoapAnswer> {
+  private async call(
+    action: string,
+    values: readonly (readonly [string, string | number])[],
+    signal?: AbortSignal,
+  ): Promise<SoapAnswer> {
     const { type, url } = this.service
     const headers = { 'content-type': 'text/xml; charset="utf-8"', soapaction: `"${type}#${action}"` }
-    const { ok, text } = await request(url, { method: 'POST', headers, body: soapBody(type, action, values) })
+    const { ok, text } = await request(url, { method: 'POST', headers, body: soapBody(type, action, values) }, signal)
     return readSoapAnswer(ok, text)
   }
 }
@@ -101,21 +107,30 @@ function search(host: string, ownHost: string, signal: AbortSignal): Promise<URL
   return new Promise(resolve => {
     const socket = createSocket('udp4')
     const timers: NodeJS.Timeout[] = []
+    let isOver = false
     const finish = (found: URL | null): void => {
+      if (isOver) return
+      isOver = true
       signal.removeEventListener('abort', onAbort)
       for (const timer of timers.splice(0)) clearTimeout(timer)
       socket.removeAllListeners('message').close()
       resolve(found)
     }
     const onAbort = (): void => finish(null)
-    socket.once('error', () => finish(null))
+    socket.on('error', () => finish(null))
     socket.on('message', (bytes, sender) => {
       const found = sender.address === host ? readSearchAnswer(bytes.toString('latin1'), host) : null
       if (found !== null) finish(found)
     })
     socket.bind(0, ownHost, () => {
-      socket.setMulticastInterface(ownHost)
-      socket.setMulticastTTL(MULTICAST_HOPS)
+      try {
+        socket.setMulticastInterface(ownHost)
+        socket.setMulticastTTL(MULTICAST_HOPS)
+      } catch {
+        // The address is gone, or does no multicast.
+        finish(null)
+        return
+      }
       const ask = (): void => {
         for (const text of searches()) socket.send(text, SSDP_PORT, SSDP_GROUP, () => {})
       }
@@ -128,8 +143,14 @@ function search(host: string, ownHost: string, signal: AbortSignal): Promise<URL
 }
 
 /** An answer within bounds, from there and nowhere else. */
-async function request(url: URL, options: RequestInit): Promise<{ readonly ok: boolean; readonly text: string }> {
-  const response = await fetch(url, { ...options, redirect: 'error', signal: AbortSignal.timeout(HTTP_TIMEOUT_MS) })
+async function request(
+  url: URL,
+  options: RequestInit,
+  ending?: AbortSignal,
+): Promise<{ readonly ok: boolean; readonly text: string }> {
+  const limit = AbortSignal.timeout(HTTP_TIMEOUT_MS)
+  const signal = ending === undefined ? limit : AbortSignal.any([limit, ending])
+  const response = await fetch(url, { ...options, redirect: 'error', signal })
   const chunks: Uint8Array[] = []
   let bytes = 0
   for await (const chunk of response.body ?? []) {

@@ -16,14 +16,13 @@ it('a channel that is found closed ends its wire after the call that found it, n
   for (const call of ['send', 'hangUp'] as const) {
     let inside = false
     const closed = await new Promise<string>(resolve => {
-      const wire = new WebRtcWire({
-        onDescribed: () => {},
+      const wire = new WebRtcWire(() => ({
         onOpen: () => {},
         onFrames: () => {},
         onWritten: () => {},
         onClosed: ({ code }) => resolve(`${code}${inside ? ', inside' : ''}`),
-      })
-      wire.attach({ acceptAnswer: () => {}, send: () => false, bufferedBytes: () => 0, close: () => {} })
+      }))
+      wire.attach({ send: () => false, bufferedBytes: () => 0, close: () => {} })
       wire.onOpen({ transport: 'webrtc', remote: '', remoteHost: '' })
       inside = true
       if (call === 'send') wire.send([new Uint8Array(8)])
