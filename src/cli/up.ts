@@ -21,6 +21,8 @@ export const up: CliCommand = {
     announce: { type: 'string', multiple: true },
     service: { type: 'string', multiple: true },
     lan: { type: 'boolean' },
+    'webrtc-port': { type: 'string' },
+    'no-webrtc': { type: 'boolean' },
     'udp-port': { type: 'string' },
     capacity: { type: 'string' },
     'no-relay': { type: 'boolean' },
@@ -41,8 +43,14 @@ export const up: CliCommand = {
   --store DIR          keep identity, remembered peers and records there. Without
                        it they live in memory, and the identity is a new one.
   --announce ADDRESS   tell others this address instead of the bound ones
-                       (tcp://my.example:4100, where a port is forwarded).
+                       (tcp://my.example:4100 where a port is forwarded,
+                       wss://my.example:443 where a proxy ends TLS,
+                       webrtc://203.0.113.5:4100, with this peer's certificate).
   --service NAME       be a member of this service, like chat.example/1.
+  --webrtc-port N      the UDP port for WebRTC from pages, which need no TLS
+                       certificate for it; the number of each port that listens
+                       unless given, 0 for any.
+  --no-webrtc          take no WebRTC from pages that know only the address.
   --udp-port N         the UDP port for STUN and punched wires; the one above the
                        first port that listens unless given, 0 for any.
   --capacity N         how many links to carry, 4 to 4096.
@@ -59,12 +67,14 @@ export const up: CliCommand = {
   async run(call: CliCall): Promise<void> {
     const { flags, report, signal } = call
     const services = flags.list('service').map(serviceNameOf)
+    const webrtcPort = flags.number('webrtc-port', 0, true, 65_535)
     const mesh = await Mesh.start({
       store: flags.text('store'),
       listen: flags.list('listen'),
       join: flags.list('join'),
       announce: flags.list('announce').length > 0 ? flags.list('announce') : undefined,
       lan: flags.has('lan'),
+      webrtcPort: flags.has('no-webrtc') ? false : webrtcPort,
       udpPort: flags.number('udp-port', 0, true, 65_535),
       capacity: flags.number('capacity', CAPACITY_MIN, true, CAPACITY_MAX),
       relays: !flags.has('no-relay'),

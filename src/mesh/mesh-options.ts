@@ -229,13 +229,15 @@ export function targetWayIn(suite: CryptoSuite, now: WallTime, given: unknown): 
   return fail({ code: 'invalid-ref', detail: name })
 }
 
+const ANY_HASH = 'A'.repeat(43)
+
 /** `extra` stays empty where the certificate is this peer's own. */
 function parseAnnounced(given: unknown): Result<Address> {
   if (typeof given !== 'string') return invalid('announce lists addresses as text')
-  const place = /^\s*webrtc:(\/\/[^/]+)\/?\s*$/.exec(given)?.[1]
-  if (place === undefined) return parseAddress(given)
-  const parsed = parseAddress(`udp:${place}`)
-  return parsed.ok ? ok({ ...parsed.value, scheme: 'webrtc' }) : parsed
+  const bare = /^\s*(webrtc:\/\/[^/]+)\/?\s*$/.exec(given)?.[1]
+  if (bare === undefined) return parseAddress(given)
+  const parsed = parseAddress(`${bare}/${ANY_HASH}`)
+  return parsed.ok ? ok({ ...parsed.value, extra: '' }) : parsed
 }
 
 function each<T>(name: string, given: unknown, max: number, parse: (item: unknown) => Result<T>): Result<T[]> {

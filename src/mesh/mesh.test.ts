@@ -1,8 +1,10 @@
+import { createSocket } from 'node:dgram'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
+import { addressText } from '../core/base/address.ts'
 import { Mesh, type MeshOptions, type MeshStream, refText, type Service } from '../index.node.ts'
 
 const running: Mesh[] = []
@@ -31,6 +33,12 @@ function at<T>(list: readonly T[], index: number): T {
   const item = list[index]
   if (item === undefined) throw new Error(`nothing at ${index}`)
   return item
+}
+
+/** Where it takes WebRTC, or nothing. */
+function webRtcAddress(mesh: Mesh): string {
+  const address = mesh.peerRef.addresses.find(({ scheme }) => scheme === 'webrtc')
+  return address === undefined ? '' : addressText(address)
 }
 
 function textOf(bytes: Uint8Array): string {
@@ -72,6 +80,42 @@ describe('starting', () => {
     expect(await why({ listen: ['127.0.0.1:0'], portMapping: false })).toEqual({ kind: 'off', why: 'switched-off' })
     const announce = ['tcp://my.example:4100']
     expect(await why({ listen: ['127.0.0.1:0'], announce })).toEqual({ kind: 'off', why: 'announce-given' })
+  })
+
+  it('takes WebRTC on the UDP port of the same number, and shows the same certificate after a restart', async () => {
+    const store = await newFolder()
+    const first = await start({ listen: ['127.0.0.1:0'], store })
+    const { port } = new URL(first.listening[0] ?? '')
+    const address = webRtcAddress(first)
+    expect(address).toMatch(new RegExp(`^webrtc://127\\.0\\.0\\.1:${port}/[\\w-]{43}$`))
+    await first.close()
+    const second = await start({ listen: [`127.0.0.1:${port}`], store })
+    expect(webRtcAddress(second)).toBe(address)
+    const other = await start({ listen: ['127.0.0.1:0'] })
+    expect(webRtcAddress(other).slice(-43)).not.toBe(address.slice(-43))
+  })
+
+  it('takes WebRTC on another UDP port where that one is taken, where it is told to, or nowhere', async () => {
+    const taken = createSocket('udp4')
+    await new Promise<void>(resolve => taken.bind(0, '127.0.0.1', resolve))
+    const { port } = taken.address()
+    const beside = await start({ listen: [`127.0.0.1:${port}`] })
+    expect(beside.listening).toEqual([`tcp://127.0.0.1:${port}`])
+    expect(webRtcAddress(beside)).not.toContain(`:${port}/`)
+    taken.close()
+    const told = await start({ listen: ['127.0.0.1:0'], webrtcPort: port })
+    expect(webRtcAddress(told)).toContain(`:${port}/`)
+    const without = await start({ listen: ['127.0.0.1:0'], webrtcPort: false })
+    expect(webRtcAddress(without)).toBe('')
+  })
+
+  it('announces WebRTC at another place with its own certificate, and says where it cannot', async () => {
+    const announce = ['webrtc://203.0.113.5:4100', 'tcp://203.0.113.5:4100']
+    const mesh = await start({ listen: ['127.0.0.1:0'], announce })
+    expect(webRtcAddress(mesh)).toMatch(/^webrtc:\/\/203\.0\.113\.5:4100\/[\w-]{43}$/)
+    const without = await start({ listen: ['127.0.0.1:0'], announce, webrtcPort: false })
+    expect(without.peerRef.addresses.map(addressText)).toEqual(['tcp://203.0.113.5:4100'])
+    expect(without.status().warnings).toEqual([expect.objectContaining({ code: 'listen-failed' })])
   })
 
   it('joins by a ref, by a ref object and by an address alone', async () => {

@@ -26,13 +26,17 @@ const log = part<HTMLOListElement>('log')
 const form = part<HTMLFormElement>('say')
 const input = part<HTMLInputElement>('text')
 
-/** An invite is the page's address with the ref of the peer that made it behind `#`. */
+/**
+ * An invite is the page's address with the ref of the peer that made it behind `#`. Over https the proxy in front of the port may
+ * know nothing of WebSockets: the port's ref, which it lists, says where it takes WebRTC.
+ */
 function waysIn(): string[] {
   const invited = decodeURIComponent(location.hash.slice(1))
   const isSecure = location.protocol === 'https:'
   const port = location.port === '' ? (isSecure ? 443 : 80) : location.port
   const here = `${isSecure ? 'wss' : 'ws'}://${location.hostname}:${port}`
-  return invited.startsWith('webmesh:') ? [invited, here] : [here]
+  const own = isSecure ? [here, new URL('refs.json', location.href).href] : [here]
+  return invited.startsWith('webmesh:') ? [invited, ...own] : own
 }
 
 async function start(): Promise<void> {

@@ -26,7 +26,7 @@ export const noChromium: string | null = existsSync(CHROMIUM)
   : `there is no Chromium at ${CHROMIUM}: install it (apt-get install chromium) or set WEBMESH_CHROMIUM`
 
 /** Names that lead to this machine and that no browser takes for it, as mixed content on loopback itself is let pass. */
-const NAMES = '--host-resolver-rules=MAP *.test 127.0.0.1'
+export const NAMES = '--host-resolver-rules=MAP *.test 127.0.0.1'
 
 export type PageScheme = 'http' | 'https'
 

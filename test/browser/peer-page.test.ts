@@ -1,8 +1,9 @@
 /** The page that a listening port serves, in real Chromium: as the build made it. */
+import type { AddressInfo } from 'node:net'
 import { chromium, type Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Mesh as MeshType } from '../../src/index.node.ts'
-import { CHROMIUM, CHROMIUM_FLAGS, noChromium } from './chromium.fixtures.ts'
+import { CHROMIUM, CHROMIUM_FLAGS, NAMES, noChromium, serverFor } from './chromium.fixtures.ts'
 
 // reason: the page's script is there only where the build is, beside the port that serves it.
 const { Mesh } = (await import('../../dist/index.node.js' as string)) as typeof import('../../src/index.node.ts')
@@ -15,7 +16,7 @@ describe.skipIf(skip)('the page of a port', () => {
   const errors: string[] = []
 
   beforeAll(async () => {
-    browser = await chromium.launch({ executablePath: CHROMIUM, headless: true, args: CHROMIUM_FLAGS })
+    browser = await chromium.launch({ executablePath: CHROMIUM, headless: true, args: [...CHROMIUM_FLAGS, NAMES] })
     mesh = await Mesh.start({ listen: ['127.0.0.1:0'] })
   })
   afterAll(async () => {
@@ -63,4 +64,33 @@ describe.skipIf(skip)('the page of a port', () => {
     expect(overflow).toBeLessThanOrEqual(0)
     expect(errors).toEqual([])
   }, 60_000)
+
+  it('joins by WebRTC where it came over https, through a proxy that knows of nothing but HTTP', async () => {
+    const behind = await Mesh.start({ listen: ['127.0.0.1:0'] })
+    const inner = behind.listening[0]?.replace('tcp://', 'http://') ?? ''
+    const proxy = serverFor('https', (request, response) => {
+      fetch(`${inner}${request.url}`).then(async answer => {
+        const body = Buffer.from(await answer.arrayBuffer())
+        response.writeHead(answer.status, {
+          'content-type': answer.headers.get('content-type') ?? '',
+          'content-security-policy': answer.headers.get('content-security-policy') ?? '',
+        })
+        response.end(body)
+      })
+    })
+    await new Promise<void>(resolve => proxy.listen(0, '127.0.0.1', resolve))
+    // reason: a server that listens on a port has an address with one.
+    const { port } = proxy.address() as AddressInfo
+    const context = await browser.newContext({ ignoreHTTPSErrors: true })
+    const page = await context.newPage()
+    await page.goto(`https://peer.test:${port}/`)
+    await page.waitForSelector('#state[data-is=in]')
+    await expect.poll(() => page.textContent('#links'), { timeout: 10_000 }).toContain('WebRTC, directly')
+    const id = (await page.textContent('#id')) ?? ''
+    expect(behind.status().links.map(link => link.peer)).toContain(id)
+    await context.close()
+    await behind.close()
+    proxy.closeAllConnections()
+    await new Promise(resolve => proxy.close(resolve))
+  }, 30_000)
 })

@@ -14,7 +14,8 @@ const GOOD: readonly [string, Address][] = [
     ' wss://peer.example:443/mesh?a=1&b=%20 ',
     { scheme: 'wss', host: 'peer.example', port: 443, extra: '/mesh?a=1&b=%20' },
   ],
-  [`webrtc://peer_1.example:9/${HASH}`, { scheme: 'webrtc', host: 'peer_1.example', port: 9, extra: HASH }],
+  [`webrtc://192.0.2.7:9/${HASH}`, { scheme: 'webrtc', host: '192.0.2.7', port: 9, extra: HASH }],
+  [`webrtc://[2001:db8::1]:9/${HASH}`, { scheme: 'webrtc', host: '2001:db8::1', port: 9, extra: HASH }],
 ]
 
 const BAD = [
@@ -37,12 +38,13 @@ const BAD = [
   'ws://a:1/ü',
   'ws://[evil.example]:1',
   'ws://a\n:1',
-  'webrtc://a:1/abc',
-  `webrtc://a:1/${HASH}=`,
-  `webrtc://a:1/${HASH.slice(0, -1)}t`,
-  `webrtc://a:1/${HASH}/`,
-  `webrtc://a:1/${'ab'.repeat(32)}`,
-  `webrtc://a:1`,
+  'webrtc://192.0.2.7:1/abc',
+  `webrtc://peer.example:1/${HASH}`,
+  `webrtc://192.0.2.7:1/${HASH}=`,
+  `webrtc://192.0.2.7:1/${HASH.slice(0, -1)}t`,
+  `webrtc://192.0.2.7:1/${HASH}/`,
+  `webrtc://192.0.2.7:1/${'ab'.repeat(32)}`,
+  `webrtc://192.0.2.7:1`,
   `tcp://${'a'.repeat(254)}:1`,
   `ws://a:1/${'a'.repeat(128)}`,
 ]
@@ -70,7 +72,8 @@ describe('an address', () => {
     ['tcp', 'a', 80, '/path'],
     ['tcp', 'a:b', 80, ''],
     ['tcp', ' a', 80, ''],
-    ['webrtc', 'a', 80, HASH.slice(4)],
+    ['webrtc', '192.0.2.7', 80, HASH.slice(4)],
+    ['webrtc', 'a', 80, HASH],
   ] as const)('in bytes is passed over where %s %j %i %j has no text', (scheme, host, port, extra) => {
     const address = { scheme, host, port, extra }
     const reader = new ByteReader(bytesOf(address))
@@ -89,7 +92,7 @@ describe('an address', () => {
   })
 
   it('in bytes holds the hash of a certificate as it is', () => {
-    const bytes = bytesOf({ scheme: 'webrtc', host: 'a', port: 1, extra: HASH })
+    const bytes = bytesOf({ scheme: 'webrtc', host: '192.0.2.7', port: 1, extra: HASH })
     expect(bytes.subarray(-33)).toEqual(Uint8Array.of(32, ...new Uint8Array(32).fill(0xab)))
   })
 

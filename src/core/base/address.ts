@@ -14,7 +14,7 @@ export type AddressScheme = 'tcp' | 'ws' | 'wss' | 'webrtc' | 'udp' | 'tab'
 
 export interface Address {
   readonly scheme: AddressScheme
-  /** A host name, an IPv4 address, or an IPv6 address without brackets. */
+  /** A host name, an IPv4 address, or an IPv6 address without brackets; of `webrtc` no name, since browsers look none up for it. */
   readonly host: string
   readonly port: number
   /** `ws` and `wss`: the path, with its slash; `webrtc`: the certificate's SHA-256 in base64url; `tab`: its name; else ''. */
@@ -23,6 +23,7 @@ export interface Address {
 
 const SCHEMES: readonly AddressScheme[] = ['tcp', 'ws', 'wss', 'webrtc', 'udp']
 const HOST_BYTES_MAX = 253
+const IPV4 = /^\d{1,3}(\.\d{1,3}){3}$/
 const EXTRA_BYTES_MAX = 128
 const HASH_BYTES = 32
 /** An IPv6 address in brackets, or a name or IPv4 address; a path without space, quotes, brackets, fragment. All ASCII. */
@@ -46,7 +47,10 @@ export function parseAddress(text: string): Result<Address> {
   const extra = scheme === 'webrtc' ? path.slice(1) : path === '/' ? '' : path
   if (port < 1 || port > 65535 || host.length > HOST_BYTES_MAX || extra.length > EXTRA_BYTES_MAX) return bad
   if ((scheme === 'tcp' || scheme === 'udp') && extra !== '') return bad
-  if (scheme === 'webrtc' && bytesOfBase64url(extra)?.length !== HASH_BYTES) return bad
+  if (scheme !== 'webrtc') return ok({ scheme, host, port, extra })
+  if (bytesOfBase64url(extra)?.length !== HASH_BYTES) return bad
+  if (!host.includes(':') && !IPV4.test(host))
+    return fail({ code: 'invalid-address', detail: `${text.slice(0, 120)} (the host of webrtc:// is an IP address)` })
   return ok({ scheme, host, port, extra })
 }
 

@@ -207,7 +207,12 @@ function addressArbitrary(): fc.Arbitrary<Address> {
       port: fc.integer({ min: 1, max: 65535 }),
       extra: fc.constantFrom('', '/mesh', '0f'.repeat(32)),
     })
-    .map(parts => ({ ...parts, extra: extraOf(parts.scheme, parts.extra) }))
+    .map(parts => ({ ...parts, host: hostOf(parts.scheme, parts.host), extra: extraOf(parts.scheme, parts.extra) }))
+}
+
+/** WebRTC has no names. */
+function hostOf(scheme: Address['scheme'], host: string): string {
+  return scheme === 'webrtc' && host.endsWith('example') ? '192.0.2.2' : host
 }
 
 /** What the scheme allows behind its port. */

@@ -204,6 +204,12 @@ export class Attempt {
     return this.nextDialAt - DIAL_STAGGER_MS + REDIAL_MS
   }
 
+  /** It is not dialled again by this attempt, however long it lasts. */
+  forgetAddress(address: Address): void {
+    const at = this.knownAddresses.indexOf(address)
+    if (at >= 0) this.knownAddresses.splice(at, 1)
+  }
+
   /** Whether a circuit may be begun: none is under way, and the dials had their head start or are over. */
   mayCircle(now: Instant): boolean {
     if (!this.canCircle) return false

@@ -351,6 +351,7 @@ export class Reaching {
     }
     for (let address = attempt.takeAddress(now); address !== null; address = attempt.takeAddress(now)) {
       const isUrgent = attempt.peer === null || attempt.isPatient
+      if (this.port.isScarce(address.scheme)) attempt.forgetAddress(address)
       if (this.port.mayDial(turn, address.scheme, isUrgent)) this.dial(turn, attempt, address)
       else attempt.lastFault = { code: 'overloaded', detail: `${address.scheme} wires of this page` }
     }

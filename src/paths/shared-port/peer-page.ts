@@ -139,7 +139,8 @@ function answer(status: number, contentType: string, body: string, more: Record<
   const headers = {
     'content-type': contentType,
     'cache-control': 'no-store',
-    'content-security-policy': "default-src 'none'; style-src 'unsafe-inline'; script-src 'self'; connect-src ws: wss:",
+    'content-security-policy':
+      "default-src 'none'; style-src 'unsafe-inline'; script-src 'self'; connect-src 'self' ws: wss:",
     'x-content-type-options': 'nosniff',
     connection: 'close',
     ...more,

@@ -24,3 +24,10 @@ it('does not count this machine, where proxies connect from', () => {
   expect([count.enter('127.0.0.1'), count.enter('127.9.9.9'), count.enter('::1')]).toEqual([true, true, true])
   expect(count.enter('192.0.2.1')).toBe(false)
 })
+
+it('counts this machine too where no proxy can come from', () => {
+  const count = new SourceCount(1, 'all')
+  expect([count.enter('127.0.0.1'), count.enter('127.0.0.1'), count.enter('127.0.0.2')]).toEqual([true, false, true])
+  count.leave('127.0.0.1')
+  expect([count.enter('127.0.0.1'), count.enter('::1'), count.enter('::1')]).toEqual([true, true, false])
+})
