@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { fileURLToPath } from 'node:url'
-import { build } from 'esbuild'
+import { build, type Plugin } from 'esbuild'
 import { type Browser, chromium, type Page } from 'playwright-core'
 
 export const CHROMIUM = process.env.WEBMESH_CHROMIUM ?? '/usr/bin/chromium'
@@ -22,6 +22,15 @@ export const CHROMIUM_FLAGS = [
 export const noChromium: string | null = existsSync(CHROMIUM)
   ? null
   : `there is no Chromium at ${CHROMIUM}: install it (apt-get install chromium) or set WEBMESH_CHROMIUM`
+
+/** The package's door as its users get it: from the build, with its names shortened. */
+const BUILT_DOOR: Plugin = {
+  name: 'built-door',
+  setup({ onResolve }) {
+    const path = fileURLToPath(new URL('../../dist/index.browser.js', import.meta.url))
+    onResolve({ filter: /\/index\.browser\.ts$/ }, () => ({ path }))
+  },
+}
 
 export class ChromiumPage {
   readonly page: Page
@@ -98,6 +107,7 @@ async function bundle(): Promise<string> {
     target: 'es2022',
     write: false,
     logLevel: 'error',
+    plugins: [BUILT_DOOR],
   })
   return built.outputFiles[0]?.text ?? ''
 }
