@@ -22,71 +22,62 @@ export class WebmeshError extends Error {
 }
 
 export function sentenceOfFault(fault: Fault): string {
-  return SENTENCES[fault.code](fault)
+  return SENTENCES[fault.code].replace('%', () => why(fault))
 }
 
-const SENTENCES: Record<FaultCode, (fault: Fault) => string> = {
-  'invalid-ref': fault =>
-    `This is no ref that can be read${why(fault)}: copy the whole text, which starts with "webmesh:", and try again.`,
-  'invalid-address': fault =>
-    `This is no address${why(fault)}: write it like tcp://host:4100, ws://host:4100/path or tcp://[::1]:4100.`,
-  'invalid-peer-id': fault =>
-    `This is no peer id${why(fault)}: a peer id is 64 hexadecimal digits; a ref will do as well.`,
-  'invalid-service-name': fault =>
-    `This is no service name${why(fault)}: write a name of lower-case letters, digits, dots and hyphens, a slash and a major version, like chat.example/1.`,
-  'invalid-option': fault => `An option cannot be used${why(fault)}: correct it and try again.`,
-  'ref-expired': fault => `The ref has expired${why(fault)}: ask the peer for its present one.`,
-  'ref-forged': fault =>
-    `The ref's signature does not fit its contents${why(fault)}: it was changed on its way, so ask its owner for it again.`,
+/** What happened, `%` for the particulars, and what to do. */
+const SENTENCES: Record<FaultCode, string> = {
+  'invalid-ref': 'This is no ref that can be read%: copy the whole text, which starts with "webmesh:", and try again.',
+  'invalid-address': 'This is no address%: write it like tcp://host:4100, ws://host:4100/path or tcp://[::1]:4100.',
+  'invalid-peer-id': 'This is no peer id%: a peer id is 64 hexadecimal digits; a ref will do as well.',
+  'invalid-service-name':
+    'This is no service name%: write a name of lower-case letters, digits, dots and hyphens, a slash and a major version, like chat.example/1.',
+  'invalid-option': 'An option cannot be used%: correct it and try again.',
+  'ref-expired': 'The ref has expired%: ask the peer for its present one.',
+  'ref-forged':
+    "The ref's signature does not fit its contents%: it was changed on its way, so ask its owner for it again.",
 
-  'port-in-use': fault =>
-    `Another program listens there already${why(fault)}: stop it, choose another port, or give port 0 for any free one.`,
-  'listen-failed': fault =>
-    `Listening failed${why(fault)}: check that the address belongs to this machine and that the port may be used.`,
-  'store-damaged': fault =>
-    `The store cannot be read${why(fault)}: nothing was changed in it, so restore the folder from a copy, or give another one to start with a new identity.`,
-  'store-locked': fault =>
-    `The store is in use by another process${why(fault)}: stop that one, or give each peer a folder of its own.`,
-  'store-failed': fault =>
-    `The store could not be written or read${why(fault)}: check the folder's permissions and the space on the disk.`,
+  'port-in-use':
+    'Another program listens there already%: stop it, choose another port, or give port 0 for any free one.',
+  'listen-failed': 'Listening failed%: check that the address belongs to this machine and that the port may be used.',
+  'store-damaged':
+    'The store cannot be read%: nothing was changed in it, so restore the folder from a copy, or give another one to start with a new identity.',
+  'store-locked': 'The store is in use by another process%: stop that one, or give each peer a folder of its own.',
+  'store-failed': "The store could not be written or read%: check the folder's permissions and the space on the disk.",
 
-  'no-way-in': fault =>
-    `No peer let this one in${why(fault)}: check that the refs given are present ones and that their peers run, or give another peer's ref.`,
-  'peer-unreachable': fault =>
-    `The peer cannot be reached${why(fault)}: it may be offline or its id mistyped; try again, or give its ref instead of its id.`,
-  'dial-failed': fault =>
-    `The connection could not be opened${why(fault)}: check the address, and that a peer listens there.`,
-  'dial-timeout': fault =>
-    `Nobody answered at that address in time${why(fault)}: check the address and the firewall before it, and try again.`,
-  timeout: fault => `No answer came in time${why(fault)}: try again, or ask another peer.`,
-  'self-connect': fault => `This peer was asked to connect to itself${why(fault)}: give the id or ref of another peer.`,
-  'not-supported': fault => `This cannot be done here${why(fault)}: use a peer or a platform that can.`,
+  'no-way-in':
+    "No peer let this one in%: check that the refs given are present ones and that their peers run, or give another peer's ref.",
+  'peer-unreachable':
+    'The peer cannot be reached%: it may be offline or its id mistyped; try again, or give its ref instead of its id.',
+  'dial-failed': 'The connection could not be opened%: check the address, and that a peer listens there.',
+  'dial-timeout':
+    'Nobody answered at that address in time%: check the address and the firewall before it, and try again.',
+  timeout: 'No answer came in time%: try again, or ask another peer.',
+  'self-connect': 'This peer was asked to connect to itself%: give the id or ref of another peer.',
+  'not-supported': 'This cannot be done here%: use a peer or a platform that can.',
 
-  'frame-too-large': fault =>
-    `A frame over the limit came in${why(fault)}, and the wire was closed: what speaks there is no Webmesh peer, or a broken one.`,
-  malformed: fault =>
-    `Bytes came in that mean nothing${why(fault)}, and the wire was closed: what speaks there is no Webmesh peer, or one of another version.`,
-  'handshake-failed': fault =>
-    `The handshake failed${why(fault)}: make sure that a Webmesh peer listens there, and try again.`,
-  'wrong-peer': fault =>
-    `Another peer answered than the one asked for${why(fault)}: its address has changed hands, so ask it for its present ref.`,
-  'version-mismatch': fault =>
-    `The other side speaks another version of the protocol${why(fault)}: update the older of the two.`,
-  'flow-control-broken': fault =>
-    `The other peer sent more than it was allowed to${why(fault)}, and its session was closed: it is broken, so use another peer.`,
-  'wire-lost': fault => `The connection was lost${why(fault)}: check the network and connect again.`,
-  overloaded: fault => `The other side has too much to do${why(fault)}: try again a little later.`,
-  refused: fault => `The other side refused${why(fault)}: ask its owner, or use another peer.`,
+  'frame-too-large':
+    'A frame over the limit came in%, and the wire was closed: what speaks there is no Webmesh peer, or a broken one.',
+  malformed:
+    'Bytes came in that mean nothing%, and the wire was closed: what speaks there is no Webmesh peer, or one of another version.',
+  'handshake-failed': 'The handshake failed%: make sure that a Webmesh peer listens there, and try again.',
+  'wrong-peer':
+    'Another peer answered than the one asked for%: its address has changed hands, so ask it for its present ref.',
+  'version-mismatch': 'The other side speaks another version of the protocol%: update the older of the two.',
+  'flow-control-broken':
+    'The other peer sent more than it was allowed to%, and its session was closed: it is broken, so use another peer.',
+  'wire-lost': 'The connection was lost%: check the network and connect again.',
+  overloaded: 'The other side has too much to do%: try again a little later.',
+  refused: 'The other side refused%: ask its owner, or use another peer.',
 
-  closed: fault => `It was closed${why(fault)}: open it again to go on.`,
-  'session-lost': fault => `The session was lost${why(fault)}, since no path to the peer is left: connect again.`,
-  'session-replaced': fault =>
-    `A newer session with the same peer took the place of this one${why(fault)}: use the newer one.`,
-  'stream-reset': fault => `The other side gave up the stream${why(fault)}: open another one to try again.`,
-  'no-such-stream': fault => `There is no such stream any more${why(fault)}: open another one.`,
-  'no-such-service': fault => `The other peer does not serve that${why(fault)}: pick another member of the service.`,
-  'message-too-large': fault => `The message is too large${why(fault)}: send a smaller one, or open a stream.`,
-  aborted: fault => `It was given up by its AbortSignal${why(fault)}: start it again to go on.`,
+  closed: 'It was closed%: open it again to go on.',
+  'session-lost': 'The session was lost%, since no path to the peer is left: connect again.',
+  'session-replaced': 'A newer session with the same peer took the place of this one%: use the newer one.',
+  'stream-reset': 'The other side gave up the stream%: open another one to try again.',
+  'no-such-stream': 'There is no such stream any more%: open another one.',
+  'no-such-service': 'The other peer does not serve that%: pick another member of the service.',
+  'message-too-large': 'The message is too large%: send a smaller one, or open a stream.',
+  aborted: 'It was given up by its AbortSignal%: start it again to go on.',
 }
 
 /** What systems and other layers say in a code, in plain words. */

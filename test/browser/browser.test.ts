@@ -4,7 +4,7 @@ import type { Store } from '../../src/host/store.ts'
 import { storeContract } from '../../src/host/store-contract.ts'
 import { Mesh, type MeshOptions } from '../../src/index.node.ts'
 import { ChromiumPage, noChromium } from './chromium.fixtures.ts'
-import type { PageUnderTest } from './page.ts'
+import type { Given, PageUnderTest } from './page.ts'
 
 declare const page: PageUnderTest
 
@@ -139,7 +139,108 @@ describe.skipIf(skip)('in a real Chromium', () => {
     const after = await browser.page.evaluate(ref => page.start(ref, 'kept'), open.ref)
     expect(after).toBe(before)
   })
+
+  it('a page finds every public name on what the built package gives out, and may set every option', async () => {
+    const open = await start({ listen: ['127.0.0.1:0'] })
+    const service = await open.join('names.example/1')
+    // Once the page listens, it opens a stream.
+    service.handle(async () => {
+      const neighbours = async (): Promise<number> => (await service.broadcast(new Uint8Array(1))).neighbours
+      await expect.poll(neighbours, { timeout: 10_000 }).toBeGreaterThan(0)
+      await service.leave()
+    })
+    await browser.page.evaluate(ref => page.start(ref, 'names'), open.ref)
+    const given = [service.name, open.id] as const
+    const found = await browser.page.evaluate(([name, peer]) => page.names(name, peer), given)
+    const missing = Object.entries(PUBLIC_NAMES).map(([type, names]) => {
+      // reason: the names of the one are those of the other.
+      const there = new Set(found[type as keyof Given])
+      return [type, Object.keys(names).filter(name => !there.has(name))]
+    })
+    expect(missing.filter(([, names]) => names?.length !== 0)).toEqual([])
+    for (const name of Object.keys(OPTIONS))
+      expect(await browser.page.evaluate(option => page.wrongOption(option), name)).not.toContain('there is no option')
+    expect(await browser.page.evaluate(() => page.wrongOption('lisen'))).toContain('there is no option')
+  })
 })
+
+/** Each type's names; the compiler sees to it that none is missing here. */
+type NamesOf<T> = Record<Extract<keyof T, string>, 1>
+
+const TARGET = { addEventListener: 1, removeEventListener: 1 } as const
+const PUBLIC_NAMES: { readonly [Type in keyof Given]: NamesOf<Omit<Given[Type], keyof Event>> } = {
+  Mesh: {
+    ...TARGET,
+    id: 1,
+    ref: 1,
+    peerRef: 1,
+    listening: 1,
+    connect: 1,
+    join: 1,
+    findPeer: 1,
+    find: 1,
+    services: 1,
+    ping: 1,
+    handle: 1,
+    status: 1,
+    close: 1,
+  },
+  MeshStatus: {
+    peer: 1,
+    ref: 1,
+    listening: 1,
+    links: 1,
+    estimatedPeers: 1,
+    rememberedPeers: 1,
+    sessions: 1,
+    circuitsRelayed: 1,
+    records: 1,
+    services: 1,
+    nat: 1,
+    portMapping: 1,
+    warnings: 1,
+  },
+  LinkView: { peer: 1, role: 1, path: 1 },
+  PingOutcome: { peer: 1, roundTripsMs: 1, path: 1 },
+  Session: { ...TARGET, peer: 1, path: 1, open: 1, ping: 1, sendDatagram: 1, closed: 1, close: 1 },
+  RoundTrip: { roundTripMs: 1, path: 1 },
+  PathView: { kind: 1, transport: 1, remote: 1 },
+  MeshStream: { peer: 1, subject: 1, write: 1, read: 1, end: 1, reset: 1, closed: 1, readable: 1, writable: 1 },
+  Service: { ...TARGET, name: 1, members: 1, handle: 1, discover: 1, open: 1, broadcast: 1, leave: 1 },
+  Member: { peer: 1, ref: 1 },
+  PeerRef: {
+    peer: 1,
+    position: 1,
+    sequence: 1,
+    expires: 1,
+    capacity: 1,
+    relays: 1,
+    addresses: 1,
+    rendezvous: 1,
+    bytes: 1,
+  },
+  MessageFromPeer: { data: 1, from: 1 },
+  MemberEvent: { member: 1, peer: 1, present: 1 },
+  SessionCloseEvent: { error: 1 },
+  WebmeshError: { code: 1, detail: 1, reset: 1 },
+}
+
+const OPTIONS: NamesOf<Required<MeshOptions>> = {
+  signal: 1,
+  store: 1,
+  listen: 1,
+  join: 1,
+  announce: 1,
+  webrtcPort: 1,
+  udpPort: 1,
+  portMapping: 1,
+  tabs: 1,
+  lan: 1,
+  capacity: 1,
+  relays: 1,
+  rendezvous: 1,
+  pathlessMs: 1,
+}
 
 /** The page's store as one here, so that the contract of all stores judges it. */
 async function storeInPage(browser: ChromiumPage, place: string): Promise<Store> {

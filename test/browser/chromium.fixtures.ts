@@ -4,7 +4,7 @@ import { createServer, type RequestListener, type Server } from 'node:http'
 import { createServer as createSecureServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { fileURLToPath } from 'node:url'
-import { build } from 'esbuild'
+import { build, type Plugin } from 'esbuild'
 import { type Browser, chromium, type Page } from 'playwright-core'
 import { makeCertificate, readCertificate } from '../../src/paths/webrtc/dtls-certificate.node.ts'
 
@@ -29,6 +29,14 @@ export const noChromium: string | null = existsSync(CHROMIUM)
 export const NAMES = '--host-resolver-rules=MAP *.test 127.0.0.1'
 
 export type PageScheme = 'http' | 'https'
+/** The package's door as its users get it: from the build, with its names shortened. */
+const BUILT_DOOR: Plugin = {
+  name: 'built-door',
+  setup({ onResolve }) {
+    const path = fileURLToPath(new URL('../../dist/index.browser.js', import.meta.url))
+    onResolve({ filter: /\/index\.browser\.ts$/ }, () => ({ path }))
+  },
+}
 
 export class ChromiumPage {
   readonly page: Page
@@ -115,6 +123,7 @@ async function bundle(): Promise<string> {
     target: 'es2022',
     write: false,
     logLevel: 'error',
+    plugins: [BUILT_DOOR],
   })
   return built.outputFiles[0]?.text ?? ''
 }

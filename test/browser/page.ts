@@ -2,7 +2,23 @@
 import { parseAddress } from '../../src/core/base/address.ts'
 import { openIndexedDbStore } from '../../src/host/indexeddb-store.browser.ts'
 import type { Store } from '../../src/host/store.ts'
-import { Mesh, type Service } from '../../src/index.browser.ts'
+import {
+  type LinkView,
+  type Member,
+  type MemberEvent,
+  Mesh,
+  type MeshStatus,
+  type MeshStream,
+  type MessageFromPeer,
+  type PathView,
+  type PeerRef,
+  type PingOutcome,
+  type RoundTrip,
+  type Service,
+  type Session,
+  type SessionCloseEvent,
+  WebmeshError,
+} from '../../src/index.browser.ts'
 import { webRtcDriver } from '../../src/paths/webrtc/webrtc.browser.ts'
 import type { Wire } from '../../src/paths/wire-driver.ts'
 
@@ -52,6 +68,29 @@ export interface PageUnderTest {
   members(): string[]
   broadcast(text: string): Promise<void>
   heard(): string[]
+  /** By what names things are found on what the package gives out; the member is to broadcast meanwhile, and to leave. */
+  names(service: string, member: string): Promise<Record<keyof Given, string[]>>
+  /** What is said of an option that cannot be so. */
+  wrongOption(name: string): Promise<string>
+}
+
+/** What the package gives out, by the names of its types. */
+export interface Given {
+  Mesh: Mesh
+  MeshStatus: MeshStatus
+  LinkView: LinkView
+  PingOutcome: PingOutcome
+  Session: Session
+  RoundTrip: RoundTrip
+  PathView: PathView & { kind: 'wire' }
+  MeshStream: MeshStream
+  Service: Service
+  Member: Member
+  PeerRef: PeerRef
+  MessageFromPeer: MessageFromPeer
+  MemberEvent: MemberEvent
+  SessionCloseEvent: SessionCloseEvent
+  WebmeshError: Omit<WebmeshError, keyof Error>
 }
 
 const page: PageUnderTest = {
@@ -147,6 +186,56 @@ const page: PageUnderTest = {
     await service?.broadcast(new TextEncoder().encode(text))
   },
   heard: () => heard,
+
+  async names(name, peer) {
+    const mesh = running()
+    const service = await mesh.join(name)
+    const message = new Promise<MessageFromPeer>(resolve => service.addEventListener('message', resolve))
+    const coming = new Promise<MemberEvent>(resolve => service.addEventListener('member', resolve))
+    const session = await mesh.connect(peer)
+    const stream = await service.open(peer)
+    const roundTrip = await session.ping()
+    const status = mesh.status()
+    const memberEvent = await coming
+    const closed = new Promise<SessionCloseEvent>(resolve => session.addEventListener('close', resolve))
+    const error = await mesh.find('no name').catch(error => error)
+    // reason: a peer that listens is reached by a wire, is a link of the page, and shows its ref to members.
+    const given = {
+      Mesh: mesh,
+      MeshStatus: status,
+      LinkView: status.links[0]!,
+      PingOutcome: await mesh.ping(peer),
+      Session: session,
+      RoundTrip: roundTrip,
+      PathView: roundTrip.path,
+      MeshStream: stream,
+      Service: service,
+      Member: memberEvent.member,
+      PeerRef: mesh.peerRef,
+      MessageFromPeer: await message,
+      MemberEvent: memberEvent,
+      WebmeshError: error,
+    } as Omit<Given, 'SessionCloseEvent'>
+    session.close()
+    return namesOfEach({ ...given, SessionCloseEvent: await closed })
+  },
+  async wrongOption(name) {
+    const started = await Mesh.start({ [name]: Number.NaN }).catch(error => error)
+    if (started instanceof WebmeshError) return started.message
+    await started.close()
+    return ''
+  },
+}
+
+/** Own and inherited. */
+function namesOfEach(given: Given): Record<keyof Given, string[]> {
+  const entries = Object.entries(given).map(([type, value]) => {
+    const names = new Set<string>()
+    for (let at: unknown = value; at !== null; at = Object.getPrototypeOf(at))
+      for (const name of Object.getOwnPropertyNames(at)) names.add(name)
+    return [type, [...names]]
+  })
+  return Object.fromEntries(entries)
 }
 
 function charsOf(bytes: Uint8Array): string {

@@ -2,7 +2,6 @@
  * The primitives in pure JavaScript, on the audited noble libraries: what browsers use, and any host without native
  * crypto. Results are the same, byte for byte, as those of `native-suite.node.ts`.
  */
-import { gcm } from '@noble/ciphers/aes.js'
 import { chacha20poly1305 } from '@noble/ciphers/chacha.js'
 import { ed25519, x25519 } from '@noble/curves/ed25519.js'
 import { sha256 } from '@noble/hashes/sha2.js'
@@ -21,13 +20,19 @@ import {
   SIGNATURE_BYTES,
 } from './suite.ts'
 
-const CIPHERS: readonly CipherName[] = ['chacha20-poly1305', 'aes-256-gcm']
+type NobleCipher = typeof chacha20poly1305
 
-/** `randomBytes` must be unpredictable: keys come from it. */
-export function createNobleSuite(randomBytes: (length: number) => Uint8Array): CryptoSuite {
+/**
+ * `randomBytes` must be unpredictable: keys come from it. Without noble's `gcm` the suite knows ChaCha20-Poly1305 alone, and
+ * loses nothing by it: AES-256-GCM is chosen only where both sides like it best (spec 4.1.5), which noble never does.
+ */
+export function createNobleSuite(
+  randomBytes: (length: number) => Uint8Array,
+  gcm: NobleCipher | null = null,
+): CryptoSuite {
   const dhPublicKeys = new DhPublicKeys()
   return {
-    ciphers: CIPHERS,
+    ciphers: gcm === null ? ['chacha20-poly1305'] : ['chacha20-poly1305', 'aes-256-gcm'],
     randomBytes,
     sha256: hash,
     identity: seed => new NobleIdentity(seed),
@@ -35,8 +40,14 @@ export function createNobleSuite(randomBytes: (length: number) => Uint8Array): C
     dhKey: secret => new NobleDhKey(secret ?? randomBytes(KEY_BYTES)),
     dhPublicKeyOf: publicKey => dhPublicKeys.of(publicKey),
     isDhPublicKeyOf,
-    aeadKey: (cipher, key) => new NobleAeadKey(cipher, key),
+    aeadKey: (cipher, key) => new NobleAeadKey(cipherOf(cipher, gcm), key),
   }
+}
+
+function cipherOf(name: CipherName, gcm: NobleCipher | null): NobleCipher {
+  if (name === 'chacha20-poly1305') return chacha20poly1305
+  invariant(gcm !== null, 'a session has a cipher that its suite offered')
+  return gcm
 }
 
 function hash(...parts: readonly Uint8Array[]): Uint8Array {
@@ -95,12 +106,12 @@ class NobleDhKey implements DhKey {
 }
 
 class NobleAeadKey implements AeadKey {
-  private readonly cipher: typeof gcm | typeof chacha20poly1305
+  private readonly cipher: NobleCipher
   private readonly key: Uint8Array
 
-  constructor(cipher: CipherName, key: Uint8Array) {
+  constructor(cipher: NobleCipher, key: Uint8Array) {
     invariant(key.length === KEY_BYTES, 'a cipher key has 32 bytes')
-    this.cipher = cipher === 'aes-256-gcm' ? gcm : chacha20poly1305
+    this.cipher = cipher
     this.key = key.slice()
   }
 

@@ -1,11 +1,12 @@
 /** Both real suites, for tests that must hold on either, and small makers that such tests share. */
+import { gcm } from '@noble/ciphers/aes.js'
 import { nativeSuite } from '../../host/native-suite.node.ts'
 import { createNobleSuite } from './noble-suite.ts'
 import type { CryptoSuite, Identity } from './suite.ts'
 
 export { nativeSuite }
 
-export const nobleSuite: CryptoSuite = createNobleSuite(length => nativeSuite.randomBytes(length))
+export const nobleSuite: CryptoSuite = createNobleSuite(length => nativeSuite.randomBytes(length), gcm)
 
 export const SUITES: readonly (readonly [name: string, suite: CryptoSuite])[] = [
   ['native', nativeSuite],

@@ -1,0 +1,147 @@
+/**
+ * Makes the package's door for browsers one script, as small as it can be: bundled by esbuild, our own property names
+ * shortened, minified by terser. A name is shortened only where nothing but our own modules can ever see it (`keptNames`).
+ */
+import { readFile, writeFile } from 'node:fs/promises'
+import { dirname, join, resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { gzipSync } from 'node:zlib'
+import { build } from 'esbuild'
+import { minify } from 'terser'
+
+const SCRIPT = 'index.browser.js'
+
+const OPTIONS = {
+  entryPoints: ['src/index.browser.ts'],
+  bundle: true,
+  platform: 'browser',
+  conditions: ['browser'],
+  format: 'esm',
+  target: 'es2022',
+  charset: 'utf8',
+  legalComments: 'external',
+  logLevel: 'warning',
+  write: false,
+  metafile: true,
+  // Fields that the constructor sets are not declared before: a class costs less so, and nothing tells the two apart.
+  tsconfigRaw: { compilerOptions: { useDefineForClassFields: false } },
+}
+
+/**
+ * Writes the script into `folder`, where the compiler has written the rest of the package, and its source map beside it.
+ * `libs` are TypeScript's declarations of the language and the DOM.
+ */
+export async function bundleForBrowsers(folder, libs) {
+  const { script, notice } = await bundle(folder, libs)
+  const minified = await minify(script.text, {
+    module: true,
+    ecma: 2022,
+    compress: { passes: 2, pure_getters: true },
+    format: { preamble: notice },
+    sourceMap: { content: script.map, filename: SCRIPT, url: `${SCRIPT}.map`, includeSources: true },
+  })
+  await writeFile(join(folder, SCRIPT), minified.code)
+  await writeFile(join(folder, `${SCRIPT}.map`), minified.map)
+  const gzipped = gzipSync(minified.code, { level: 9 }).length
+  console.log(`${SCRIPT}: ${Buffer.byteLength(minified.code)} bytes minified, ${gzipped} gzipped`)
+}
+
+/** An esbuild plugin: whoever imports the browser's door from src gets the one that was built into `folder`. */
+export function doorOf(folder) {
+  return {
+    name: 'built-door',
+    setup({ onResolve }) {
+      onResolve({ filter: /\/index\.browser\.ts$/ }, () => ({ path: join(folder, SCRIPT) }))
+    },
+  }
+}
+
+async function bundle(folder, libs) {
+  const options = { ...OPTIONS, outfile: join(folder, SCRIPT), plugins: [provenBounds(folder)] }
+  const kept = await keptNames(options, join(folder, 'index.browser.d.ts'), libs)
+  const { outputFiles } = await build({
+    ...options,
+    minify: true,
+    sourcemap: 'external',
+    mangleProps: /./,
+    mangleCache: Object.fromEntries(kept.map(name => [name, false])),
+  })
+  const script = { text: textOf(outputFiles, '.js'), map: textOf(outputFiles, '.map') }
+  return { script, notice: noticeOf(textOf(outputFiles, '.LEGAL.txt')) }
+}
+
+function textOf(outputFiles, ending) {
+  return outputFiles.find(({ path }) => path.endsWith(ending)).text
+}
+
+/**
+ * Property names that stay as they are: each that stands as a word, whatever it means there, in TypeScript's libraries for
+ * the language and the DOM; in the declarations that the package's user sees; in the code of other packages; in a file that
+ * touches the browser or writes or reads JSON or messages; or alone between quotes, since it may be used as a key.
+ */
+async function keptNames(options, declarations, libs) {
+  const [names, plain, publicText, ...libTexts] = await Promise.all([
+    build({ ...options, mangleProps: /./, mangleCache: {} }),
+    build(options),
+    publicDeclarations(declarations),
+    ...libs.map(read),
+  ])
+  const sources = await Promise.all(
+    Object.keys(plain.metafile.inputs).map(async path => ({ path, text: await read(path) })),
+  )
+  const outward = sources.filter(
+    ({ path, text }) => /node_modules|\.browser\.ts$/.test(path) || /\bJSON\b|postMessage/.test(text),
+  )
+  const quoted = textOf(plain.outputFiles, '.js').match(/(?<=['"`])[\w$]+(?=['"`])/g) ?? []
+  const words = [publicText, ...libTexts, ...outward.map(({ text }) => text)].flatMap(
+    text => text.match(/[\w$]+/g) ?? [],
+  )
+  const outside = new Set([...quoted, ...words])
+  return Object.keys(names.mangleCache).filter(name => outside.has(name))
+}
+
+/** What a user of the package can come to by types: the declarations of its door, those that they name, and so on. */
+async function publicDeclarations(door) {
+  const declared = new Map()
+  const files = new Set([door])
+  for (const file of files) {
+    const text = (await read(file)).replace(/^ +private .*$/gm, '')
+    for (const [, from] of text.matchAll(/from '(\.[^']+)\.ts'/g)) files.add(join(dirname(file), `${from}.d.ts`))
+    for (const part of text.split(/^(?=export |declare |import )/m)) {
+      const name = /^(?:export )?(?:declare )?(?:abstract )?(?:interface|type|class|const|function) ([\w$]+)/.exec(
+        part,
+      )?.[1]
+      if (name !== undefined) declared.set(name, `${declared.get(name) ?? ''}${part}`)
+    }
+  }
+  const seen = new Set([await read(door)])
+  for (const text of seen)
+    for (const name of text.match(/[\w$]+/g) ?? []) if (declared.has(name)) seen.add(declared.get(name))
+  return [...seen].join('\n')
+}
+
+/**
+ * Relations between bounds are relations between constants: the build that was just made has judged them, when its
+ * limits were loaded here, so they need not be judged again in every page.
+ */
+function provenBounds(folder) {
+  return {
+    name: 'proven-bounds',
+    setup({ onLoad }) {
+      onLoad({ filter: /[\\/]core[\\/]limits\.ts$/ }, async ({ path }) => {
+        await import(pathToFileURL(resolve(folder, 'core', 'limits.js')))
+        return { contents: (await read(path)).replace(/^invariant\([\s\S]*?\)$/gm, ''), loader: 'ts' }
+      })
+    },
+  }
+}
+
+/** The notices that licences ask for, each once, in one comment. */
+function noticeOf(legal) {
+  const notices = [...legal.matchAll(/\/\*!\s*([\s\S]*?)\s*\*\//g)].map(([, notice]) => notice)
+  return `/*! ${[...new Set(notices)].join('; ')} */`
+}
+
+async function read(path) {
+  return (await readFile(path, 'utf8')).replace(/\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm, '')
+}
