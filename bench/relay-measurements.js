@@ -166,16 +166,29 @@ export async function stopped({ processes }) {
   ]
 }
 
+/** @param {Setting} setting */
+export async function shares({ processes }) {
+  const wire = await sharesOfWire(processes)
+  const budget = await sharesOfBudget(processes)
+  const rate = `${SLOW_BYTES_PER_SECOND / 1e6} MB/s`
+  return [
+    shareRow(`a wire of ${rate}`, wire),
+    sentRow(`a wire of ${rate}`, wire),
+    shareRow(`a relay's budget of ${rate}`, budget),
+    sentRow(`a relay's budget of ${rate}`, budget),
+  ]
+}
+
+/** @typedef {{ share: number, sent: number, bytesPerSecond: number }} Contest */
+
 /**
  * Two sources before a relay, one slow wire behind it to another relay, and the receivers behind that one.
- * @param {Setting} setting
+ * @param {import('./processes.js').Processes} processes
  */
-export async function shares({ processes }) {
+async function sharesOfWire(processes) {
   const relay = processes.start('shares-relay')
   const beyond = processes.start('shares-beyond')
   const receivers = processes.start('shares-receivers')
-  const one = processes.start('shares-one')
-  const many = processes.start('shares-many')
   const way = await relay.call('meshStart', { listen: ['127.0.0.1:0'] })
   const port = await relay.call('meshPort')
   const slow = await receivers.call('plainSlowProxy', { target: port, bytesPerSecond: SLOW_BYTES_PER_SECOND })
@@ -183,6 +196,31 @@ export async function shares({ processes }) {
   const wayBeyond = await beyond.call('hiddenStart', places)
   const ports = [await beyond.call('meshPort')]
   await receivers.call('crowdStart', { join: wayBeyond, ports, count: CROWD + 1 })
+  return contest(processes, receivers, way, port)
+}
+
+/** @param {import('./processes.js').Processes} processes */
+async function sharesOfBudget(processes) {
+  const relay = processes.start('budget-relay')
+  const receivers = processes.start('budget-receivers')
+  const relays = { bytesPerSecond: SLOW_BYTES_PER_SECOND }
+  const way = await relay.call('meshStart', { listen: ['127.0.0.1:0'], capacity: 64, relays })
+  const port = await relay.call('meshPort')
+  await receivers.call('crowdStart', { join: way, ports: [port], count: CROWD + 1 })
+  return contest(processes, receivers, way, port)
+}
+
+/**
+ * One source sends to the first receiver, another one to each of the others.
+ * @param {import('./processes.js').Processes} processes
+ * @param {import('./processes.js').Side} receivers
+ * @param {string} way
+ * @param {number} port
+ * @returns {Promise<Contest>}
+ */
+async function contest(processes, receivers, way, port) {
+  const one = processes.start('shares-one')
+  const many = processes.start('shares-many')
   const [lone] = await one.call('crowdStart', { join: way, ports: [port], count: 1 })
   await many.call('crowdStart', { join: way, ports: [port], count: 1 })
   const [first, ...others] = await receivers.call('crowdRefs')
@@ -202,27 +240,44 @@ export async function shares({ processes }) {
   const after = await look()
   await processes.endAll()
   const all = after.all - before.all
-  const share = (after.lone - before.lone) / all
-  const sent = (after.sent - before.sent) / all
-  return [
-    {
-      what: `share of a slow wire that a source with one stream has beside one with ${CROWD}`,
-      unit: '',
-      plain: Number.NaN,
-      mesh: share,
-      ratio: Number.NaN,
-      target: 'about a half (0.4 to 0.6)',
-      reached: share >= 0.4 && share <= 0.6,
-      note: `${(all / SLOW_MS / 1e3).toFixed(1)} of ${SLOW_BYTES_PER_SECOND / 1e6} MB/s arrived`,
-    },
-    {
-      what: `bytes that those two sent for each that arrived`,
-      unit: '',
-      plain: Number.NaN,
-      mesh: sent,
-      ratio: Number.NaN,
-      target: 'at most 1.1',
-      reached: sent <= 1.1,
-    },
-  ]
+  return {
+    share: (after.lone - before.lone) / all,
+    sent: (after.sent - before.sent) / all,
+    bytesPerSecond: (all / SLOW_MS) * 1e3,
+  }
+}
+
+/**
+ * @param {string} of
+ * @param {Contest} contest
+ * @returns {Row}
+ */
+function shareRow(of, { share, bytesPerSecond }) {
+  return {
+    what: `share of ${of} that a source with one stream has beside one with ${CROWD}`,
+    unit: '',
+    plain: Number.NaN,
+    mesh: share,
+    ratio: Number.NaN,
+    target: 'about a half (0.4 to 0.6)',
+    reached: share >= 0.4 && share <= 0.6,
+    note: `${(bytesPerSecond / 1e6).toFixed(1)} MB/s arrived`,
+  }
+}
+
+/**
+ * @param {string} over
+ * @param {Contest} contest
+ * @returns {Row}
+ */
+function sentRow(over, { sent }) {
+  return {
+    what: `bytes that those two sent over ${over} for each that arrived`,
+    unit: '',
+    plain: Number.NaN,
+    mesh: sent,
+    ratio: Number.NaN,
+    target: 'at most 1.1',
+    reached: sent <= 1.1,
+  }
 }
