@@ -10,7 +10,7 @@ import { MEASUREMENTS } from './measurements.js'
 import { Processes } from './processes.js'
 import { quietShare } from './quiet.js'
 
-const TIME_LIMIT_MS = 240_000
+const TIME_LIMIT_MS = 360_000
 const HELP = `npm run bench -- [--json] [--only NAME]... [--rounds N] [--profile DIR]
 
   --json          one JSON object

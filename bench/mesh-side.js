@@ -153,6 +153,13 @@ export const meshCommands = {
     return running().status().sessions
   },
 
+  /** Bytes that this process refers to, after the garbage is gone: what V8 and the system keep for later is not in it. */
+  async heldBytes() {
+    await meshCommands.memoryBytes()
+    const { heapUsed, external } = process.memoryUsage()
+    return heapUsed + external
+  },
+
   /** Bytes of this process, after the garbage is gone. */
   async memoryBytes() {
     for (let i = 0; i < 4; i += 1) {

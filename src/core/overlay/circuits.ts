@@ -55,6 +55,8 @@ export interface CircuitsPort {
   onCircuitOpen(turn: Turn, circuit: CircuitEnd): void
   /** A full wire below it has room again, or a relay that held it lets it go on. */
   onCircuitRoom(turn: Turn, circuit: CircuitEnd): void
+  /** A relay has more of it than it can pass on: nothing may be sent for now, and less at a time later. */
+  onCircuitHeld(circuit: CircuitEnd): void
   onCircuitLost(turn: Turn, circuit: CircuitEnd, reason: CircuitLoss): void
 }
 
@@ -286,7 +288,8 @@ export class Circuits {
     if (found instanceof CircuitEnd) {
       if (found.neighbour !== from || found.held === hold) return
       found.held = hold
-      if (!hold) this.onEndRoom(turn, found)
+      if (hold) this.port.onCircuitHeld(found)
+      else this.onEndRoom(turn, found)
       return
     }
     const side = found?.opposite

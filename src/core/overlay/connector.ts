@@ -420,6 +420,10 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
     this.onCarrierRoom(circuit)
   }
 
+  onCircuitHeld(circuit: CircuitEnd): void {
+    for (const session of this.sessionsOver(circuit)) session.onPathHeld()
+  }
+
   onCircuitLost(turn: Turn, circuit: CircuitEnd, reason: CircuitLoss): void {
     this.onCarrierLost(turn, circuit, { code: 'wire-lost', detail: `circuit ${reason}` })
     this.reaching.onCircuitLost(turn, circuit, reason)

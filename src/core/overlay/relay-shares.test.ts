@@ -95,8 +95,8 @@ describe('a budget of a relay', () => {
     const before = [got([first]), got(others)] as const
     net.world.run(10_000)
     const [one, many] = [got([first]) - before[0], got(others) - before[1]]
-    // Acknowledgements are passed on too.
-    expect(one + many).toBeLessThan(10_000_000)
+    // What was on its way when the ten seconds began comes on top.
+    expect(one + many).toBeLessThan(10_200_000)
     expect(one + many).toBeGreaterThan(8_500_000)
     expect(one / (one + many)).toBeGreaterThan(0.4)
     expect(one / (one + many)).toBeLessThan(0.6)

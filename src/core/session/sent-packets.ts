@@ -230,6 +230,11 @@ export class SentPackets {
     this.doublings = Math.min(this.doublings + 1, DOUBLINGS_MAX)
   }
 
+  /** The path has more than it can pass on. */
+  onHeld(): void {
+    this.cut()
+  }
+
   /** The path takes nothing now: the timeout begins anew. */
   onBlocked(now: Instant): void {
     this.timedFrom = now

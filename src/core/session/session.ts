@@ -246,6 +246,11 @@ export class Session {
     this.bits |= Bit.confirmed
   }
 
+  /** A relay on the path has more of this session's than it can pass on. */
+  onPathHeld(): void {
+    this.sent?.onHeld()
+  }
+
   /** The side that did not open the session goes where the newest packets come from; so does the other without a path. */
   private follow(turn: Turn, number: number, path: Path): void {
     const newest = number > this.highestNumber
