@@ -2,7 +2,7 @@
  * A transfer whose path is cut, moves or sleeps, between real peers in network namespaces: whether every byte came, and how
  * long none did. Ends with 1 where one case is not as it should be. Root only.
  *
- *   npm run bench:moves [-- [--megabytes 100] [--seconds 60] CASE…]
+ *   npm run bench:moves [-- [--megabytes 100] [--seconds 60] [--gap 1000] CASE…]
  *
  *   tcp-closed tcp-silent udp webrtc chromium   the direct wire is cut every second, for half of it
  *   outage-tcp outage-udp outage-webrtc         one peer has no network at all for 8 s
@@ -31,6 +31,7 @@ const { values, positionals } = parseArgs({
   options: {
     megabytes: { type: 'string', default: '100' },
     seconds: { type: 'string', default: '60' },
+    gap: { type: 'string', default: '1000' },
     log: { type: 'boolean' },
   },
   allowPositionals: true,
@@ -42,7 +43,7 @@ const RATE = '48mbit'
 const CUT_EVERY_MS = 1_000
 const CUT_MS = 500
 const OUTAGE_MS = 8_000
-const GAP_MAX_MS = 1_000
+const GAP_MAX_MS = Number(values.gap)
 const PATIENCE_MS = 300_000
 const PATHLESS_MS = 3_000
 
