@@ -43,6 +43,10 @@ const RATE = '48mbit'
 const CUT_EVERY_MS = 1_000
 const CUT_MS = 500
 const OUTAGE_MS = 8_000
+/** Bytes flow for so long before something is done. */
+const BEFORE_MS = 1_000
+/** More than what a writer may write ahead of its reader. */
+const ENDLESS_BYTES = 100_000_000
 const GAP_MAX_MS = Number(values.gap)
 const PATIENCE_MS = 300_000
 const PATHLESS_MS = 3_000
@@ -124,10 +128,10 @@ class MovePeer {
 interface Setting {
   readonly over: Transport
   readonly sender?: Program
-  readonly blocksUdp?: boolean
   readonly pathlessMs?: number
   /** What to wait for before bytes are sent, if not the transport. */
   readonly startsOver?: string
+  readonly bytes?: number
 }
 
 interface Place {
@@ -206,7 +210,7 @@ async function transfer(
   const place = await build(setting)
   const { from, to } = place
   const { id } = await to.event('ready')
-  from.order({ to: id, bytes: BYTES, over: setting.startsOver ?? setting.over })
+  from.order({ to: id, bytes: setting.bytes ?? BYTES, over: setting.startsOver ?? setting.over })
   await from.event('begins')
   const startedAt = performance.now()
   let over = false
@@ -284,7 +288,7 @@ async function flowsAfter({ to }: Place): Promise<number> {
 async function outage(name: string, setting: Setting): Promise<void> {
   let flowsMs = -1
   const outcome = await transfer(name, setting, async place => {
-    await pause(2_000)
+    await pause(BEFORE_MS)
     drop(place.to.host, 'meta iifname "eth" drop')
     await pause(OUTAGE_MS)
     letIn(place.to.host)
@@ -296,7 +300,7 @@ async function outage(name: string, setting: Setting): Promise<void> {
 async function freeze(name: string, setting: Setting): Promise<void> {
   let flowsMs = -1
   const outcome = await transfer(name, setting, async place => {
-    await pause(2_000)
+    await pause(BEFORE_MS)
     place.to.child.kill('SIGSTOP')
     await pause(FREEZE_MS)
     place.to.child.kill('SIGCONT')
@@ -310,7 +314,7 @@ async function address(name: string, setting: Setting, who: 'from' | 'to'): Prom
   let renewed = true
   const outcome = await transfer(name, setting, async place => {
     const mover = place[who]
-    await pause(2_000)
+    await pause(BEFORE_MS)
     const from = mover.events.length
     lab.run(mover.host.namespace, ['ip', 'addr', 'flush', 'dev', 'eth'])
     lab.run(mover.host.namespace, ['ip', 'link', 'set', 'eth', 'down'])
@@ -337,9 +341,9 @@ async function noPath(): Promise<void> {
   let goneAt = 0
   const { arrival, sent, secondsTaken } = await transfer(
     'no-path',
-    { over: 'udp', pathlessMs: PATHLESS_MS },
+    { over: 'udp', pathlessMs: PATHLESS_MS, bytes: ENDLESS_BYTES },
     async ({ to }) => {
-      await pause(2_000)
+      await pause(BEFORE_MS)
       drop(to.host, 'meta iifname "eth" drop')
       goneAt = performance.now()
     },
