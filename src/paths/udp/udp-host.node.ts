@@ -10,6 +10,7 @@ import type { Address } from '../../core/base/address.ts'
 import { GATHER_TIMEOUT_MS } from '../negotiator.ts'
 import { Allowance } from './allowance.ts'
 import { bytesOfIp, plainIp } from './ip-address.ts'
+import { judgeMapping } from './nat-mapping.ts'
 import { decodeProbe, type Probe } from './punch.ts'
 import type { NatMapping, PunchCandidate } from './punch-description.ts'
 import { answerTo, bindingRequest, isStun, mappedAddress, type SocketAddress, TRANSACTION_BYTES } from './stun.ts'
@@ -149,12 +150,13 @@ export class UdpHost {
           timers.push(setTimeout(() => this.send(socket, bindingRequest(transaction), place), delay))
       }
     })
+    const { mapping, places: mapped } = judgeMapping([...seen.values()], own)
     const candidates: PunchCandidate[] = [...own]
-    for (const { host, port } of seen.values()) {
+    for (const { host, port } of mapped) {
       if (!candidates.some(known => known.host === host && known.port === port))
         candidates.push({ kind: 'reflexive', host, port })
     }
-    return { mapping: mappingOf([...seen.values()], own), candidates }
+    return { mapping, candidates }
   }
 
   private ownPlaces(): PunchCandidate[] {
@@ -199,14 +201,4 @@ export class UdpHost {
     const answer = answerTo(bytes, from)
     if (answer !== null) this.send(socket, answer, from)
   }
-}
-
-/** By IPv4 alone: IPv6 is not mapped. */
-function mappingOf(seen: readonly SocketAddress[], own: readonly SocketAddress[]): NatMapping {
-  const mapped = seen.filter(({ host }) => !host.includes(':'))
-  const [first] = mapped
-  if (first === undefined) return 'unknown'
-  if (own.some(({ host, port }) => host === first.host && port === first.port)) return 'independent'
-  if (mapped.length < 2) return 'unknown'
-  return mapped.every(({ host, port }) => host === first.host && port === first.port) ? 'independent' : 'dependent'
 }

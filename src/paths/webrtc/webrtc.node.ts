@@ -7,7 +7,14 @@ import type { Address } from '../../core/base/address.ts'
 import type { Fault } from '../../core/base/fault.ts'
 import type { WireFacts } from '../../core/input.ts'
 import { GATHER_TIMEOUT_MS, type NegotiatedSink, type NegotiatedWire, type Negotiator } from '../negotiator.ts'
-import { descriptionOfSdp, type RtcDescription, readRtcDescription, sdpOf } from './rtc-description.ts'
+import { mayBeSentTo } from '../udp/ip-address.ts'
+import {
+  descriptionOfSdp,
+  type RtcDescription,
+  readRtcDescription,
+  sdpOf,
+  withoutBadCandidates,
+} from './rtc-description.ts'
 import { BUFFERED_BYTES_LOW, type RtcEnd, WebRtcWire } from './webrtc-wire.ts'
 
 type Library = typeof import('node-datachannel')
@@ -51,6 +58,8 @@ class NodeEnd implements RtcEnd {
   private wire: WebRtcWire | null = null
   private gathered: () => void = () => {}
   private closed = false
+  /** It is on this machine's loopback on purpose. */
+  private loopback = false
 
   constructor(onClosed: () => void) {
     this.onClosed = onClosed
@@ -65,6 +74,7 @@ class NodeEnd implements RtcEnd {
     const wire = new WebRtcWire(sink)
     this.wire = wire
     wire.attach(this)
+    this.loopback = host !== undefined && !mayBeSentTo(host, false)
     library ??= import('node-datachannel')
     library
       .then(loaded => this.describe(loaded, offer, helpers, host))
@@ -77,7 +87,7 @@ class NodeEnd implements RtcEnd {
 
   acceptAnswer(answer: RtcDescription): void {
     try {
-      this.connection?.setRemoteDescription(sdpOf(answer, 'answer'), 'answer')
+      this.connection?.setRemoteDescription(sdpOf(withoutBadCandidates(answer, this.loopback), 'answer'), 'answer')
     } catch (error) {
       // The library gave the connection up a moment before: nobody may be called from inside of this.
       setImmediate(() => this.wire?.onLost(faultOf(error)))
@@ -137,7 +147,8 @@ class NodeEnd implements RtcEnd {
     connection.onGatheringStateChange(state => safely(() => state === 'complete' && this.gathered()))
     connection.onStateChange(state => safely(() => this.onState(state)))
     this.listen(connection.createDataChannel('', { negotiated: true, id: 0 }))
-    if (remote !== null) connection.setRemoteDescription(sdpOf(remote, 'offer'), 'offer')
+    if (remote !== null)
+      connection.setRemoteDescription(sdpOf(withoutBadCandidates(remote, this.loopback), 'offer'), 'offer')
     connection.setLocalDescription(offer === null ? 'offer' : 'answer')
     const timer = setTimeout(() => this.gathered(), GATHER_TIMEOUT_MS)
     await gathered
