@@ -32,8 +32,8 @@ export interface Platform {
   readonly findRefs: FindRefs
   /** Where peers hear each other before they are in; what there is not on a platform is left out. */
   readonly meetings: { readonly tabs?: Meet; readonly lan?: Meet }
-  /** Tells, until what it returns is called, whenever this machine may have another place in the network. */
-  watchNetwork(onChanged: () => void): () => void
+  /** Tells, until what it returns is called, whenever this machine may have another place in the network; `lost`: it may have left its old one. */
+  watchNetwork(onChanged: (lost: boolean) => void): () => void
   /** Null where nothing can listen. Faults: 'port-in-use', 'listen-failed'. */
   readonly listen: ((options: ListenOptions) => Promise<Result<Listening>>) | null
 }

@@ -280,6 +280,26 @@ describe('a path that falls silent', () => {
     }
   })
 
+  it('since this machine lost an address is left at once, whether anything was being said or not', () => {
+    const { net, world, a, b, session } = streaming(6)
+    world.run(5_000)
+    silence(net, a, b)
+    a.node.input({ kind: 'network-changed', lost: true })
+    expect(world.runUntil(() => a.pathTo(b) === 'circuit' && b.pathTo(a) === 'circuit', 5_000, 20)).toBeLessThan(600)
+    expect(a.sessionWith(b)).toBe(session)
+  })
+
+  it('is kept where it carries, whatever became of this machine', () => {
+    for (const lost of [false, true]) {
+      const { world, a, b, r } = streaming(7)
+      const before = a.node.events.length
+      a.node.input({ kind: 'network-changed', lost })
+      world.run(15_000)
+      expect(a.node.events.slice(before).filter(({ kind }) => kind === 'path')).toEqual([])
+      expectQuiet([a, b, r], String(lost))
+    }
+  })
+
   it('when all was said is asked once, and not again', () => {
     const { world, a, b, session, stream } = streaming(2)
     a.node.command({ kind: 'stream-write', session, stream, chunks: [pattern(1_000)] })
