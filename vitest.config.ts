@@ -8,6 +8,7 @@ const PROCESSES = [
   'test/browser/**/*.test.ts',
   'test/cli/**/*.test.ts',
   'test/demo/**/*.test.ts',
+  'test/moves/**/*.test.ts',
   'test/natlab/**/*.test.ts',
   'test/package/**/*.test.ts',
   'test/rough/processes/**/*.test.ts',

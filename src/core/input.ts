@@ -37,8 +37,8 @@ export interface WireFacts {
 export type Input =
   | { readonly kind: 'wake' }
   | { readonly kind: 'clock'; readonly wallTime: WallTime }
-  /** The machine's own addresses changed, or it stood still for a while: what was heard before tells little. */
-  | { readonly kind: 'network-changed' }
+  /** The machine's own addresses changed; `lost`: paths may have gone over one that it has no more. */
+  | { readonly kind: 'network-changed'; readonly lost: boolean }
   | {
       readonly kind: 'wire-open'
       readonly wire: WireId

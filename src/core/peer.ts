@@ -164,10 +164,12 @@ class MeshPeer implements Peer, PeerInside {
     switch (input.kind) {
       case 'wake':
         return
-      // It comes when the clock jumped or the process stood still.
       case 'clock':
+        // It jumped, or the process stood still: what was heard before tells little.
+        this.connector.onNetworkChanged(turn, false)
+        return
       case 'network-changed':
-        this.connector.onNetworkChanged(turn)
+        this.connector.onNetworkChanged(turn, input.lost)
         return
       case 'wire-open':
         board.onWireOpen(turn, input.wire, input.about)

@@ -1,7 +1,7 @@
 /** The addresses of this machine that others might reach, and when they change: Node has no event for that. */
 import { networkInterfaces } from 'node:os'
 
-/** A look takes some 50 µs. */
+/** A look takes some 250 µs. */
 const LOOK_MS = 500
 
 /** No loopback, no link-local ones; IPv4 first: in most networks it is the one that others can dial. */
@@ -13,14 +13,15 @@ export function ownHosts(): readonly string[] {
   return [...hosts.filter(host => !host.includes(':')), ...hosts.filter(host => host.includes(':'))]
 }
 
-/** Tells of each change, until what it returns is called. Keeps no process alive. */
-export function watchOwnHosts(onChanged: () => void): () => void {
-  let before = ownHosts().join()
+/** Tells of each change, and whether one is gone, until what it returns is called. Keeps no process alive. */
+export function watchOwnHosts(onChanged: (lost: boolean) => void): () => void {
+  let before = ownHosts()
   const timer = setInterval(() => {
-    const now = ownHosts().join()
-    if (now === before) return
+    const now = ownHosts()
+    const lost = before.some(host => !now.includes(host))
+    if (!lost && now.length === before.length) return
     before = now
-    onChanged()
+    onChanged(lost)
   }, LOOK_MS)
   timer.unref()
   return () => clearInterval(timer)

@@ -44,7 +44,8 @@ export function browserPlatform(): Platform {
 }
 
 /** Also when the page is seen again: what was hidden may have been frozen, its connections gone. */
-function watchNetwork(onChanged: () => void): () => void {
+function watchNetwork(tell: (lost: boolean) => void): () => void {
+  const onChanged = (): void => tell(true)
   const stop = new AbortController()
   const { signal } = stop
   const onVisible = (): void => {

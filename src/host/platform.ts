@@ -33,8 +33,8 @@ export interface Platform {
   readonly findRefs: FindRefs
   /** Where peers hear each other before they are in; what there is not on a platform is left out. */
   readonly meetings: { readonly tabs?: Meet; readonly lan?: Meet }
-  /** Tells, until what it returns is called, whenever this machine may have another place in the network. */
-  watchNetwork(onChanged: () => void): () => void
+  /** Tells, until what it returns is called, whenever this machine may have another place in the network; `lost`: it may have left its old one. */
+  watchNetwork(onChanged: (lost: boolean) => void): () => void
   /**
    * What ports show to those who call them by WebRTC: `kept` itself where it is good, else one made anew, to be kept from now on.
    * Null where nothing can listen.

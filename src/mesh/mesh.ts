@@ -469,9 +469,9 @@ class RunningMesh extends TypedEventTarget<MeshEvents> implements Mesh {
 
   /** The addresses of this machine may change at any time, as when a laptop is carried from one network to another. */
   watchNetwork(): void {
-    this.stopWatching = this.platform.watchNetwork(() => {
+    this.stopWatching = this.platform.watchNetwork(lost => {
       for (const negotiator of this.negotiators) negotiator.onNetworkChanged?.()
-      this.loop.input({ kind: 'network-changed' })
+      this.loop.input({ kind: 'network-changed', lost })
       void this.ownNetwork?.close()
       this.mappedPlace = null
       this.announce()

@@ -2,7 +2,7 @@
  * A transfer whose path is cut, moves or sleeps, between real peers in network namespaces: whether every byte came, and how
  * long none did. Ends with 1 where one case is not as it should be. Root only.
  *
- *   npm run bench:moves [-- [--megabytes 100] [--seconds 60] CASE…]
+ *   npm run bench:moves [-- [--megabytes 100] [--seconds 60] [--gap 1000] CASE…]
  *
  *   tcp-closed tcp-silent udp webrtc chromium   the direct wire is cut every second, for half of it
  *   outage-tcp outage-udp outage-webrtc         one peer has no network at all for 8 s
@@ -31,6 +31,7 @@ const { values, positionals } = parseArgs({
   options: {
     megabytes: { type: 'string', default: '100' },
     seconds: { type: 'string', default: '60' },
+    gap: { type: 'string', default: '1000' },
     log: { type: 'boolean' },
   },
   allowPositionals: true,
@@ -42,7 +43,11 @@ const RATE = '48mbit'
 const CUT_EVERY_MS = 1_000
 const CUT_MS = 500
 const OUTAGE_MS = 8_000
-const GAP_MAX_MS = 1_000
+/** Bytes flow for so long before something is done. */
+const BEFORE_MS = 1_000
+/** More than what a writer may write ahead of its reader. */
+const ENDLESS_BYTES = 100_000_000
+const GAP_MAX_MS = Number(values.gap)
 const PATIENCE_MS = 300_000
 const PATHLESS_MS = 3_000
 
@@ -123,10 +128,10 @@ class MovePeer {
 interface Setting {
   readonly over: Transport
   readonly sender?: Program
-  readonly blocksUdp?: boolean
   readonly pathlessMs?: number
   /** What to wait for before bytes are sent, if not the transport. */
   readonly startsOver?: string
+  readonly bytes?: number
 }
 
 interface Place {
@@ -205,7 +210,7 @@ async function transfer(
   const place = await build(setting)
   const { from, to } = place
   const { id } = await to.event('ready')
-  from.order({ to: id, bytes: BYTES, over: setting.startsOver ?? setting.over })
+  from.order({ to: id, bytes: setting.bytes ?? BYTES, over: setting.startsOver ?? setting.over })
   await from.event('begins')
   const startedAt = performance.now()
   let over = false
@@ -283,7 +288,7 @@ async function flowsAfter({ to }: Place): Promise<number> {
 async function outage(name: string, setting: Setting): Promise<void> {
   let flowsMs = -1
   const outcome = await transfer(name, setting, async place => {
-    await pause(2_000)
+    await pause(BEFORE_MS)
     drop(place.to.host, 'meta iifname "eth" drop')
     await pause(OUTAGE_MS)
     letIn(place.to.host)
@@ -295,7 +300,7 @@ async function outage(name: string, setting: Setting): Promise<void> {
 async function freeze(name: string, setting: Setting): Promise<void> {
   let flowsMs = -1
   const outcome = await transfer(name, setting, async place => {
-    await pause(2_000)
+    await pause(BEFORE_MS)
     place.to.child.kill('SIGSTOP')
     await pause(FREEZE_MS)
     place.to.child.kill('SIGCONT')
@@ -309,7 +314,7 @@ async function address(name: string, setting: Setting, who: 'from' | 'to'): Prom
   let renewed = true
   const outcome = await transfer(name, setting, async place => {
     const mover = place[who]
-    await pause(2_000)
+    await pause(BEFORE_MS)
     const from = mover.events.length
     lab.run(mover.host.namespace, ['ip', 'addr', 'flush', 'dev', 'eth'])
     lab.run(mover.host.namespace, ['ip', 'link', 'set', 'eth', 'down'])
@@ -336,9 +341,9 @@ async function noPath(): Promise<void> {
   let goneAt = 0
   const { arrival, sent, secondsTaken } = await transfer(
     'no-path',
-    { over: 'udp', pathlessMs: PATHLESS_MS },
+    { over: 'udp', pathlessMs: PATHLESS_MS, bytes: ENDLESS_BYTES },
     async ({ to }) => {
-      await pause(2_000)
+      await pause(BEFORE_MS)
       drop(to.host, 'meta iifname "eth" drop')
       goneAt = performance.now()
     },

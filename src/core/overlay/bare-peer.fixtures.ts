@@ -113,7 +113,7 @@ export class BarePeer implements Peer {
     else if (input.kind === 'wire-bytes') board.onWireBytes(turn, input.wire, input.bytes)
     else if (input.kind === 'wire-writable') board.onWireWritable(turn, input.wire, input.bytes)
     else if (input.kind === 'wire-closed') board.onWireClosed(turn, input.wire, input.fault)
-    else if (input.kind === 'network-changed') connector.onNetworkChanged(turn)
+    else if (input.kind === 'network-changed') connector.onNetworkChanged(turn, input.lost)
     else if (input.kind === 'command') this.onCommand(turn, input.command)
   }
 

@@ -225,6 +225,166 @@ describe('two peers that call each other', () => {
   })
 })
 
+/** Nothing passes between two peers any more, and nobody is told; undone by the function that it returns. */
+function silence(net: BareNet, a: Bare, b: Bare): () => void {
+  const { world } = net
+  const connected = world.connected.bind(world)
+  world.connected = (x, y) => connected(x, y) && !([x, y].includes(a.node) && [x, y].includes(b.node))
+  return () => {
+    world.connected = connected
+    // What was held up goes on.
+    world.split(null)
+  }
+}
+
+describe('a path that falls silent', () => {
+  function streaming(seed: number, pathlessMs?: number) {
+    const net = bareNet(seed)
+    const [r, a, b] = [net.add(), net.add({ public: false, pathlessMs }), net.add({ pathlessMs })]
+    link(a, r)
+    link(b, r)
+    a.routeTo(b, r)
+    b.routeTo(a, r)
+    link(a, b)
+    net.world.run(2_000)
+    const session = a.sessionWith(b) ?? 0
+    return { net, world: net.world, r, a, b, session, stream: a.openStream(session) }
+  }
+
+  it('amid a transfer is left for a circuit within a second, whoever writes, and taken again when it carries', () => {
+    for (const writer of ['opener', 'other side'] as const) {
+      const { net, world, a, b, session, stream } = streaming(1)
+      const bytes = pattern(8_000_000)
+      const [from, to] = writer === 'opener' ? [a, b] : [b, a]
+      if (writer === 'other side') {
+        a.node.command({ kind: 'stream-write', session, stream, chunks: [Uint8Array.of(1)] })
+        world.run(200)
+      }
+      const own = from.sessionWith(to) ?? 0
+      from.node.command({ kind: 'stream-write', session: own, stream, chunks: [bytes.slice()] })
+      world.run(20)
+      const mend = silence(net, a, b)
+      expect(
+        world.runUntil(() => from.pathTo(to) === 'circuit', 5_000, 20),
+        writer,
+      ).toBeLessThan(1_000)
+      world.run(3_000)
+      mend()
+      expect(
+        world.runUntil(() => from.pathTo(to) === 'wire', 5_000, 20),
+        writer,
+      ).toBeLessThan(3_000)
+      world.run(10_000)
+      expect(Buffer.compare(to.bytesOn(stream), bytes), writer).toBe(0)
+      expect([a.sessionWith(b), to.sessionWith(from) === null], writer).toEqual([session, false])
+    }
+  })
+
+  it('since this machine lost an address is left at once, whether anything was being said or not', () => {
+    const { net, world, a, b, session } = streaming(6)
+    world.run(5_000)
+    silence(net, a, b)
+    a.node.input({ kind: 'network-changed', lost: true })
+    expect(world.runUntil(() => a.pathTo(b) === 'circuit' && b.pathTo(a) === 'circuit', 5_000, 20)).toBeLessThan(600)
+    expect(a.sessionWith(b)).toBe(session)
+  })
+
+  it('is kept where it carries, whatever became of this machine', () => {
+    for (const lost of [false, true]) {
+      const { world, a, b, r } = streaming(7)
+      const before = a.node.events.length
+      a.node.input({ kind: 'network-changed', lost })
+      world.run(15_000)
+      expect(a.node.events.slice(before).filter(({ kind }) => kind === 'path')).toEqual([])
+      expectQuiet([a, b, r], String(lost))
+    }
+  })
+
+  it('when all was said is asked once, and not again', () => {
+    const { world, a, b, session, stream } = streaming(2)
+    a.node.command({ kind: 'stream-write', session, stream, chunks: [pattern(1_000)] })
+    world.run(5_000)
+    const { messages } = world
+    world.run(10_000)
+    // The links alone are looked at now and then.
+    expect(world.messages - messages).toBeLessThanOrEqual(12)
+    expect([a.pathTo(b), a.counts.attempts, b.counts.attempts]).toEqual(['wire', 0, 0])
+  })
+
+  it('where there is no other, is tried until it carries again', () => {
+    const { net, world, r, a, b, session, stream } = streaming(3)
+    const bytes = pattern(2_000_000)
+    a.node.command({ kind: 'stream-write', session, stream, chunks: [bytes.slice()] })
+    world.run(20)
+    const mends = [silence(net, a, b), silence(net, a, r)]
+    world.run(12_000)
+    const before = b.bytesOn(stream).length
+    for (const mend of mends.reverse()) mend()
+    expect(world.runUntil(() => b.bytesOn(stream).length > before, 5_000, 20)).toBeLessThan(1_000)
+    world.run(5_000)
+    expect(Buffer.compare(b.bytesOn(stream), bytes)).toBe(0)
+    expect(a.sessionWith(b)).toBe(session)
+  })
+
+  it('with all others for longer than streams wait ends the session at both ends', () => {
+    const { net, world, r, a, b, session, stream } = streaming(4, 4_000)
+    a.node.command({ kind: 'stream-write', session, stream, chunks: [pattern(8_000_000)] })
+    world.run(100)
+    silence(net, a, b)
+    silence(net, a, r)
+    expect(world.runUntil(() => a.sessionWith(b) === null && b.sessionWith(a) === null, 60_000, 20)).toBeLessThan(6_000)
+    for (const end of [a, b])
+      expect(end.node.events).toContainEqual(
+        expect.objectContaining({ kind: 'session-closed', fault: expect.objectContaining({ code: 'session-lost' }) }),
+      )
+    expect(a.node.events).toContainEqual(expect.objectContaining({ kind: 'session-closed', session }))
+  })
+
+  it('takes a stream along that is open on a session which gave way to the one that stands', () => {
+    let gaveWay = 0
+    for (let offsetMs = 20; offsetMs <= 80; offsetMs += 10) {
+      const net = bareNet(5)
+      const { world } = net
+      const [r, a, b] = [net.add(), net.add({ rateBytesPerMs: 1_000 }), net.add({ rateBytesPerMs: 1_000 })]
+      link(a, r)
+      link(b, r)
+      a.routeTo(b, r)
+      b.routeTo(a, r)
+      const bytes = pattern(4_000_000)
+      const streams = [
+        { from: a, to: b, atMs: 0 },
+        { from: b, to: a, atMs: offsetMs },
+      ].map(({ from, to, atMs }) => {
+        world.run(atMs)
+        // One over the relay, one by its address.
+        const call = from === a ? from.callPeer(to.id) : from.call(to)
+        return { from, to, call, stream: -1 }
+      })
+      // A stream on each session as soon as it stands: one of them may give way a moment later.
+      for (let ms = 0; ms < 500; ms += 1) {
+        world.run(1)
+        for (const item of streams) {
+          if (item.stream >= 0 || item.call.answer()?.kind !== 'connected') continue
+          // reason: what `expect` sees of an answer is less than what it is.
+          const { session } = item.call.answer() as unknown as { readonly session: number }
+          item.stream = item.from.openStream(session)
+          item.from.node.command({ kind: 'stream-write', session, stream: item.stream, chunks: [bytes.slice()] })
+        }
+      }
+      gaveWay += Math.max(a.counts.retired, b.counts.retired)
+      world.cut(a.node, r.node)
+      world.run(1_000)
+      world.cut(a.node, b.node)
+      world.run(5_000)
+      silence(net, a, b)
+      world.run(20_000)
+      for (const { to, stream } of streams)
+        expect(Buffer.compare(to.bytesOn(stream), bytes), `${offsetMs} ms apart`).toBe(0)
+    }
+    expect(gaveWay).toBeGreaterThan(0)
+  })
+})
+
 describe('a peer that begins again', () => {
   it('with the same identity is reached anew, whether its wires broke or went mute', () => {
     for (const silently of [false, true]) {

@@ -285,8 +285,8 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
     }
   }
 
-  /** This machine may be somewhere else in the network now: all paths are in doubt until they are heard. */
-  onNetworkChanged(turn: Turn): void {
+  /** This machine may be somewhere else in the network now: all paths are asked, and in doubt at once where an address is lost. */
+  onNetworkChanged(turn: Turn, lost: boolean): void {
     for (const contact of [...this.contacts.values()]) {
       const { session } = contact
       const carrier = carrierOf(session)
@@ -294,6 +294,7 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
       contact.pingedAt ??= turn.now
       this.wakeAt = earlier(this.wakeAt, turn.now + PING_TIMEOUT_MS)
       session.expectLife(turn)
+      if (!lost) continue
       contact.doubt = { carrier, heardAt: carrier.heardAt }
       if (carrier instanceof Wire) this.reaching.seekBeside(turn, contact)
     }

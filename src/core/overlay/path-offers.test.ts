@@ -479,6 +479,35 @@ describe('bad words about paths', () => {
     expect(a.peer.lost).toMatchObject([{ peer: b.id, fault: { code: 'overloaded' } }])
   })
 
+  it('harm no other session: its offer is answered by nobody else, and by its own peer once', () => {
+    const net = bareNet(1)
+    const relay = net.add()
+    const [a, b, c] = [0, 1, 2].map(() => net.add({ public: false, negotiates: [UDP] })) as [Bare, Bare, Bare]
+    for (const end of [a, b, c]) link(end, relay)
+    for (const [from, to] of [
+      [a, b],
+      [b, a],
+      [a, c],
+      [c, a],
+    ] as const)
+      from.routeTo(to, relay)
+    const hosts = handMade(net)
+    const calls = [a.callPeer(b.id), a.callPeer(c.id)]
+    net.world.runUntil(() => calls.every(call => call.answer() !== undefined), 2_000, 5)
+    net.world.run(1_500)
+    const wires = hosts.prepared(a).map(({ wire }) => wire)
+    expect(wires).toHaveLength(2)
+    for (const wire of wires) describeWire(a, wire)
+    net.world.run(300)
+    const description = new Uint8Array(10)
+    // The offers are numbered 1 and 2: c answers both, and its own once more.
+    for (const id of [1, 2, 2]) say(c, a, encodePathMessage({ kind: 'path-answer', id, description }))
+    net.world.run(300)
+    expect(hosts.begun).toHaveLength(1)
+    expect(a.counts.offersRefused).toBe(2)
+    expect([a.sessionWith(b), a.sessionWith(c)]).not.toContain(null)
+  })
+
   it('make the host prepare no more than a few wires, however many offers come', () => {
     const { net, a, b } = hidden([[UDP], []])
     const hosts = handMade(net)

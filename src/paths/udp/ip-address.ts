@@ -22,7 +22,8 @@ export function plainIp(text: string): string | null {
 
 /** No single machine elsewhere: unspecified, multicast, broadcast; and this one: loopback, unless that is wanted. */
 export function mayBeSentTo(ip: string, loopback: boolean): boolean {
-  const bytes = bytesOfIp(ip)
+  const plain = plainIp(ip)
+  const bytes = plain === null ? null : bytesOfIp(plain)
   if (bytes === null) return false
   const [first] = bytes
   if (bytes.length === 4) {

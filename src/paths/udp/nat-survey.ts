@@ -2,7 +2,6 @@
  * What several public peers tell of this machine by STUN, and what that says of its NAT (RFC 4787 section 4.1). One of them may
  * lie: what fewer than two say, or no more than half of those who answered, is not known.
  */
-import type { NatMapping } from './punch-description.ts'
 import type { SocketAddress } from './stun.ts'
 
 /** No NAT; one that shows all peers the same port; one that shows each another. How it filters is not asked. */
@@ -48,15 +47,6 @@ export function surveyOf(told: readonly SocketAddress[], own: readonly SocketAdd
   }
 }
 
-/** For punching, where a wrong guess costs a few probes: two that differ are enough to try what symmetric NATs need. */
-export function mappingOf(told: readonly SocketAddress[], own: readonly SocketAddress[]): NatMapping {
-  const ipv4 = told.filter(({ host }) => !host.includes(':'))
-  const kind = kindOf(ipv4, own)
-  if (kind === 'none' || (ipv4.length === 1 && isOwn(ipv4[0]!, own))) return 'independent'
-  if (kind !== 'unknown') return kind
-  return new Set(ipv4.map(placeText)).size > 1 ? 'dependent' : 'unknown'
-}
-
 /** By IPv4 alone: IPv6 is not mapped. */
 function kindOf(ipv4: readonly SocketAddress[], own: readonly SocketAddress[]): NatKind {
   const place = mostSay(ipv4.map(placeText))
@@ -74,10 +64,6 @@ function counted(told: readonly string[]): Map<string, number> {
   const counts = new Map<string, number>()
   for (const text of told) counts.set(text, (counts.get(text) ?? 0) + 1)
   return counts
-}
-
-function isOwn({ host, port }: SocketAddress, own: readonly SocketAddress[]): boolean {
-  return own.some(item => item.host === host && item.port === port)
 }
 
 function placeText({ host, port }: SocketAddress): string {

@@ -141,6 +141,34 @@ describe('punching', () => {
     expect(one.in(other.found!.at.port, { host: other.host, port: one.found!.at.port })).toBe(one.found!.socket)
   })
 
+  it.each([
+    ['as it is told', 'independent', 0],
+    ['that seems to be behind a NAT of many ports', 'dependent', 500],
+  ] as const)('sends to a third party, %s, no more than bounds allow', (_what, mapping, guesses) => {
+    const sent: SocketAddress[] = []
+    let guessesLeft = guesses
+    const candidates = Array.from({ length: CANDIDATES_MAX }, (_, i) => ({
+      kind: 'reflexive' as const,
+      host: '203.0.113.9',
+      port: 1 + i,
+    }))
+    const own = { token: new Uint8Array(16), stream: 1, mapping: 'independent' as const, candidates: [] }
+    const punch = new Punch<number>(own, { ...own, mapping, candidates }, true, 0, {
+      socketFor: () => 0,
+      openSocket: () => null,
+      draw: () => 7,
+      mayGuess: () => guessesLeft-- > 0,
+      send: (_socket, bytes, to) => {
+        expect(bytes.length).toBeLessThanOrEqual(21)
+        sent.push(to)
+      },
+      onFound: () => {},
+    })
+    for (let now = 0; now <= PATIENCE_MS; now += PUNCH_TICK_MS) punch.tick(now)
+    // Five times a second to each of the places, and what the whole process may guess.
+    expect(sent.length).toBeLessThanOrEqual(CANDIDATES_MAX * (PATIENCE_MS / 200 + 1) + guesses)
+  })
+
   it('answers nobody more than bounds allow, whoever asks', () => {
     const sent: SocketAddress[] = []
     const own = { token: new Uint8Array(16), stream: 1, mapping: 'independent' as const, candidates: [] }

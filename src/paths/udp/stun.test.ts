@@ -78,7 +78,7 @@ describe('an IP address', () => {
   ])('is not: "%s"', given => expect(plainIp(given)).toBeNull())
 
   it('of loopback, of nobody, of many is no place to send to', () => {
-    for (const ip of ['127.0.0.1', '127.9.9.9', '::1'])
+    for (const ip of ['127.0.0.1', '127.9.9.9', '::1', '::ffff:127.0.0.1'])
       expect([mayBeSentTo(ip, false), mayBeSentTo(ip, true)]).toEqual([false, true])
     for (const ip of ['0.0.0.0', '224.0.0.1', '255.255.255.255', '::', 'ff02::1', 'name'])
       expect(mayBeSentTo(ip, true)).toBe(false)

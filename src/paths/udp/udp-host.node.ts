@@ -10,7 +10,8 @@ import type { Address } from '../../core/base/address.ts'
 import { GATHER_TIMEOUT_MS } from '../negotiator.ts'
 import { Allowance } from './allowance.ts'
 import { bytesOfIp, plainIp } from './ip-address.ts'
-import { mappingOf, type NatSurvey, surveyOf } from './nat-survey.ts'
+import { judgeMapping } from './nat-mapping.ts'
+import { type NatSurvey, surveyOf } from './nat-survey.ts'
 import { decodeProbe, type Probe } from './punch.ts'
 import { MAPPING_KEPT_MS, type NatMapping, type PunchCandidate } from './punch-description.ts'
 import { answerTo, bindingRequest, isStun, mappedAddress, type SocketAddress, TRANSACTION_BYTES } from './stun.ts'
@@ -163,13 +164,13 @@ export class UdpHost {
           timers.push(setTimeout(() => this.send(socket, bindingRequest(transaction), place), delay))
       }
     })
+    const { mapping, places: mapped } = judgeMapping([...seen.values()], own)
     const candidates: PunchCandidate[] = [...own]
-    for (const { host, port } of seen.values()) {
+    for (const { host, port } of mapped) {
       if (!candidates.some(known => known.host === host && known.port === port))
         candidates.push({ kind: 'reflexive', host, port })
     }
-    const told = [...seen.values()]
-    return { mapping: mappingOf(told, own), candidates, survey: surveyOf(told, own, places.length) }
+    return { mapping, candidates, survey: surveyOf([...seen.values()], own, places.length) }
   }
 
   private ownPlaces(): PunchCandidate[] {

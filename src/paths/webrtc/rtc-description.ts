@@ -6,6 +6,7 @@
  *   version u8 | ufrag text | pwd text | certificate hash 32 | count u8 | (kind u8 | host text | port u16)…
  */
 import { ByteReader, ByteWriter } from '../../core/base/bytes.ts'
+import { mayBeSentTo } from '../udp/ip-address.ts'
 
 /** A place of this machine; the same as others see it through a NAT. */
 export type CandidateKind = 'host' | 'reflexive'
@@ -63,6 +64,12 @@ export function readRtcDescription(bytes: Uint8Array): RtcDescription | null {
     candidates.push({ kind, host, port })
   }
   return reader.finished ? { ufrag, pwd, certificateHash: certificateHash.slice(), candidates } : null
+}
+
+/** Without the places that no peer is sent to by another: nobody's, everybody's, and this machine itself unless that is wanted. */
+export function withoutBadCandidates(description: RtcDescription, loopback: boolean): RtcDescription {
+  const candidates = description.candidates.filter(({ host }) => LOCAL_NAME.test(host) || mayBeSentTo(host, loopback))
+  return { ...description, candidates }
 }
 
 function isHost(host: string): boolean {

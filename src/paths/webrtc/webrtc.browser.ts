@@ -8,7 +8,13 @@ import type { WireFacts } from '../../core/input.ts'
 import { GATHER_TIMEOUT_MS, type NegotiatedSink, type NegotiatedWire, type Negotiator } from '../negotiator.ts'
 import { DIAL_TIMEOUT_MS, type Wire, type WireDriver, type WireSink } from '../wire-driver.ts'
 import { bindingOf, calledAt } from './rtc-call.ts'
-import { descriptionOfSdp, type RtcDescription, readRtcDescription, sdpOf } from './rtc-description.ts'
+import {
+  descriptionOfSdp,
+  type RtcDescription,
+  readRtcDescription,
+  sdpOf,
+  withoutBadCandidates,
+} from './rtc-description.ts'
 import { BUFFERED_BYTES_LOW, type NegotiatedRtcEnd, NegotiatedRtcWire, WebRtcWire } from './webrtc-wire.ts'
 
 /** Null where there is no WebRTC: in workers, and where it is switched off. */
@@ -97,7 +103,7 @@ class BrowserEnd implements NegotiatedRtcEnd {
   acceptAnswer(answer: RtcDescription): void {
     this.used = true
     this.connection
-      .setRemoteDescription({ type: 'answer', sdp: sdpOf(answer, 'answer') })
+      .setRemoteDescription({ type: 'answer', sdp: sdpOf(withoutBadCandidates(answer, false), 'answer') })
       .catch((error: unknown) => this.wire?.onLost(faultOf(error)))
   }
 
@@ -130,7 +136,7 @@ class BrowserEnd implements NegotiatedRtcEnd {
       this.used = true
       const remote = readRtcDescription(offer)
       if (remote === null) throw new Error('the offer is none')
-      await connection.setRemoteDescription({ type: 'offer', sdp: sdpOf(remote, 'offer') })
+      await connection.setRemoteDescription({ type: 'offer', sdp: sdpOf(withoutBadCandidates(remote, false), 'offer') })
     }
     const gathered = gathering(connection)
     if (offer !== null) await connection.setLocalDescription(await connection.createAnswer())

@@ -2,9 +2,16 @@
 import type { Address } from '../../core/base/address.ts'
 import type { Fault } from '../../core/base/fault.ts'
 import { GATHER_TIMEOUT_MS, type NegotiatedSink, type NegotiatedWire, type Negotiator } from '../negotiator.ts'
+import { mayBeSentTo } from '../udp/ip-address.ts'
 import { DataChannelEnd, hostPort } from './datachannel-end.node.ts'
 import { type Library, LibraryUser, safely } from './datachannel-library.node.ts'
-import { descriptionOfSdp, type RtcDescription, readRtcDescription, sdpOf } from './rtc-description.ts'
+import {
+  descriptionOfSdp,
+  type RtcDescription,
+  readRtcDescription,
+  sdpOf,
+  withoutBadCandidates,
+} from './rtc-description.ts'
 import { type NegotiatedRtcEnd, NegotiatedRtcWire } from './webrtc-wire.ts'
 
 export interface WebRtcOptions {
@@ -33,6 +40,8 @@ export function webRtcNegotiator({ host }: WebRtcOptions = {}): Negotiator {
 
 class NegotiatedEnd extends DataChannelEnd implements NegotiatedRtcEnd {
   private gathered: () => void = () => {}
+  /** It is on this machine's loopback on purpose. */
+  private loopback = false
 
   serve(
     library: Promise<Library>,
@@ -43,6 +52,7 @@ class NegotiatedEnd extends DataChannelEnd implements NegotiatedRtcEnd {
   ): NegotiatedWire {
     const wire = new NegotiatedRtcWire(sink, this)
     this.wire = wire
+    this.loopback = host !== undefined && !mayBeSentTo(host, false)
     library
       .then(loaded => this.describe(loaded, offer, helpers, host))
       .then(
@@ -54,7 +64,7 @@ class NegotiatedEnd extends DataChannelEnd implements NegotiatedRtcEnd {
 
   acceptAnswer(answer: RtcDescription): void {
     try {
-      this.connection?.setRemoteDescription(sdpOf(answer, 'answer'), 'answer')
+      this.connection?.setRemoteDescription(sdpOf(withoutBadCandidates(answer, this.loopback), 'answer'), 'answer')
     } catch (error) {
       // The library gave the connection up a moment before: nobody may be called from inside of this.
       setImmediate(() => this.wire?.onLost(faultOf(error)))
@@ -80,7 +90,8 @@ class NegotiatedEnd extends DataChannelEnd implements NegotiatedRtcEnd {
     })
     connection.onGatheringStateChange(state => safely(() => state === 'complete' && this.gathered()))
     this.begin(connection)
-    if (remote !== null) connection.setRemoteDescription(sdpOf(remote, 'offer'), 'offer')
+    if (remote !== null)
+      connection.setRemoteDescription(sdpOf(withoutBadCandidates(remote, this.loopback), 'offer'), 'offer')
     connection.setLocalDescription(offer === null ? 'offer' : 'answer')
     const timer = setTimeout(() => this.gathered(), GATHER_TIMEOUT_MS)
     await gathered

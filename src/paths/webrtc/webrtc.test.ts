@@ -5,6 +5,7 @@ import {
   type RtcDescription,
   readRtcDescription,
   sdpOf,
+  withoutBadCandidates,
   writeRtcDescription,
 } from './rtc-description.ts'
 import { webRtcNegotiator } from './webrtc.node.ts'
@@ -60,6 +61,23 @@ describe('what one end tells of itself', () => {
     ['a short user name', { ufrag: 'a' }],
   ] as const)('is refused with %s', (_, wrong) => {
     expect(readRtcDescription(writeRtcDescription({ ...description, ...wrong }))).toBeNull()
+  })
+
+  it.each([
+    '127.0.0.1',
+    '0.0.0.0',
+    '224.0.0.1',
+    '255.255.255.255',
+    '999.1.1.1',
+    '::1',
+    '::',
+    'ff02::1',
+    '::ffff:127.0.0.1',
+  ])('sends nobody to %s', host => {
+    const bad = { kind: 'host', host, port: 1 } as const
+    const told = { ...description, candidates: [bad, ...description.candidates] }
+    expect(withoutBadCandidates(told, false).candidates).toEqual(description.candidates)
+    expect(sdpOf(withoutBadCandidates(told, false), 'offer')).not.toContain(` ${host} 1 `)
   })
 
   it('names twelve places at most', () => {
