@@ -1,7 +1,7 @@
 /**
  * How long it takes, in a mesh at rest, from asking for a hidden peer by its id alone until one byte has come back from it. Pairs
- * are asked one after the other; those that had a link before, and with it a session, are shown but not counted. Shown is
- * the time, after + how many peers carried it on, and, where it took too long, how much of it until the session stood.
+ * are asked one after the other; those that had a link before, and with it a session, are shown but not counted. Below the
+ * table stands for each that took too long how much of it went by until the session stood, and who carried it on.
  */
 import type { FirstByte, Pinged } from './lab-calls.ts'
 import { everyPair, printTable, quantile, type Sides } from './lab-run.ts'
@@ -26,11 +26,19 @@ export async function measureFirstBytes({ kinds, from, to, publics }: Sides): Pr
     cells.map(row =>
       row.map(cell => {
         if (cell === null) return ''
-        const { error, firstMs, connectMs, relays, wasLinked } = cell
-        return error ?? `${isWrong(cell) ? `!${connectMs}/` : ''}${firstMs}+${relays}${wasLinked ? '=' : ''}`
+        return cell.error ?? `${isWrong(cell) ? '!' : ''}${cell.firstMs}${cell.wasLinked ? '=' : ''}`
       }),
     ),
   )
+  const names = new Map(publics.map(({ id }, i) => [id, `way in ${i + 1}`]))
+  for (const [i, kind] of kinds.entries()) for (const { id } of [from[i]!, to[i]!]) names.set(id, kind)
+  for (const [i, row] of cells.entries()) {
+    for (const [j, cell] of row.entries()) {
+      if (cell === null || cell.error !== undefined || !isWrong(cell)) continue
+      const over = cell.via.map(id => names.get(id) ?? id).join(', ')
+      console.log(`! ${kinds[i]} to ${kinds[j]}: session after ${cell.connectMs} of ${cell.firstMs} ms, over ${over}`)
+    }
+  }
   const fresh = asked.filter(({ error, wasLinked }) => error === undefined && !wasLinked).map(({ firstMs }) => firstMs)
   const trips = (ms: number): string => `${ms} ms (${(ms / roundTripMs).toFixed(1)} round trips)`
   console.log(

@@ -32,8 +32,8 @@ export interface FirstByte {
   /** Of that, until the session stood. */
   readonly connectMs: number
   readonly wasLinked: boolean
-  /** How many peers carried it on. */
-  readonly relays: number
+  /** Who carried it on. */
+  readonly via: readonly string[]
 }
 
 export interface Held {
@@ -121,7 +121,7 @@ async function firstByte(mesh: Mesh, peer: string): Promise<FirstByte> {
   const firstMs = since()
   const { path } = session
   await stream.end()
-  return { firstMs, connectMs, wasLinked, relays: path.kind === 'circuit' ? path.via.length : 0 }
+  return { firstMs, connectMs, wasLinked, via: path.kind === 'circuit' ? path.via : [] }
 }
 
 class HeldStream {

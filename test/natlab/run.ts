@@ -41,7 +41,7 @@ const PATIENCE_MS = 12_000
 const EASY_WITHIN_MS = 3_000
 /** Until all have links; and until all have those that they want, and rest. */
 const SETTLE_MS = 3_000
-const REST_MS = 10_000
+const REST_MS = 20_000
 /** Of tries of one pair so many are to be direct, within this. */
 const DIRECT_SHARE = 0.9
 const DIRECT_WITHIN_MS = 8_000

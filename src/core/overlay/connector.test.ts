@@ -144,6 +144,23 @@ describe('reaching a peer', () => {
     expect(answered([early, late])).toEqual(['connected', 'connected'])
   })
 
+  it('takes a rendezvous to which a wire leads before one that is reached over it, whatever they carry', () => {
+    const net = bareNet(1)
+    const { world } = net
+    const [r, q, a, b] = [net.add(), net.add(), net.add({ public: false }), net.add({ public: false })]
+    for (const end of [a, b, q]) link(end, r)
+    link(b, q)
+    a.routeTo(q, r)
+    const far = a.callPeer(q.id)
+    world.run(300)
+    expect(far.answer()).toMatchObject({ kind: 'connected', path: { kind: 'circuit', via: [r.id] } })
+    a.peer.loads.set(r.id, 0.9).set(q.id, 0.1)
+    const ref = b.peer.refBehind([q.peer, r.peer])
+    const call = a.node.ask(request => ({ kind: 'connect', request, target: { kind: 'ref', ref } }))
+    world.run(400)
+    expect(call.answer()).toMatchObject({ kind: 'connected', path: { kind: 'circuit', via: [r.id] } })
+  })
+
   it('answers with a fault when the peer leaves while it is reached', () => {
     const net = bareNet(1)
     const { world } = net

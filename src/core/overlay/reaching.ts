@@ -394,9 +394,12 @@ export class Reaching {
       ...(attempt.spares ? this.port.spared() : []),
     ]
     const isOpen = (entry: Rendezvous): boolean => this.port.contact(entry.peer)?.isReached === true
+    // A circuit over a circuit is long: those to which a wire leads come first.
+    const isFar = (entry: Rendezvous): number =>
+      this.port.contact(entry.peer)?.session.path?.reliable === true ? 0 : 1
     const linked = attempt.rendezvous
       .filter(entry => isOpen(entry) && !avoid.includes(entry.peer))
-      .sort((a, b) => this.port.loadOf(a.peer) - this.port.loadOf(b.peer))[0]
+      .sort((a, b) => isFar(a) - isFar(b) || this.port.loadOf(a.peer) - this.port.loadOf(b.peer))[0]
     // A candidate for a link is looked for again another time; what a user is told is made sure of.
     const unknown = attempt.unknownTo >= (attempt.isPatient ? UNKNOWN_TO_MAX : 1)
     const spent = attempt.reroutes || attempt.hopsTried.length >= FIRST_HOPS_TRIED_MAX || unknown

@@ -11,6 +11,8 @@ import type { Acceptor, Wire, WireDriver, WireSink } from '../wire-driver.ts'
 
 /** A tab that does not answer within this is gone, or frozen. */
 const TAB_DIAL_TIMEOUT_MS = 2_000
+/** Wires that one tab takes at a time: nobody has more tabs of one origin that look for a way in. */
+const TAB_WIRES_MAX = 64
 const ABOUT: WireFacts = { transport: 'tab', remote: 'localhost:1', remoteHost: 'localhost' }
 
 type Said =
@@ -28,9 +30,13 @@ export interface TabPlace {
 export function openTabPlace(accept: Acceptor): TabPlace {
   const id = randomName()
   const bell = new BroadcastChannel(bellOf(id))
+  let taken = 0
   bell.onmessage = ({ data }: MessageEvent<unknown>) => {
-    if (typeof data !== 'string') return
-    const wire = new TabWire(data)
+    if (typeof data !== 'string' || taken >= TAB_WIRES_MAX) return
+    taken += 1
+    const wire = new TabWire(data, () => {
+      taken -= 1
+    })
     wire.answer(accept(wire))
   }
   return { address: { scheme: 'tab', host: 'localhost', port: 1, extra: id }, close: () => bell.close() }
@@ -41,7 +47,7 @@ export function tabDriver(dialTimeoutMs = TAB_DIAL_TIMEOUT_MS): WireDriver {
     schemes: ['tab'],
     open({ extra }, sink) {
       const name = randomName()
-      const wire = new TabWire(name)
+      const wire = new TabWire(name, () => {})
       wire.dial(sink, dialTimeoutMs)
       const bell = new BroadcastChannel(bellOf(extra))
       bell.postMessage(name)
@@ -54,12 +60,16 @@ export function tabDriver(dialTimeoutMs = TAB_DIAL_TIMEOUT_MS): WireDriver {
 class TabWire implements Wire {
   private readonly channel: BroadcastChannel
   private readonly splitter = new FrameSplitter()
+  private readonly onOver: () => void
+  /** Said and not yet taken by the other end. */
+  private unreported = 0
   private sink: WireSink | null = null
   private state: 'opening' | 'open' | 'closed' = 'opening'
   private readonly waiting: Uint8Array[] = []
   private limit: ReturnType<typeof setTimeout> | undefined
 
-  constructor(name: string) {
+  constructor(name: string, onOver: () => void) {
+    this.onOver = onOver
     this.channel = new BroadcastChannel(`webmesh/1/wire/${name}`)
     this.channel.onmessage = ({ data }: MessageEvent<unknown>) => this.onSaid(data)
     globalThis.addEventListener?.('pagehide', this.leave)
@@ -85,7 +95,7 @@ class TabWire implements Wire {
       message.set(buffer, at)
       at += buffer.length
     }
-    if (this.state === 'open') this.say({ kind: 'bytes', bytes: message })
+    if (this.state === 'open') this.sayBytes(message)
     else this.waiting.push(message)
   }
 
@@ -103,7 +113,7 @@ class TabWire implements Wire {
     this.state = 'open'
     clearTimeout(this.limit)
     this.sink?.onOpen(ABOUT)
-    for (const bytes of this.waiting.splice(0)) this.say({ kind: 'bytes', bytes })
+    for (const bytes of this.waiting.splice(0)) this.sayBytes(bytes)
   }
 
   /** The sink is told later: it may be what ends the wire. */
@@ -114,12 +124,18 @@ class TabWire implements Wire {
     globalThis.removeEventListener?.('pagehide', this.leave)
     setTimeout(() => {
       this.channel.close()
+      this.onOver()
       this.sink?.onClosed(fault)
     }, 0)
   }
 
   private say(said: Said): void {
     this.channel.postMessage(said)
+  }
+
+  private sayBytes(bytes: Uint8Array): void {
+    this.unreported += bytes.length
+    this.say({ kind: 'bytes', bytes })
   }
 
   /** Anything of this origin may write here. */
@@ -135,11 +151,17 @@ class TabWire implements Wire {
         if (this.state === 'open' && said.bytes instanceof Uint8Array) this.onBytes(said.bytes)
         return
       case 'taken':
-        if (this.state === 'open' && typeof said.bytes === 'number') this.sink?.onWritten(said.bytes)
+        if (this.state === 'open' && typeof said.bytes === 'number') this.onTaken(said.bytes)
         return
       case 'close':
         this.end(this.splitter.partial ? { code: 'malformed', detail: 'the wire ended within a frame' } : CLOSED)
     }
+  }
+
+  private onTaken(bytes: number): void {
+    if (!Number.isInteger(bytes) || bytes <= 0 || bytes > this.unreported) return
+    this.unreported -= bytes
+    this.sink?.onWritten(bytes)
   }
 
   private onBytes(bytes: Uint8Array): void {

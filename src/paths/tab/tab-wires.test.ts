@@ -62,7 +62,16 @@ describe('wires between tabs', () => {
     bell.postMessage('by hand')
     const acceptor = await coming
     const channel = new BroadcastChannel('webmesh/1/wire/by hand')
-    for (const noise of [null, 7, 'x', {}, { kind: 'bytes' }, { kind: 'bytes', bytes: [1] }, { kind: 'taken' }])
+    for (const noise of [
+      null,
+      7,
+      'x',
+      {},
+      { kind: 'bytes' },
+      { kind: 'bytes', bytes: [1] },
+      { kind: 'taken' },
+      { kind: 'taken', bytes: 9e9 },
+    ])
       channel.postMessage(noise)
     channel.postMessage({ kind: 'close' })
     expect((await acceptor.closed).code).toBe('closed')
