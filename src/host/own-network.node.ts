@@ -46,7 +46,8 @@ class NodeOwnNetwork implements OwnNetwork {
 
   constructor(options: OwnNetworkOptions) {
     this.options = options
-    const { listening, ownHosts, udpPort } = options
+    const { listening, udpPort } = options
+    const ownHosts = options.ownHosts()
     const why =
       options.noMapping ??
       needlessFor(
@@ -106,8 +107,7 @@ class NodeOwnNetwork implements OwnNetwork {
   private async look(): Promise<void> {
     this.lookedAt = this.options.clock.monotonicNow()
     const helpers = await this.options.findHelpers().catch((): readonly Address[] => [])
-    // Whoever is on this side of the NAT sees nothing of it.
-    const outside = helpers.filter(({ host }) => isPublicIpv4(host) || (host.includes(':') && mayBeSentTo(host, false)))
+    const outside = helpers.filter(({ host }) => this.mayTell(host))
     if (outside.length > 0 && !this.closed) {
       const before = this.survey.ipv4
       this.survey = await this.options.survey(outside)
@@ -121,6 +121,13 @@ class NodeOwnNetwork implements OwnNetwork {
     }
     const sure = this.survey.answered >= ANSWERS_WANTED && !this.isUnconfirmed()
     this.lookWithin(sure ? SURE_AGAIN_MS : UNSURE_AGAIN_MS)
+  }
+
+  /** Whoever is on this side of the NAT sees nothing of it; and of what this machine lacks no silence tells anything. */
+  private mayTell(host: string): boolean {
+    const isIpv6 = host.includes(':')
+    const hasFamily = this.options.ownHosts().some(own => own.includes(':') === isIpv6)
+    return hasFamily && (isIpv6 ? mayBeSentTo(host, false) : isPublicIpv4(host))
   }
 
   private isUnconfirmed(): boolean {

@@ -46,7 +46,8 @@ export interface OwnNetworkOptions {
   /** Where this peer takes connections. */
   readonly listening: readonly { readonly host: string; readonly port: number }[]
   readonly udpPort: number | null
-  readonly ownHosts: readonly string[]
+  /** This machine's addresses now, without loopback and link-local ones. */
+  readonly ownHosts: () => readonly string[]
   /** Why ports are not to be mapped, whatever the network is like; null where they may be. */
   readonly noMapping: MappingNeedless | null
   readonly findHelpers: () => Promise<readonly Address[]>

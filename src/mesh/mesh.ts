@@ -488,7 +488,7 @@ class RunningMesh extends TypedEventTarget<MeshEvents> implements Mesh {
       clock: platform.clock,
       listening: listeners,
       udpPort: udp?.port ?? null,
-      ownHosts: platform.ownHosts(),
+      ownHosts: platform.ownHosts,
       noMapping: options.announce !== null ? 'announce-given' : options.portMapping ? null : 'switched-off',
       findHelpers: async () => {
         const found = await this.dispatch.request(undefined, 'helpers-found', request => ({

@@ -19,6 +19,7 @@ const WHY_NOT = noLab() ?? noPortMapping()
 
 const MAPPER = fileURLToPath(new URL('../../dist/paths/port-mapping/port-mapper.node.js', import.meta.url))
 const LISTEN = ['--listen', '0.0.0.0:4100']
+const LISTEN_BOTH = ['--listen', '[::]:4100']
 
 /** Answers the search, and a request with bytes that never end. */
 const ENDLESS_GATEWAY = `
@@ -47,7 +48,7 @@ let outside: string
 
 async function openPublicPeers(): Promise<void> {
   for (let i = 0; i < 3; i += 1) {
-    const argv = ['up', '--json', ...LISTEN, ...refs.flatMap(ref => ['--join', ref])]
+    const argv = ['up', '--json', ...LISTEN_BOTH, ...refs.flatMap(ref => ['--join', ref])]
     const peer = new WebmeshProcess(argv, ['ip', 'netns', 'exec', lab.publicHost().namespace])
     open.push(peer)
     refs.push(String((await peer.event('ready')).ref))
@@ -252,6 +253,7 @@ function behindRouter(): void {
       ['full-cone', lab.hostBehind('full-cone').namespace, { kind: 'independent', udp: 'fine' }],
       ['port-restricted', lab.hostBehind('port-restricted').namespace, { kind: 'independent', udp: 'fine' }],
       ['symmetric', lab.hostBehind('symmetric').namespace, { kind: 'dependent', udp: 'fine' }],
+      ['ipv6-only', lab.hostWithIpv6().namespace, { kind: 'unknown', udp: 'told' }],
       ['udp-blocked', lab.hostBehind('udp-blocked').namespace, { kind: 'unknown', udp: 'poor' }],
     ]
     const told: [string, unknown][] = []
