@@ -56,6 +56,10 @@ describe.skipIf(skip)('a page that came over https', () => {
     await expect.poll(() => browser.page.evaluate(() => page.members()), { timeout: 10_000 }).toContain(hidden.id)
     await browser.page.evaluate(() => page.broadcast('from the page'))
     await expect.poll(() => heard, { timeout: 10_000 }).toContain('from the page')
+    // One to the port, one negotiated with the peer behind it, and perhaps one that answered the other side's offer.
+    const made = await browser.page.evaluate(() => page.connections())
+    expect(made).toBeGreaterThanOrEqual(1)
+    expect(made).toBeLessThanOrEqual(3)
     expect(browser.errors).toEqual([])
   }, 30_000)
 
