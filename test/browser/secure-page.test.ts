@@ -56,7 +56,19 @@ describe.skipIf(skip)('a page that came over https', () => {
     await expect.poll(() => browser.page.evaluate(() => page.members()), { timeout: 10_000 }).toContain(hidden.id)
     await browser.page.evaluate(() => page.broadcast('from the page'))
     await expect.poll(() => heard, { timeout: 10_000 }).toContain('from the page')
+    // One to the port, one negotiated with the peer behind it, and perhaps one that answered the other side's offer.
+    const made = await browser.page.evaluate(() => page.connections())
+    expect(made).toBeGreaterThanOrEqual(1)
+    expect(made).toBeLessThanOrEqual(3)
     expect(browser.errors).toEqual([])
+  }, 30_000)
+
+  it('joins by the ref of a peer that takes no connections, through the rendezvous that it names', async () => {
+    const open = await start({ listen: ['127.0.0.1:0'] })
+    const hidden = await start({ join: [open.ref] })
+    await expect.poll(() => hidden.peerRef.rendezvous.map(({ peer }) => peer), { timeout: 10_000 }).toEqual([open.id])
+    await browser.page.evaluate(ref => page.start(ref, ''), hidden.ref)
+    expect(await browser.page.evaluate(peer => page.echo(peer, 10_000), hidden.id)).toMatchObject({ same: true })
   }, 30_000)
 
   it('may not open ws:// at all, and does not try to', async () => {

@@ -6,10 +6,7 @@
  */
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram'
 import { ExpiringSet } from '../../core/base/expiring-set.ts'
-import type { Fault } from '../../core/base/fault.ts'
-import type { WireFacts } from '../../core/input.ts'
 import {
-  CALL_EARLY_DATAGRAMS_MAX,
   CALL_LANES_MAX,
   CALLS_ENDED_KEPT_MAX,
   CALLS_ENDED_KEPT_MS,
@@ -22,23 +19,16 @@ import { SourceCount } from '../shared-port/source-count.ts'
 import { Allowance } from '../udp/allowance.ts'
 import { plainIp } from '../udp/ip-address.ts'
 import { iceNames } from '../udp/stun.ts'
-import { type Acceptor, DIAL_TIMEOUT_MS } from '../wire-driver.ts'
-import { DataChannelEnd, hostPort } from './datachannel-end.node.ts'
-import { type Library, LibraryUser, safely } from './datachannel-library.node.ts'
-import type { DtlsCertificate } from './dtls-certificate.node.ts'
-import { bindingOf, callerOf } from './rtc-call.ts'
-import { descriptionOfSdp, hashOfText, type RtcDescription, sdpOf } from './rtc-description.ts'
-import { WebRtcWire } from './webrtc-wire.ts'
+import { Lane } from './call-lane.node.ts'
+import { CalledEnd, type CalledEndOptions } from './called-end.node.ts'
+import { LibraryUser, safely } from './datachannel-library.node.ts'
+import { callerOf } from './rtc-call.ts'
 
-export interface WebRtcPortOptions {
+export interface WebRtcPortOptions extends CalledEndOptions {
   /** An IP address of this machine; '::' stands for both families. */
   readonly host: string
   /** Where it is taken, or 0: any free one. */
   readonly port: number
-  readonly certificate: DtlsCertificate
-  readonly accept: Acceptor
-  /** How long a call may take to open; tests shorten it. */
-  readonly openingMs?: number
 }
 
 export interface WebRtcPort {
@@ -50,7 +40,6 @@ export interface WebRtcPort {
   close(): Promise<void>
 }
 
-const LOOPBACK = '127.0.0.1'
 const LAST_WORDS_MS = 1_000
 
 /** Null where there is no UDP port to be had. */
@@ -160,7 +149,11 @@ class CalledPort implements WebRtcPort {
     })
     const call: Call = { end, source, lanes: new Map() }
     this.opening.set(name, call)
-    this.user.use().then(library => safely(() => end.answer(library, name, caller)))
+    this.user.use().then(
+      library => safely(() => end.answer(library, name, caller)),
+      // There is none for this machine.
+      () => end.close(),
+    )
     return call
   }
 
@@ -196,138 +189,6 @@ class CalledPort implements WebRtcPort {
     // The library's last words, by which the caller learns of it, are still to come.
     setTimeout(() => this.closeLanes(call), LAST_WORDS_MS).unref()
     if (this.open.size === 0) this.onLastEnded()
-  }
-}
-
-/** Carries datagrams between a place that a caller is seen at and the connection made for the call, which sees this socket instead. */
-class Lane {
-  private readonly socket: Socket
-  private state: 'opening' | 'open' | 'closed' = 'opening'
-  private early: Uint8Array[] = []
-
-  constructor(end: CalledEnd, outward: (bytes: Uint8Array) => void, from: RemoteInfo) {
-    this.socket = createSocket('udp4')
-    this.socket.on('error', ignore)
-    this.socket.on('message', outward)
-    this.socket.bind(0, LOOPBACK, () => {
-      if (this.state === 'closed') return
-      end.addLane(this.socket.address().port, from)
-      end.onPort(port => this.connect(port))
-    })
-  }
-
-  inward(bytes: Uint8Array): void {
-    if (this.state === 'open') this.socket.send(bytes)
-    else if (this.state === 'opening' && this.early.length < CALL_EARLY_DATAGRAMS_MAX) this.early.push(bytes)
-  }
-
-  close(): void {
-    if (this.state === 'closed') return
-    this.state = 'closed'
-    this.early = []
-    this.socket.close()
-  }
-
-  private connect(port: number): void {
-    if (this.state !== 'opening') return
-    this.socket.connect(port, LOOPBACK, () => {
-      if (this.state !== 'opening') return
-      this.state = 'open'
-      for (const bytes of this.early.splice(0)) this.socket.send(bytes)
-    })
-  }
-}
-
-class CalledEnd extends DataChannelEnd {
-  private readonly options: WebRtcPortOptions
-  private readonly onOpened: () => void
-  private readonly limit: NodeJS.Timeout
-  /** The library's, on loopback. */
-  private port: number | null = null
-  private readonly onPorts: ((port: number) => void)[] = []
-  /** Where the caller is seen, by the lane's port, which is where the library sees it. */
-  private readonly places = new Map<number, RemoteInfo>()
-
-  constructor(options: WebRtcPortOptions, events: { readonly onOpen: () => void; readonly onEnded: () => void }) {
-    super(events.onEnded)
-    this.options = options
-    this.onOpened = events.onOpen
-    this.limit = setTimeout(() => this.close(), options.openingMs ?? DIAL_TIMEOUT_MS)
-  }
-
-  answer({ PeerConnection }: Library, name: string, caller: RtcDescription): void {
-    if (this.closed) return
-    const { certificatePem, keyPem } = this.options.certificate
-    try {
-      const connection = new PeerConnection('webmesh', {
-        iceServers: [],
-        disableAutoNegotiation: true,
-        bindAddress: LOOPBACK,
-        certificatePemFile: certificatePem,
-        keyPemFile: keyPem,
-        // Nobody told of the caller's: the session's handshake is bound to the one that it shows.
-        disableFingerprintVerification: true,
-      })
-      connection.onGatheringStateChange(state => safely(() => state === 'complete' && this.onGathered()))
-      this.begin(connection)
-      connection.setRemoteDescription(sdpOf(caller, 'caller'), 'offer')
-      connection.setLocalDescription('answer', { iceUfrag: name, icePwd: caller.pwd })
-    } catch {
-      // The library refuses what is odd, or has given it up already.
-      this.close()
-    }
-  }
-
-  onPort(task: (port: number) => void): void {
-    if (this.port === null) this.onPorts.push(task)
-    else task(this.port)
-  }
-
-  addLane(port: number, place: RemoteInfo): void {
-    this.places.set(port, place)
-  }
-
-  override close(): void {
-    clearTimeout(this.limit)
-    super.close()
-  }
-
-  protected override onOpen(): void {
-    const shown = this.connection?.remoteFingerprint()
-    if (this.closed || this.wire !== null) return
-    if (shown?.algorithm !== 'sha-256') {
-      this.close()
-      return
-    }
-    clearTimeout(this.limit)
-    this.onOpened()
-    const { accept, certificate } = this.options
-    this.wire = new WebRtcWire(accept)
-    this.wire.attach(this)
-    this.wire.onOpen({ ...this.facts(), binding: bindingOf(hashOfText(shown.value), certificate.hash) })
-  }
-
-  protected override onLost(fault: Fault): void {
-    if (this.wire === null) this.close()
-    else super.onLost(fault)
-  }
-
-  protected override facts(): WireFacts {
-    const place = this.places.get(this.connection?.getSelectedCandidatePair()?.remote.port ?? 0)
-    const address = place?.address ?? 'unknown'
-    // A socket for both families names IPv4 in IPv6's way.
-    const host = address.startsWith('::ffff:') ? (plainIp(address) ?? address) : address
-    return { transport: 'webrtc', remote: hostPort({ host, port: place?.port ?? 0 }), remoteHost: host }
-  }
-
-  private onGathered(): void {
-    const [own] = descriptionOfSdp(this.connection?.localDescription()?.sdp ?? '')?.candidates ?? []
-    if (own === undefined) {
-      this.close()
-      return
-    }
-    this.port = own.port
-    for (const task of this.onPorts.splice(0)) task(own.port)
   }
 }
 

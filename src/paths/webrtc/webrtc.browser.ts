@@ -1,12 +1,12 @@
 /**
- * WebRTC of a browser: negotiated, and to an address. A page gets 500 connections in its life (Chrome), so what was prepared for an offer that nobody answered
- * serves for the next one.
+ * WebRTC of a browser: negotiated, and to an address. A page gets 500 connections in its life (Chrome), so what was prepared
+ * for an offer that nobody answered serves for the next one.
  */
 import { type Address, certificateHashOf } from '../../core/base/address.ts'
 import type { Fault } from '../../core/base/fault.ts'
 import type { WireFacts } from '../../core/input.ts'
 import { GATHER_TIMEOUT_MS, type NegotiatedSink, type NegotiatedWire, type Negotiator } from '../negotiator.ts'
-import { DIAL_TIMEOUT_MS, type Wire, type WireDriver, type WireSink } from '../wire-driver.ts'
+import { DIAL_TIMEOUT_MS, type WireDriver } from '../wire-driver.ts'
 import { bindingOf, calledAt } from './rtc-call.ts'
 import {
   descriptionOfSdp,
@@ -46,7 +46,17 @@ export function webRtcDriver(dialTimeoutMs = DIAL_TIMEOUT_MS): WireDriver | null
   if (typeof RTCPeerConnection === 'undefined') return null
   return {
     schemes: ['webrtc'],
-    open: (address, sink) => new BrowserEnd([]).call(address, sink, dialTimeoutMs),
+    open(address, sink) {
+      const wire = new WebRtcWire(() => sink)
+      wire.limitOpening(dialTimeoutMs)
+      // A page that has made all that it may throws, and nobody may be called inside.
+      try {
+        new BrowserEnd([]).call(address, wire)
+      } catch (error) {
+        setTimeout(() => wire.onLost(faultOf(error)), 0)
+      }
+      return wire
+    },
   }
 }
 
@@ -90,14 +100,11 @@ class BrowserEnd implements NegotiatedRtcEnd {
     return wire
   }
 
-  call(address: Address, sink: WireSink, limitMs: number): Wire {
-    const wire = new WebRtcWire(() => sink)
+  call(address: Address, wire: WebRtcWire): void {
     this.wire = wire
     this.used = true
     wire.attach(this)
-    wire.limitOpening(limitMs)
     this.connect(address).catch((error: unknown) => wire.onLost(faultOf(error)))
-    return wire
   }
 
   acceptAnswer(answer: RtcDescription): void {
