@@ -6,7 +6,7 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { gzipSync } from 'node:zlib'
-import { build } from 'esbuild'
+import { build, transform } from 'esbuild'
 import { minify } from 'terser'
 
 const SCRIPT = 'index.browser.js'
@@ -23,7 +23,7 @@ const OPTIONS = {
   logLevel: 'warning',
   write: false,
   metafile: true,
-  // Fields that the constructor sets are not declared before: a class costs less so, and nothing tells the two apart.
+  // Fields that the constructor sets are not declared before: a class costs less so.
   tsconfigRaw: { compilerOptions: { useDefineForClassFields: false } },
 }
 
@@ -36,7 +36,7 @@ export async function bundleForBrowsers(folder, libs) {
   const minified = await minify(script.text, {
     module: true,
     ecma: 2022,
-    compress: { passes: 2, pure_getters: true },
+    compress: { passes: 2 },
     format: { preamble: notice },
     sourceMap: { content: script.map, filename: SCRIPT, url: `${SCRIPT}.map`, includeSources: true },
   })
@@ -57,7 +57,7 @@ export function doorOf(folder) {
 }
 
 async function bundle(folder, libs) {
-  const options = { ...OPTIONS, outfile: join(folder, SCRIPT), plugins: [provenBounds(folder)] }
+  const options = { ...OPTIONS, outfile: join(folder, SCRIPT), plugins: [provenBounds(folder), declaredFields()] }
   const kept = await keptNames(options, join(folder, 'index.browser.d.ts'), libs)
   const { outputFiles } = await build({
     ...options,
@@ -136,12 +136,29 @@ function provenBounds(folder) {
   }
 }
 
+/**
+ * Events declare their fields all the same: older browsers gave every event a `path` that cannot be set, only declared anew.
+ */
+function declaredFields() {
+  return {
+    name: 'declared-fields',
+    setup({ onLoad }) {
+      onLoad({ filter: /\/mesh-events\.ts$/ }, async ({ path }) => {
+        const { charset, target } = OPTIONS
+        const { code } = await transform(await read(path), { charset, target, loader: 'ts' })
+        return { contents: code, loader: 'js' }
+      })
+    },
+  }
+}
+
 /** The notices that licences ask for, each once, in one comment. */
 function noticeOf(legal) {
   const notices = [...legal.matchAll(/\/\*!\s*([\s\S]*?)\s*\*\//g)].map(([, notice]) => notice)
   return `/*! ${[...new Set(notices)].join('; ')} */`
 }
 
+/** Without the comments that begin a line: those are prose, whose words would keep names for nothing. */
 async function read(path) {
-  return (await readFile(path, 'utf8')).replace(/\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm, '')
+  return (await readFile(path, 'utf8')).replace(/^\s*(?:\/\*[\s\S]*?\*\/|\/\/.*$)/gm, '')
 }
