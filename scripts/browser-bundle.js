@@ -11,6 +11,10 @@ import { minify } from 'terser'
 
 const SCRIPT = 'index.browser.js'
 
+// What the licences of the packages in it ask for.
+const NOTICE =
+  '/*! webmesh, with noble-curves, noble-ciphers, noble-hashes (MIT, (c) 2022 Paul Miller), idb-keyval (Apache-2.0, (c) 2016 Jake Archibald) */'
+
 const OPTIONS = {
   entryPoints: ['src/index.browser.ts'],
   bundle: true,
@@ -19,7 +23,7 @@ const OPTIONS = {
   format: 'esm',
   target: 'es2022',
   charset: 'utf8',
-  legalComments: 'external',
+  legalComments: 'none',
   logLevel: 'warning',
   write: false,
   metafile: true,
@@ -32,13 +36,13 @@ const OPTIONS = {
  * `libs` are TypeScript's declarations of the language and the DOM.
  */
 export async function bundleForBrowsers(folder, libs) {
-  const { script, notice } = await bundle(folder, libs)
-  const minified = await minify(script.text, {
+  const { code, map } = await bundle(folder, libs)
+  const minified = await minify(code, {
     module: true,
     ecma: 2022,
     compress: { passes: 2 },
-    format: { preamble: notice },
-    sourceMap: { content: script.map, filename: SCRIPT, url: `${SCRIPT}.map`, includeSources: true },
+    format: { preamble: NOTICE },
+    sourceMap: { content: map, filename: SCRIPT, url: `${SCRIPT}.map`, includeSources: true },
   })
   await writeFile(join(folder, SCRIPT), minified.code)
   await writeFile(join(folder, `${SCRIPT}.map`), minified.map)
@@ -66,12 +70,8 @@ async function bundle(folder, libs) {
     mangleProps: /./,
     mangleCache: Object.fromEntries(kept.map(name => [name, false])),
   })
-  const script = { text: textOf(outputFiles, '.js'), map: textOf(outputFiles, '.map') }
-  return { script, notice: noticeOf(textOf(outputFiles, '.LEGAL.txt')) }
-}
-
-function textOf(outputFiles, ending) {
-  return outputFiles.find(({ path }) => path.endsWith(ending)).text
+  const [code, map] = ['.js', '.map'].map(ending => outputFiles.find(({ path }) => path.endsWith(ending)).text)
+  return { code, map }
 }
 
 /**
@@ -92,7 +92,7 @@ async function keptNames(options, declarations, libs) {
   const outward = sources.filter(
     ({ path, text }) => /node_modules|\.browser\.ts$/.test(path) || /\bJSON\b|postMessage/.test(text),
   )
-  const quoted = textOf(plain.outputFiles, '.js').match(/(?<=['"`])[\w$]+(?=['"`])/g) ?? []
+  const quoted = plain.outputFiles[0].text.match(/(?<=['"`])[\w$]+(?=['"`])/g) ?? []
   const words = [publicText, ...libTexts, ...outward.map(({ text }) => text)].flatMap(
     text => text.match(/[\w$]+/g) ?? [],
   )
@@ -143,19 +143,13 @@ function declaredFields() {
   return {
     name: 'declared-fields',
     setup({ onLoad }) {
-      onLoad({ filter: /\/mesh-events\.ts$/ }, async ({ path }) => {
+      onLoad({ filter: /[\\/]mesh-events\.ts$/ }, async ({ path }) => {
         const { charset, target } = OPTIONS
         const { code } = await transform(await read(path), { charset, target, loader: 'ts' })
         return { contents: code, loader: 'js' }
       })
     },
   }
-}
-
-/** The notices that licences ask for, each once, in one comment. */
-function noticeOf(legal) {
-  const notices = [...legal.matchAll(/\/\*!\s*([\s\S]*?)\s*\*\//g)].map(([, notice]) => notice)
-  return `/*! ${[...new Set(notices)].join('; ')} */`
 }
 
 /** Without the comments that begin a line: those are prose, whose words would keep names for nothing. */
