@@ -6,10 +6,14 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { gzipSync } from 'node:zlib'
-import { build } from 'esbuild'
+import { build, transform } from 'esbuild'
 import { minify } from 'terser'
 
 const SCRIPT = 'index.browser.js'
+
+// What the licences of the packages in it ask for.
+const NOTICE =
+  '/*! webmesh, with noble-curves, noble-ciphers, noble-hashes (MIT, (c) 2022 Paul Miller), idb-keyval (Apache-2.0, (c) 2016 Jake Archibald) */'
 
 const OPTIONS = {
   entryPoints: ['src/index.browser.ts'],
@@ -19,11 +23,11 @@ const OPTIONS = {
   format: 'esm',
   target: 'es2022',
   charset: 'utf8',
-  legalComments: 'external',
+  legalComments: 'none',
   logLevel: 'warning',
   write: false,
   metafile: true,
-  // Fields that the constructor sets are not declared before: a class costs less so, and nothing tells the two apart.
+  // Fields that the constructor sets are not declared before: a class costs less so.
   tsconfigRaw: { compilerOptions: { useDefineForClassFields: false } },
 }
 
@@ -32,13 +36,13 @@ const OPTIONS = {
  * `libs` are TypeScript's declarations of the language and the DOM.
  */
 export async function bundleForBrowsers(folder, libs) {
-  const { script, notice } = await bundle(folder, libs)
-  const minified = await minify(script.text, {
+  const { code, map } = await bundle(folder, libs)
+  const minified = await minify(code, {
     module: true,
     ecma: 2022,
-    compress: { passes: 2, pure_getters: true },
-    format: { preamble: notice },
-    sourceMap: { content: script.map, filename: SCRIPT, url: `${SCRIPT}.map`, includeSources: true },
+    compress: { passes: 2 },
+    format: { preamble: NOTICE },
+    sourceMap: { content: map, filename: SCRIPT, url: `${SCRIPT}.map`, includeSources: true },
   })
   await writeFile(join(folder, SCRIPT), minified.code)
   await writeFile(join(folder, `${SCRIPT}.map`), minified.map)
@@ -57,7 +61,7 @@ export function doorOf(folder) {
 }
 
 async function bundle(folder, libs) {
-  const options = { ...OPTIONS, outfile: join(folder, SCRIPT), plugins: [provenBounds(folder)] }
+  const options = { ...OPTIONS, outfile: join(folder, SCRIPT), plugins: [provenBounds(folder), declaredFields()] }
   const kept = await keptNames(options, join(folder, 'index.browser.d.ts'), libs)
   const { outputFiles } = await build({
     ...options,
@@ -66,12 +70,8 @@ async function bundle(folder, libs) {
     mangleProps: /./,
     mangleCache: Object.fromEntries(kept.map(name => [name, false])),
   })
-  const script = { text: textOf(outputFiles, '.js'), map: textOf(outputFiles, '.map') }
-  return { script, notice: noticeOf(textOf(outputFiles, '.LEGAL.txt')) }
-}
-
-function textOf(outputFiles, ending) {
-  return outputFiles.find(({ path }) => path.endsWith(ending)).text
+  const [code, map] = ['.js', '.map'].map(ending => outputFiles.find(({ path }) => path.endsWith(ending)).text)
+  return { code, map }
 }
 
 /**
@@ -92,7 +92,7 @@ async function keptNames(options, declarations, libs) {
   const outward = sources.filter(
     ({ path, text }) => /node_modules|\.browser\.ts$/.test(path) || /\bJSON\b|postMessage/.test(text),
   )
-  const quoted = textOf(plain.outputFiles, '.js').match(/(?<=['"`])[\w$]+(?=['"`])/g) ?? []
+  const quoted = plain.outputFiles[0].text.match(/(?<=['"`])[\w$]+(?=['"`])/g) ?? []
   const words = [publicText, ...libTexts, ...outward.map(({ text }) => text)].flatMap(
     text => text.match(/[\w$]+/g) ?? [],
   )
@@ -136,12 +136,23 @@ function provenBounds(folder) {
   }
 }
 
-/** The notices that licences ask for, each once, in one comment. */
-function noticeOf(legal) {
-  const notices = [...legal.matchAll(/\/\*!\s*([\s\S]*?)\s*\*\//g)].map(([, notice]) => notice)
-  return `/*! ${[...new Set(notices)].join('; ')} */`
+/**
+ * Events declare their fields all the same: older browsers gave every event a `path` that cannot be set, only declared anew.
+ */
+function declaredFields() {
+  return {
+    name: 'declared-fields',
+    setup({ onLoad }) {
+      onLoad({ filter: /[\\/]mesh-events\.ts$/ }, async ({ path }) => {
+        const { charset, target } = OPTIONS
+        const { code } = await transform(await read(path), { charset, target, loader: 'ts' })
+        return { contents: code, loader: 'js' }
+      })
+    },
+  }
 }
 
+/** Without the comments that begin a line: those are prose, whose words would keep names for nothing. */
 async function read(path) {
-  return (await readFile(path, 'utf8')).replace(/\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm, '')
+  return (await readFile(path, 'utf8')).replace(/^\s*(?:\/\*[\s\S]*?\*\/|\/\/.*$)/gm, '')
 }

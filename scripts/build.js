@@ -49,5 +49,8 @@ function compile() {
   const { status, stdout } = spawnSync(command, { stdio: ['ignore', 'pipe', 'inherit'], shell: true, encoding: 'utf8' })
   const lines = stdout.split('\n')
   if (status !== 0) throw new Error(lines.filter(line => !/\.[jt]s$/.test(line)).join('\n'))
-  return lines.filter(line => /[\\/]lib\.[\w.]+\.d\.ts$/.test(line))
+  const libs = lines.filter(line => /[\\/]lib\.[\w.]+\.d\.ts$/.test(line))
+  if (libs.length === 0)
+    throw new Error('the compiler lists no declarations of its own: no name could be told from theirs')
+  return libs
 }

@@ -140,6 +140,17 @@ describe.skipIf(skip)('in a real Chromium', () => {
     expect(after).toBe(before)
   })
 
+  it('a browser of some years ago, whose events have a path that cannot be set, hears of links all the same', async () => {
+    const open = await start({ listen: ['127.0.0.1:0'] })
+    const other = await browser.another()
+    await other.page.addInitScript(() => Object.defineProperty(Event.prototype, 'path', { get: () => [] }))
+    await other.load()
+    await other.page.evaluate(ref => page.start(ref, 'older'), open.ref)
+    expect(await other.page.evaluate(() => page.links())).toEqual([open.id])
+    expect(other.errors).toEqual([])
+    await other.page.evaluate(() => page.close())
+  })
+
   it('a page finds every public name on what the built package gives out, and may set every option', async () => {
     const open = await start({ listen: ['127.0.0.1:0'] })
     const service = await open.join('names.example/1')
