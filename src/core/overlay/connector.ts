@@ -280,8 +280,9 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
     // The other side has given up its end of the path: another one is looked for at once.
     for (const { session, counted } of contacts) {
       if (!counted || session.ended) continue
-      if (session.path === null) this.revive(turn, session)
-      else this.closePath(turn, session, { code: 'wire-lost', detail: 'this machine was away' })
+      const carrier = carrierOf(session)
+      if (carrier === null) this.revive(turn, session)
+      else this.closeCarrier(turn, carrier, { code: 'wire-lost', detail: 'this machine was away' })
     }
   }
 
@@ -967,12 +968,6 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
     for (const session of this.retired.keys()) if (session.path === carrier) sessions.push(session)
     for (const { session } of this.contacts.values()) if (session.path === carrier) sessions.push(session)
     return sessions
-  }
-
-  /** The session goes on without it, whoever else uses it. */
-  private closePath(turn: Turn, session: Session, fault: Fault): void {
-    const carrier = carrierOf(session)
-    if (carrier !== null) this.closeCarrier(turn, carrier, fault)
   }
 
   /** As they are now: each may end while they are gone through. */
