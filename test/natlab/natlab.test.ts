@@ -19,6 +19,8 @@ it('a byte is back from most peers behind NATs within six round trips of links w
     '--first-byte',
     '--delay',
     '20',
+    '--settle',
+    '5',
     '--capacity',
     '6',
     'port-restricted',

@@ -11,14 +11,14 @@
  * Where few links are wanted (`--capacity N`) most pairs have none before.
  *
  * With `--first-byte` each kind asks each hidden kind for one byte, in a mesh that has settled: the time in round trips of the
- * direct way. With `--silent S` each kind holds a stream to each of the others, is silent for so long, and speaks again.
+ * direct way. All wait for that, 3 s or `--settle S`. With `--silent S` each kind holds a stream to each of the others, is silent for so long, and speaks again.
  * With `--way-in-dies` two tabs behind different NATs go on without the one Node peer through which they came, and a third joins.
  *
  * All of them with `--delay MS` on every link, one way, `--loss PERCENT` between any two, NATs that forget after
  * `--mapping-timeout S`, and `--publics N` peers that can be dialled.
  *
  *   npm run natlab [-- [--lan | --tries N | --first-byte | --silent S | --way-in-dies] [--from chromium] [--to chromium]
- *     [--one-by-one] [--delay MS] [--loss PERCENT] [--mapping-timeout S] [--publics N] [--capacity N] KIND…]
+ *     [--one-by-one] [--delay MS] [--loss PERCENT] [--mapping-timeout S] [--publics N] [--capacity N] [--settle S] KIND…]
  */
 import { type ChildProcessByStdio, spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
@@ -39,9 +39,8 @@ const BYTES = 1_048_576
 const PATIENCE_MS = 12_000
 /** Where plain ICE connects a pair it is direct within this. */
 const EASY_WITHIN_MS = 3_000
-/** Until all have links; and until all have those that they want, and rest. */
-const SETTLE_MS = 3_000
-const REST_MS = 20_000
+/** Until all have links; `--settle`. */
+const SETTLE_S = '3'
 /** Of tries of one pair so many are to be direct, within this. */
 const DIRECT_SHARE = 0.9
 const DIRECT_WITHIN_MS = 8_000
@@ -65,6 +64,7 @@ const { values, positionals: wanted } = parseArgs({
     'mapping-timeout': { type: 'string' },
     publics: { type: 'string', default: '3' },
     capacity: { type: 'string' },
+    settle: { type: 'string', default: SETTLE_S },
   },
   allowPositionals: true,
 })
@@ -244,7 +244,7 @@ async function bothSides(placeOf: PlaceOf, publics: readonly LabPeer[]): Promise
   const [from, to] = [[], []] as [LabPeer[], LabPeer[]]
   for (const [i, side] of [from, to].entries())
     for (const kind of kinds) side.push(await startAt(placeOf(kind, programs[i]!)))
-  await new Promise(resolve => setTimeout(resolve, values['first-byte'] === true ? REST_MS : SETTLE_MS))
+  await new Promise(resolve => setTimeout(resolve, Number(values.settle) * 1_000))
   return { kinds, from, to, publics }
 }
 
