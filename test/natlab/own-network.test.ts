@@ -304,7 +304,7 @@ function behindRouter(): void {
   it('a port that another program of the network has already is not taken from it', async () => {
     const gateway = await router()
     const first = new Mapper(gateway, { tcpPort: 4100, protocols: ['upnp'] })
-    await first.until(({ kind }) => kind === 'mapped')
+    expect(await first.until(({ kind }) => kind !== 'searching')).toMatchObject({ kind: 'mapped' })
     const before = gateway.mapped()
     const neighbour = lab.neighbourOf(gateway)
     const second = new Mapper({ ...gateway, namespace: neighbour }, { tcpPort: 4100, protocols: ['upnp'] })

@@ -22,9 +22,9 @@ import {
   unmappingCall,
 } from './upnp-igd.ts'
 
-/** Two searches, since the first may be lost; who answers does so within a second. */
-const SEARCH_AFTER_MS: readonly number[] = [0, 600]
-const SEARCH_MS = 2_000
+/** Multicast is lost easily; who answers does so within a second, if it is not busy. */
+const SEARCH_AFTER_MS: readonly number[] = [0, 600, 1_500]
+const SEARCH_MS = 3_000
 /** Not beyond the router (UPnP Device Architecture 1.1, section 1.3.2). */
 const MULTICAST_HOPS = 2
 const HTTP_TIMEOUT_MS = 3_000
