@@ -165,6 +165,8 @@ function behindRouter(): void {
       `ws://${gateway.host}:4100`,
       expect.stringMatching(/^tcp:\/\/10\./),
       expect.stringMatching(/^ws:\/\/10\./),
+      // Its port of UDP is not mapped.
+      expect.stringMatching(/^webrtc:\/\/10\./),
       `udp://${gateway.host}:4101`,
     ])
     expect(gateway.mapped()).toHaveLength(2)

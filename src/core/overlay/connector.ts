@@ -16,6 +16,7 @@ import {
   CARRIER_GRACE_MS,
   DOUBT_AFTER_MS,
   GLARE_MS,
+  HELD_DOUBT_AFTER_MS,
   LINK_SILENT_MS,
   NEGOTIATION_STAGGER_MS,
   PATHLESS_MS,
@@ -465,8 +466,9 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
       return
     }
     const carrier = carrierOf(session)
-    if (contact?.session !== session || carrier === null || silentMs < DOUBT_AFTER_MS + (contact.roundTripMs ?? 0))
-      return
+    // A relay that said hold is there, and has much to pass on.
+    const patienceMs = carrier instanceof CircuitEnd && carrier.held ? HELD_DOUBT_AFTER_MS : DOUBT_AFTER_MS
+    if (contact?.session !== session || carrier === null || silentMs < patienceMs + (contact.roundTripMs ?? 0)) return
     if (!contact.inDoubt) this.beginDoubt(turn, contact, carrier)
     if (contact.counted && turn.now - carrier.heardAt >= this.pathlessMs(contact)) {
       this.endSession(turn, session, { code: 'session-lost', detail: 'no path for too long' })

@@ -216,12 +216,17 @@ export class SentPackets {
     this.timedFrom = now
   }
 
-  onTimeout(): void {
+  /** The oldest packet goes once more: its acknowledgement tells what else is missing. False where that was tried already. */
+  probe(): boolean {
     const oldest = this.trouble === 'none' ? this.oldestFlying() : null
-    if (oldest !== null) {
-      this.wait(oldest)
-      this.trouble = 'probe-due'
-    } else {
+    if (oldest === null) return false
+    this.wait(oldest)
+    this.trouble = 'probe-due'
+    return true
+  }
+
+  onTimeout(): void {
+    if (!this.probe()) {
       this.allWait()
       this.trouble = 'all-lost'
       this.slowFrom = Math.max(this.windowBytes / 2, WINDOW_BYTES_MIN)

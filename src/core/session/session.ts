@@ -760,9 +760,9 @@ export class Session {
         this.watch = null
       }
       if (looks < WATCH_LOOKS && !asked) return
-      // What was sent in vain does not wait until its time-out, which has doubled each time.
+      // The path is asked at once whether what was sent is there: a time-out would come late, having doubled each time.
       if (looks >= WATCH_LOOKS && !path.reliable && this.sent !== null) {
-        this.sent.onPathChange()
+        this.sent.probe()
         this.markDirty()
       }
       this.owner.onHeardAgain(turn, this)
