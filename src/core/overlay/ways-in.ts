@@ -13,6 +13,8 @@ interface WayIn {
   readonly target: Target
   tryAt: Instant
   failures: number
+  /** The first dial was never answered: a packet may have been lost, so it is tried once more before it counts. */
+  again: boolean
 }
 
 export class WaysIn {
@@ -26,7 +28,7 @@ export class WaysIn {
 
   add(turn: Turn, targets: readonly Target[], onJoined: OnJoined): void {
     this.waiting.push(onJoined)
-    for (const target of targets) this.ways.push({ target, tryAt: turn.now, failures: 0 })
+    for (const target of targets) this.ways.push({ target, tryAt: turn.now, failures: 0, again: false })
     if (this.ways.length > WAYS_IN_MAX) this.ways = this.ways.slice(-WAYS_IN_MAX)
   }
 
@@ -52,6 +54,11 @@ export class WaysIn {
           way.failures = 0
           way.tryAt = later.now + WAY_IN_RETRY_MS
           onReached(later, outcome.value)
+          return
+        }
+        way.again = way.failures === 0 && !way.again && outcome.fault.code === 'dial-timeout'
+        if (way.again) {
+          way.tryAt = later.now
           return
         }
         way.failures += 1
