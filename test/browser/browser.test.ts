@@ -79,6 +79,24 @@ describe.skipIf(skip)('in a real Chromium', () => {
     expect(direct).toEqual({ same: true, path: 'wire' })
   }, 30_000)
 
+  it('a page for which the browser makes no more WebRTC connections talks over circuits', async () => {
+    const open = await start({ listen: ['127.0.0.1:0'] })
+    const hidden = await start({ join: [open.ref] })
+    const other = await browser.another()
+    await other.page.evaluate(() => page.refuseConnections())
+    const id = await other.page.evaluate(ref => page.start(ref, 'spent'), open.ref)
+    await other.page.evaluate(peer => page.echo(peer, 1_000), hidden.id)
+    // It can neither prepare an offer nor answer the other side's.
+    await expect
+      .poll(() => other.page.evaluate(() => page.refusedConnections()), { timeout: 15_000 })
+      .toBeGreaterThan(1)
+    const through = await other.page.evaluate(peer => page.echo(peer, 100_000), hidden.id)
+    expect(through).toEqual({ same: true, path: 'circuit' })
+    expect((await hidden.ping(id)).path.kind).toBe('circuit')
+    expect([await other.page.evaluate(() => page.connections()), other.errors]).toEqual([0, []])
+    await other.page.evaluate(() => page.close())
+  }, 30_000)
+
   it('two pages go on talking when the only Node peer, through which they met, is gone', async () => {
     const open = await start({ listen: ['127.0.0.1:0'] })
     const other = await browser.another()

@@ -33,9 +33,16 @@ declare global {
 }
 
 let connections = 0
+let connectionsMax = Number.POSITIVE_INFINITY
+let refused = 0
 const Native = globalThis.RTCPeerConnection
 globalThis.RTCPeerConnection = class extends Native {
   constructor(configuration?: RTCConfiguration) {
+    // As Chrome says it.
+    if (connections >= connectionsMax) {
+      refused += 1
+      throw new DOMException('Cannot create so many PeerConnections', 'UnknownError')
+    }
     super(configuration)
     connections += 1
   }
@@ -53,6 +60,10 @@ export interface PageUnderTest {
   hangUpWire(wire: number): void
   /** How many RTCPeerConnections the page has made. */
   connections(): number
+  /** From now on the browser makes no more of them. */
+  refuseConnections(): void
+  /** How many it was asked for since then. */
+  refusedConnections(): number
   start(join: string, store: string): Promise<string>
   close(): Promise<void>
   /** Sends bytes to a peer by its id alone; what came back, and how it went there. */
@@ -130,6 +141,10 @@ const page: PageUnderTest = {
   },
   hangUpWire: wire => wires.get(wire)?.hangUp(),
   connections: () => connections,
+  refuseConnections() {
+    connectionsMax = connections
+  },
+  refusedConnections: () => refused,
 
   async start(join, store) {
     mesh = await Mesh.start({ join: join === '' ? [] : [join], store: store === '' ? undefined : store })

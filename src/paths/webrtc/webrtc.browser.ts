@@ -27,13 +27,20 @@ export function webRtcNegotiator(): Negotiator | null {
     scarce: true,
     encrypts: true,
     prepare(offer, helpers, sink) {
-      const end = (offer === null ? spares.pop() : undefined) ?? new BrowserEnd(iceServers(helpers))
-      open.add(end)
-      end.onClosed = isFresh => {
-        open.delete(end)
-        if (isFresh) spares.push(end)
+      // A page that has made all that it may throws, and nobody may be called inside.
+      try {
+        const end = (offer === null ? spares.pop() : undefined) ?? new BrowserEnd(iceServers(helpers))
+        open.add(end)
+        end.onClosed = isFresh => {
+          open.delete(end)
+          if (isFresh) spares.push(end)
+        }
+        return end.serve(offer, sink)
+      } catch (error) {
+        const wire = new NegotiatedRtcWire(sink, NO_END)
+        setTimeout(() => wire.onLost(faultOf(error)), 0)
+        return wire
       }
-      return end.serve(offer, sink)
     },
     async close() {
       for (const end of [...open, ...spares]) end.discard()
@@ -59,6 +66,8 @@ export function webRtcDriver(dialTimeoutMs = DIAL_TIMEOUT_MS): WireDriver | null
     },
   }
 }
+
+const NO_END: NegotiatedRtcEnd = { acceptAnswer() {}, send: () => false, bufferedBytes: () => 0, close() {} }
 
 function iceServers(helpers: readonly Address[]): RTCIceServer[] {
   const urls = helpers.map(({ host, port }) => `stun:${host.includes(':') ? `[${host}]` : host}:${port}`)
