@@ -98,21 +98,25 @@ describe('a URL as a way in', () => {
 
 describe.skipIf(skip)('a DNS name as a way in', () => {
   async function dnsServer(records: Readonly<Record<string, string>>): Promise<string> {
-    const port = await freeUdpPort()
     // A TXT record's strings hold 255 bytes each.
     const texts = Object.entries(records).map(
       ([name, text]) => `--txt-record=${name},${(text.match(/.{1,200}/g) ?? []).join(',')}`,
     )
     const flags = ['--no-daemon', '--no-resolv', '--no-hosts', '--conf-file=/dev/null', '--listen-address=127.0.0.1']
-    const child: ChildProcess = spawn(DNSMASQ, [...flags, '--bind-interfaces', `--port=${port}`, ...texts], {
-      stdio: ['ignore', 'ignore', 'pipe'],
-    })
-    cleanups.push(() => child.kill('SIGKILL'))
-    await new Promise<void>((resolve, reject) => {
-      child.stderr?.on('data', (text: Buffer) => text.toString().includes('started') && resolve())
-      child.on('exit', code => reject(new Error(`dnsmasq ended with ${code}`)))
-    })
-    return `127.0.0.1:${port}`
+    // It takes the port for TCP as well, where a peer of a test beside this one may listen.
+    for (let tries = 1; ; tries += 1) {
+      const port = await freeUdpPort()
+      const child: ChildProcess = spawn(DNSMASQ, [...flags, '--bind-interfaces', `--port=${port}`, ...texts], {
+        stdio: ['ignore', 'ignore', 'pipe'],
+      })
+      cleanups.push(() => child.kill('SIGKILL'))
+      const endedWith = await new Promise<number | null>(resolve => {
+        child.stderr?.on('data', (text: Buffer) => text.toString().includes('started') && resolve(null))
+        child.on('exit', code => resolve(code ?? -1))
+      })
+      if (endedWith === null) return `127.0.0.1:${port}`
+      if (endedWith !== PORT_TAKEN || tries === 5) throw new Error(`dnsmasq ended with ${endedWith}`)
+    }
   }
 
   it('leads in by the refs in its TXT records', async () => {
@@ -136,6 +140,9 @@ it.each(['dns:', 'dns:a b', 'dns://host', 'https://', 'http://[/'])(
     await expect(Mesh.start({ join: [text] })).rejects.toMatchObject({ code: 'invalid-address' })
   },
 )
+
+/** dnsmasq's word for it. */
+const PORT_TAKEN = 2
 
 async function freeUdpPort(): Promise<number> {
   const socket = createSocket('udp4')
