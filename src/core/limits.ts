@@ -403,6 +403,8 @@ export const CIRCUIT_GO_BYTES = 65_536
 export const CIRCUIT_SOURCE_HOLD_BYTES = 2_097_152
 /** What all hops of a peer keep: no neighbour's frames take more than what is left for those of others. */
 export const CIRCUIT_QUEUES_BYTES_MAX = 33_554_432
+/** Sessions of which one wire encrypts the packets itself: two peers have one, and now and then another that takes its place. */
+export const SHIELDED_SESSIONS_MAX = 32
 /** Bytes that wait for a wire's socket when frames of others begin to queue. Two full reads: what does not fit is copied. */
 export const WIRE_RELAY_BYTES_MAX = 524_288
 /** The same while frames of others wait to take turns: what waits for the socket has no turns any more. */

@@ -277,6 +277,7 @@ class RunningMesh extends TypedEventTarget<MeshEvents> implements Mesh {
   private readonly meetings: Meeting[] = []
   private ownNetwork: OwnNetwork | null = null
   private mappedPlace: MappedPlace | null = null
+  private lookedAround: Promise<void> = Promise.resolve()
   private cancelAsk = ignore
   private stopWatching = ignore
   /** What others were told to dial, unless the user said what. */
@@ -472,7 +473,16 @@ class RunningMesh extends TypedEventTarget<MeshEvents> implements Mesh {
     this.stopWatching = this.platform.watchNetwork(lost => {
       for (const negotiator of this.negotiators) negotiator.onNetworkChanged?.()
       this.loop.input({ kind: 'network-changed', lost })
-      void this.ownNetwork?.close()
+      this.announce()
+      this.lookAnew()
+    })
+  }
+
+  /** What the gateway mapped is taken away before it is asked anew, since the one would undo the other. */
+  private lookAnew(): void {
+    this.lookedAround = this.lookedAround.then(async () => {
+      await this.ownNetwork?.close()
+      if (this.closing !== null) return
       this.mappedPlace = null
       this.announce()
       this.lookAround()

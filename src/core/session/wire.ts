@@ -10,6 +10,7 @@ import type { SessionId, WireFacts, WireId } from '../input.ts'
 import {
   FLIGHT_BYTES_MAX,
   FRAME_BYTES_MAX,
+  SHIELDED_SESSIONS_MAX,
   WIRE_QUEUE_BYTES_MAX,
   WIRE_RELAY_BYTES_MAX,
   WIRE_TURNS_BYTES_MAX,
@@ -90,8 +91,10 @@ export class Wire implements Carrier {
 
   /** Its keys are bound to this session. */
   shield(session: SessionId): void {
-    if (this.shielded === null) this.shielded = [session]
-    else this.shielded.push(session)
+    this.shielded ??= []
+    // However many a stranger begins over one wire, it has use for the last of them alone.
+    if (this.shielded.length >= SHIELDED_SESSIONS_MAX) this.shielded.shift()
+    this.shielded.push(session)
   }
 
   /** Where frames of others pass, this peer's own never fill all that these may use; where such wait, no more than half. */
