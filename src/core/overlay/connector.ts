@@ -346,6 +346,11 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
     return this.port.standsClosest(target)
   }
 
+  hasLost(peer: PeerId): boolean {
+    const contact = this.contacts.get(peer)
+    return contact !== undefined && contact.session.path === null
+  }
+
   refOf(peer: PeerId): PeerRef | null {
     return this.port.refOf(peer)
   }
