@@ -1,6 +1,7 @@
 /** The smallest labs that show each thing: two kinds of NAT for the most part. `npm run natlab` does the others. */
 import { type SpawnSyncReturns, spawnSync } from 'node:child_process'
 import { expect, it, type TestContext } from 'vitest'
+import { noFirefox } from '../browser/firefox.ts'
 import { noLab } from './nat-lab.ts'
 
 it('peers behind port-restricted and symmetric NATs exchange a megabyte, directly where ICE would', context => {
@@ -43,6 +44,17 @@ it('streams go on after a silence in which NATs forget', context => {
 it('tabs behind different NATs go on without their way in, and others join through them', context => {
   if (isLeftOut(context)) return
   expect(lab('--way-in-dies')).toContain('a third tab beside the second is in')
+}, 120_000)
+
+it('a tab of Firefox behind a NAT joins by the webrtc:// address of a peer without a TLS certificate', context => {
+  if (isLeftOut(context)) return
+  if (noFirefox !== null && process.env.CI === undefined) {
+    console.warn(`a tab of Firefox is left out: ${noFirefox}`)
+    context.annotate(noFirefox)
+    return
+  }
+  for (const browser of ['firefox', 'chromium'])
+    expect(lab('--webrtc', '--publics', '1', '--from', browser, 'port-restricted')).toContain('1 of 1 pairs exchanged')
 }, 120_000)
 
 /** Where no lab can be built, one line says why. */
