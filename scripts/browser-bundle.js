@@ -8,6 +8,7 @@ import { pathToFileURL } from 'node:url'
 import { gzipSync } from 'node:zlib'
 import { build, transform } from 'esbuild'
 import { minify } from 'terser'
+import { withoutUnusedMethods } from './unused-methods.js'
 
 const SCRIPT = 'index.browser.js'
 
@@ -63,7 +64,7 @@ export function doorOf(folder) {
 async function bundle(folder, libs) {
   const options = { ...OPTIONS, outfile: join(folder, SCRIPT), plugins: [provenBounds(folder), declaredFields()] }
   const kept = await keptNames(options, join(folder, 'index.browser.d.ts'), libs)
-  const { outputFiles } = await build({
+  const { outputFiles, mangleCache } = await build({
     ...options,
     minify: true,
     sourcemap: 'external',
@@ -71,7 +72,7 @@ async function bundle(folder, libs) {
     mangleCache: Object.fromEntries(kept.map(name => [name, false])),
   })
   const [code, map] = ['.js', '.map'].map(ending => outputFiles.find(({ path }) => path.endsWith(ending)).text)
-  return { code, map }
+  return { code: withoutUnusedMethods(code, Object.values(mangleCache).filter(Boolean)), map }
 }
 
 /**

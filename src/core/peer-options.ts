@@ -2,6 +2,7 @@
 import type { AddressScheme } from './base/address.ts'
 import type { Instant, WallTime } from './base/instant.ts'
 import type { PeerId } from './base/peer-id.ts'
+import type { Rng } from './base/rng.ts'
 import type { PeerRef } from './crypto/peer-ref.ts'
 import type { CryptoSuite, Identity } from './crypto/suite.ts'
 import type { Effect, PathView } from './effect.ts'
@@ -36,8 +37,6 @@ export interface PeerOptions {
   readonly refs?: VerifiedRefs
   /** What links told, where peers of one process share it. */
   readonly views?: ToldViews
-  /** What it begins with, where it does not begin anew: in large simulations. */
-  readonly settled?: SettledState
 }
 
 export interface Negotiable {
@@ -53,6 +52,11 @@ export interface Peer {
   /** When to call `step` with `wake` at the latest, or null. */
   nextWake(): Instant | null
   snapshot(): PeerSnapshot
+  /**
+   * Before its first step, where it can, in large simulations: it takes up the state of a long life. Nothing is loaded, what is done now
+   * and then is due at its usual times.
+   */
+  settle?(state: SettledState, rng: Rng): void
 }
 
 export interface LinkView {

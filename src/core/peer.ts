@@ -89,7 +89,6 @@ class MeshPeer implements Peer, PeerInside {
     const port = new UpperSide(this)
     this.registry = new Registry({ port, suite, identity, rng: rng.fork('registry'), refs: options.refs })
     this.services = new Services({ port, suite, identity, rng: rng.fork('service'), registry: this.registry })
-    if (options.settled !== undefined) this.settle(options.settled, rng.fork('settled'))
   }
 
   step(now: Instant, input: Input): readonly Effect[] {
@@ -141,8 +140,7 @@ class MeshPeer implements Peer, PeerInside {
     }
   }
 
-  /** Takes up the state of a long life: nothing is loaded, what is done now and then is due at its usual times. */
-  private settle(state: SettledState, rng: Rng): void {
+  settle(state: SettledState, rng: Rng): void {
     this.started = true
     this.ref = state.ref
     this.renewAt = Math.max(0, state.ref.sequence + REF_RENEW_MS - this.wallTimeAtZero)

@@ -8,6 +8,7 @@ import type { Instant, WallTime } from '../core/base/instant.ts'
 import { unreachable } from '../core/base/invariant.ts'
 import type { PeerId } from '../core/base/peer-id.ts'
 import { RareMap } from '../core/base/rare-map.ts'
+import { Rng } from '../core/base/rng.ts'
 import type { PeerRef } from '../core/crypto/peer-ref.ts'
 import type { Effect, PeerEvent } from '../core/effect.ts'
 import type { Command, Input, NegotiatedTransport, RequestId, WireId } from '../core/input.ts'
@@ -90,10 +91,11 @@ export class Node {
     const identity = placed.identity ?? world.suite.identity(this.identitySeed)
     this.id = identity.peer
     this.address = placed.address ?? placeOf(index)
+    const seed = world.rng.u32()
     this.peer = world.make({
       suite: world.suite,
       identity,
-      seed: world.rng.u32(),
+      seed,
       wallTime: this.wallTime,
       capacity: placed.capacity ?? this.profile.capacity,
       relays: placed.relays ?? true,
@@ -104,9 +106,9 @@ export class Node {
       dialable: ['tcp'],
       pathlessMs: placed.pathlessMs,
       negotiates: placed.negotiates ?? (world.model === null ? [] : negotiableOn(this.profile.device)),
-      ...(settled === undefined ? {} : { settled }),
     })
     this.beginsSettled = settled !== undefined
+    if (settled !== undefined) this.peer.settle?.(settled, new Rng(seed).fork('settled'))
   }
 
   begin(): void {
