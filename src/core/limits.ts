@@ -411,6 +411,17 @@ export const SHIELDED_SESSIONS_MAX = 32
 export const WIRE_RELAY_BYTES_MAX = 524_288
 /** The same while frames of others wait to take turns: what waits for the socket has no turns any more. */
 export const WIRE_TURNS_BYTES_MAX = 196_608
+/** Bytes of others over a wire between two marks among them, at the least, and how many marks may be under way (relay-pace.ts). */
+export const RELAY_MARK_BYTES_MIN = 65_536
+export const RELAY_MARKS_MAX = 16
+/** How many of those bytes may be under way before anything was measured, and beside what the measured connection holds. */
+export const RELAY_PACE_BYTES_FIRST = 524_288
+export const RELAY_PACE_BYTES_MIN = 131_072
+/** How long what is under way may wait beyond the round trip of the empty connection, and how often that is seen again. */
+export const RELAY_PACE_SPARE_MS = 100
+export const RELAY_PACE_EMPTY_MS = 10_000
+/** The fastest of so many measurements counts. */
+export const RELAY_PACE_RATES = 8
 /** How long a relay with a budget of bytes may save what it did not use. */
 export const RELAY_BURST_MS = 50
 /** Circuits that a peer forwards in all, and for one neighbour. */

@@ -53,6 +53,8 @@ export interface CircuitsPort {
   carrierTo(neighbour: PeerId): Carrier | null
   /** The first circuit of this peer's own runs over the session with a neighbour, or the last one has ended. */
   onCarrying(neighbour: PeerId, carries: boolean, now: Instant): void
+  /** A mark is to be sent over the wire, behind what was given to it. */
+  markWire(turn: Turn, wire: Wire): void
   /** A circuit of our own was accepted. */
   onCircuitOpen(turn: Turn, circuit: CircuitEnd): void
   /** A full wire below it has room again, or a relay that held it lets it go on. */
@@ -425,8 +427,7 @@ export class Circuits {
     // What waits for the budget goes first; what waits for the wire does so because there is no room.
     if (isFree && this.budget.mayPass(turn.now) && !(this.budget.limited && this.waiting.has(place))) {
       carrier.forward(turn, side.towardsLabel, bytes, start, end, spare)
-      wire.onRelayed(end - start)
-      this.budget.spend(end - start)
+      this.onPassed(turn, wire, end - start)
       return
     }
     const cost = end - start + QUEUED_OVERHEAD_BYTES
@@ -442,6 +443,13 @@ export class Circuits {
     if (wire.relayRoom() > 0) this.passQueued(turn, place)
     const isMuch = side.queuedBytes > CIRCUIT_GO_BYTES && fromSource > CIRCUIT_SOURCE_HOLD_BYTES
     if (isMuch || side.queuedBytes > CIRCUIT_HOLD_BYTES) this.holdBack(turn, side)
+  }
+
+  private onPassed(turn: Turn, wire: Wire | null, bytes: number): void {
+    this.budget.spend(bytes)
+    if (wire === null) return
+    wire.onRelayed(bytes)
+    if (wire.wantsMark) this.port.markWire(turn, wire)
   }
 
   /** For frames of others; null where nothing leads there: what waits for it is dropped in its turn. */
@@ -469,8 +477,7 @@ export class Circuits {
     const carrier = side.towards === null ? null : this.port.carrierTo(side.towards)
     if (carrier !== null && side.towardsLabel !== null) {
       carrier.send(turn, side.towardsLabel, new Uint8Array(FRAME_HEADER_BYTES), [body])
-      carrier.bottom()?.onRelayed(body.length)
-      this.budget.spend(body.length)
+      this.onPassed(turn, carrier.bottom(), body.length)
     }
     if (side.queueAt === queue.length) {
       this.dropQueue(side)

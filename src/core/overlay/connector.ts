@@ -108,6 +108,8 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
   private readonly retired = new RareMap<Session, Instant>()
   /** Carriers that no session travels over, and when they are let go. */
   private readonly unused = new RareMap<Carrier, Instant>()
+  /** Those that are to tell when the bytes of others before them have arrived. */
+  private readonly wireMarks = new RareMap<number, { readonly wire: Wire; readonly session: Session }>()
   private readonly userPings = new RareMap<number, { readonly request: RequestId; readonly session: Session }>()
   private nextPing = 1
   private wakeAt: Instant | null = null
@@ -149,7 +151,7 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
 
   /** What the tables hold, for tests of leaks. */
   get counts() {
-    const { retired, unused, userPings, asks, farewells, reaching } = this
+    const { retired, unused, userPings, asks, farewells, wireMarks, reaching } = this
     return {
       ...this.board.counts,
       ...this.circuits.counts,
@@ -162,6 +164,7 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
       userPings: userPings.size,
       asks: asks.size,
       farewells: farewells.size,
+      wireMarks: wireMarks.size,
       attempts: reaching.size,
       attemptsEnd: reaching.oldestEnd(),
     }
@@ -238,10 +241,16 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
 
   /** Measures a session's round trip for a user; answered by the event `ponged`, or `failed`. */
   ping(turn: Turn, session: Session, request: RequestId): void {
+    const token = this.sendPing(turn, session)
+    if (token !== null) this.userPings.set(token, { request, session })
+    else turn.emit({ kind: 'failed', request, fault: { code: 'overloaded', detail: 'pings' } })
+  }
+
+  /** Its token; null where too many wait for an answer. */
+  private sendPing(turn: Turn, session: Session): number | null {
     const token = this.nextPing
     this.nextPing = (this.nextPing % 0xffff_ffff) + 1
-    if (session.ping(turn, token)) this.userPings.set(token, { request, session })
-    else turn.emit({ kind: 'failed', request, fault: { code: 'overloaded', detail: 'pings' } })
+    return session.ping(turn, token) ? token : null
   }
 
   /** Pings every wanted contact that has been silent for so long: one death makes the others suspect. */
@@ -432,6 +441,25 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
     }
   }
 
+  markWire(turn: Turn, wire: Wire): void {
+    const session = wire.peer === null ? undefined : this.contacts.get(wire.peer)?.session
+    // What travels another way tells nothing of this one.
+    const token = session?.path === wire ? this.sendPing(turn, session) : null
+    if (session === undefined || token === null) return
+    this.wireMarks.set(token, { wire, session })
+    wire.onMarked(turn.now)
+  }
+
+  private onMarkAnswered(turn: Turn, token: number, lost: boolean): void {
+    const mark = this.wireMarks.get(token)
+    if (mark === undefined) return
+    this.wireMarks.delete(token)
+    mark.wire.onMarkAnswered(lost ? null : turn.now)
+    if (!mark.wire.open) return
+    if (mark.wire.wantsMark) this.markWire(turn, mark.wire)
+    this.circuits.onWireRoom(turn, mark.wire)
+  }
+
   onCarrying(neighbour: PeerId, carries: boolean, now: Instant): void {
     const contact = this.contacts.get(neighbour)
     if (contact === undefined) return
@@ -492,7 +520,8 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
 
   onPong(turn: Turn, session: Session, token: number, roundTripMs: number): void {
     const contact = this.contacts.get(session.peer)
-    if (contact?.session === session) contact.learnRoundTrip(roundTripMs)
+    if (contact?.session === session && !this.wireMarks.has(token)) contact.learnRoundTrip(roundTripMs)
+    this.onMarkAnswered(turn, token, false)
     const ping = this.userPings.get(token)
     if (ping?.session !== session) return
     this.userPings.delete(token)
@@ -1049,6 +1078,7 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
       this.userPings.delete(token)
       turn.emit({ kind: 'failed', request: ping.request, fault: { code: 'closed', detail: 'session' } })
     }
+    for (const [token, mark] of this.wireMarks) if (mark.session === session) this.onMarkAnswered(turn, token, true)
     const contact = this.contacts.get(session.peer)
     if (contact !== undefined && contact.session !== session)
       contact.elders = contact.elders.filter(elder => elder !== session)

@@ -17,6 +17,7 @@ import {
 } from '../limits.ts'
 import type { Turn } from '../turn.ts'
 import { FRAME_HEADER_BYTES, type Path } from './path.ts'
+import { RelayPace } from './relay-pace.ts'
 
 /** Something that frames arrive over: a wire, or the end of a circuit. */
 export interface Carrier extends Path {
@@ -62,8 +63,8 @@ export class Wire implements Carrier {
   /** What this step has sent so far. */
   private outgoing: Outgoing | null = null
   private queuedBytes = 0
-  /** Frames of others have passed. */
-  private relaying = false
+  /** Of frames of others; null before the first. */
+  private pace: RelayPace | null = null
   /** While frames of others wait: by how much this peer has sent more of its own than of theirs since then. */
   private ownAhead: number | null = null
 
@@ -100,13 +101,14 @@ export class Wire implements Carrier {
   /** Where frames of others pass, this peer's own never fill all that these may use; where such wait, no more than half. */
   room(): number {
     if (!this.open || (this.ownAhead !== null && this.ownAhead > FRAME_BYTES_MAX)) return 0
-    const most = this.relaying ? WIRE_TURNS_BYTES_MAX + FRAME_BYTES_MAX : WIRE_QUEUE_BYTES_MAX
+    const most = this.pace !== null ? WIRE_TURNS_BYTES_MAX + FRAME_BYTES_MAX : WIRE_QUEUE_BYTES_MAX
     return most - this.queuedBytes
   }
 
   relayRoom(): number {
     if (!this.open) return 0
-    return (this.ownAhead === null ? WIRE_RELAY_BYTES_MAX : WIRE_TURNS_BYTES_MAX) - this.queuedBytes
+    const most = this.ownAhead === null ? WIRE_RELAY_BYTES_MAX : WIRE_TURNS_BYTES_MAX
+    return Math.min(most - this.queuedBytes, this.pace?.room ?? most)
   }
 
   /** Frames of others wait for this wire, or no longer do. */
@@ -117,8 +119,24 @@ export class Wire implements Carrier {
 
   /** So much of what was sent last was of others. */
   onRelayed(bytes: number): void {
-    this.relaying = true
+    this.pace ??= new RelayPace()
     if (this.ownAhead !== null) this.ownAhead = Math.max(this.ownAhead - 2 * bytes, -FRAME_BYTES_MAX)
+    this.pace.onGiven(bytes)
+  }
+
+  /** Whether a mark is to be sent behind what was of others (`onMarked`). */
+  get wantsMark(): boolean {
+    return this.pace?.wantsMark === true
+  }
+
+  onMarked(now: Instant): void {
+    this.pace?.onMarked(now)
+  }
+
+  /** The other end has what was sent before the mark; or null, nobody will tell. */
+  onMarkAnswered(now: Instant | null): void {
+    if (now === null) this.pace?.onMarkLost()
+    else this.pace?.onAnswered(now)
   }
 
   send(_turn: Turn, label: number, header: Uint8Array, rest: readonly Uint8Array[]): void {
