@@ -3,10 +3,11 @@
  * mapped place once other peers see this machine at the same address as the gateway says.
  */
 import type { Address } from '../core/base/address.ts'
+import { isPublicIpv4 } from '../core/base/global-host.ts'
 import { invariant } from '../core/base/invariant.ts'
 import { GATHER_TIMEOUT_MS } from '../paths/negotiator.ts'
 import { type MapperState, PortMapper } from '../paths/port-mapping/port-mapper.node.ts'
-import { isPublicIpv4, needlessFor, type PortMappingState, trustIn } from '../paths/port-mapping/port-mapping.ts'
+import { needlessFor, type PortMappingState, trustIn } from '../paths/port-mapping/port-mapping.ts'
 import { mayBeSentTo } from '../paths/udp/ip-address.ts'
 import { NOT_SURVEYED } from '../paths/udp/nat-survey.ts'
 import {

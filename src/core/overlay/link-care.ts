@@ -185,8 +185,12 @@ export class LinkCare {
   /** A hidden peer names public peers that it is linked to in its ref, and changes them as seldom as it can. */
   renewRendezvous(turn: Turn): void {
     const { around } = this
-    if (!around.hidden) return
     const present = around.needs.self().rendezvous
+    if (!around.hidden) {
+      // Nothing leads outside any more: who is left in this network dials.
+      if (present.length > 0) this.nameRendezvous(turn, [])
+      return
+    }
     const spared = this.owner.spared()
     const all = around.publicLinks()
     const others = all.filter(link => !spared.includes(link.peer))
