@@ -147,6 +147,11 @@ const NEEDLESS: Readonly<Record<Extract<PortMappingState, { kind: 'off' }>['why'
 }
 const FORWARD = 'forward a TCP port to this machine by hand and start with --announce tcp://PUBLIC-ADDRESS:PORT'
 
+function portsText(ports: readonly (string | null)[]): string {
+  const known = ports.filter(port => port !== null)
+  return [known.slice(0, -1).join(', '), known.at(-1)].filter(Boolean).join(' and ')
+}
+
 export function mappingFinding(state: PortMappingState): Finding {
   const check = 'port mapping'
   switch (state.kind) {
@@ -160,9 +165,13 @@ export function mappingFinding(state: PortMappingState): Finding {
       return { check, verdict: 'poor', text, advice: `switch on UPnP or NAT-PMP (PCP) in its settings, or ${FORWARD}` }
     }
     case 'mapped': {
-      const { host, tcpPort, udpPort, trust } = state
+      const { host, tcpPort, udpPort, webrtcPort, trust } = state
       const by = `the gateway ${state.gateway} by ${PROTOCOLS[state.protocol]}`
-      const ports = `TCP port ${tcpPort}${udpPort === null ? '' : ` and UDP port ${udpPort}`} of ${host}`
+      const ports = `${portsText([
+        `TCP port ${tcpPort}`,
+        udpPort === null ? null : `UDP port ${udpPort}`,
+        webrtcPort === null ? null : `UDP port ${webrtcPort} for WebRTC`,
+      ])} of ${host}`
       switch (trust) {
         case 'confirmed':
           return {

@@ -63,6 +63,7 @@ class NodeOwnNetwork implements OwnNetwork {
         : new PortMapper({
             tcpPort: place.port,
             udpPort,
+            webrtcPort: place.webrtc?.port ?? null,
             from: isAny(place.host) ? undefined : place.host,
             onChange: state => this.onMapping(state),
           })
@@ -137,15 +138,21 @@ class NodeOwnNetwork implements OwnNetwork {
 
   private tellPlace(): void {
     const { mapping, told } = this
-    const place =
-      mapping.kind === 'mapped' && mapping.trust === 'confirmed'
-        ? { host: mapping.host, tcpPort: mapping.tcpPort, udpPort: mapping.udpPort }
-        : null
-    const same = place?.host === told?.host && place?.tcpPort === told?.tcpPort && place?.udpPort === told?.udpPort
-    if (same || this.closed) return
+    const place = mapping.kind === 'mapped' && mapping.trust === 'confirmed' ? placeOf(mapping) : null
+    if (isSame(place, told) || this.closed) return
     this.told = place
     this.options.onMappedPlace(place)
   }
+}
+
+function placeOf({ host, tcpPort, udpPort, webrtcPort }: MappedPlace): MappedPlace {
+  return { host, tcpPort, udpPort, webrtcPort }
+}
+
+function isSame(one: MappedPlace | null, other: MappedPlace | null): boolean {
+  if (one === null || other === null) return one === other
+  const isSamePorts = one.tcpPort === other.tcpPort && one.udpPort === other.udpPort
+  return one.host === other.host && isSamePorts && one.webrtcPort === other.webrtcPort
 }
 
 function isAny(host: string): boolean {

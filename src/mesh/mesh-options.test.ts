@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { addressText } from '../core/base/address.ts'
 import { createNobleSuite } from '../core/crypto/noble-suite.ts'
 import { REF_ADDRESSES_MAX, refText, signPeerRef } from '../core/crypto/peer-ref.ts'
-import { announcedAddresses } from './mesh.ts'
+import { announcedAddresses } from './announced-addresses.ts'
 import { checkOptions, parseListenPoint } from './mesh-options.ts'
 
 const suite = createNobleSuite(length => new Uint8Array(length))
@@ -163,10 +163,43 @@ describe('announced addresses', () => {
         host: '5.5.5.5',
         tcpPort: 4100,
         udpPort,
+        webrtcPort: null,
       }).map(addressText)
     const tcp = ['tcp://5.5.5.5:4100', 'ws://5.5.5.5:4100', 'tcp://127.0.0.1:9', 'ws://127.0.0.1:9']
     expect(texts(4101)).toEqual([...tcp, 'udp://5.5.5.5:4101'])
     expect(texts(null)).toEqual([...tcp, 'udp://127.0.0.1:10'])
+  })
+
+  it('name the port of WebRTC that a gateway mapped, with the certificate behind it, where there is one', () => {
+    const hash = 'A'.repeat(43)
+    const mapped = { host: '5.5.5.5', tcpPort: 4100, udpPort: null, webrtcPort: 4103 }
+    const texts = (webrtc: { port: number; certificateHash: Uint8Array } | null): string[] =>
+      announcedAddresses([{ host: '192.168.1.5', port: 9, webrtc }], null, own, mapped).map(addressText)
+    expect(texts({ port: 10, certificateHash: new Uint8Array(32) })).toEqual([
+      'tcp://5.5.5.5:4100',
+      'ws://5.5.5.5:4100',
+      `webrtc://5.5.5.5:4103/${hash}`,
+      'tcp://192.168.1.5:9',
+      'ws://192.168.1.5:9',
+      `webrtc://192.168.1.5:10/${hash}`,
+    ])
+    expect(texts(null).filter(text => text.startsWith('webrtc'))).toEqual([])
+  })
+
+  it('begin with those that can be dialled from anywhere, and keep one of each host where not all fit', () => {
+    const webrtc = { port: 10, certificateHash: new Uint8Array(32) }
+    const hosts = ['192.168.1.5', '2001:db8::1', '10.8.0.1']
+    const told = announcedAddresses([{ host: '::', port: 9, webrtc }], { host: '::', port: 8 }, () => hosts)
+    expect(told.map(({ scheme, host }) => `${scheme} ${host}`)).toEqual([
+      'tcp 2001:db8::1',
+      'ws 2001:db8::1',
+      'webrtc 2001:db8::1',
+      'tcp 192.168.1.5',
+      'ws 192.168.1.5',
+      'webrtc 192.168.1.5',
+      'tcp 10.8.0.1',
+      'udp 2001:db8::1',
+    ])
   })
 })
 

@@ -6,7 +6,7 @@ import { type Address, addressText } from '../core/base/address.ts'
 import { textOfBase64url } from '../core/base/base64url.ts'
 import { type Fault, ok } from '../core/base/fault.ts'
 import { type PeerId, parsePeerId } from '../core/base/peer-id.ts'
-import { type PeerRef, REF_ADDRESSES_MAX, refText } from '../core/crypto/peer-ref.ts'
+import { type PeerRef, refText } from '../core/crypto/peer-ref.ts'
 import { KEY_BYTES } from '../core/crypto/suite.ts'
 import type { PathView, ServiceEntry } from '../core/effect.ts'
 import type { NegotiatedTransport, Target } from '../core/input.ts'
@@ -17,7 +17,7 @@ import type { Listening, Platform } from '../host/platform.ts'
 import { RunLoop } from '../host/run-loop.ts'
 import type { Store } from '../host/store.ts'
 import type { Negotiator } from '../paths/negotiator.ts'
-import { isHelper, type PortMappingState } from '../paths/port-mapping/port-mapping.ts'
+import type { PortMappingState } from '../paths/port-mapping/port-mapping.ts'
 import type { Acceptor } from '../paths/wire-driver.ts'
 import {
   ASK_AFTER_MS,
@@ -27,6 +27,7 @@ import {
   type WayInSource,
 } from '../waysin/way-in-source.ts'
 import { deferred, ignore, throwIfAborted, unlessAborted, type Waiting } from './abort.ts'
+import { announcedAddresses } from './announced-addresses.ts'
 import { Dispatch, type WholePeerEvent } from './dispatch.ts'
 import {
   DatagramEvent,
@@ -686,42 +687,4 @@ function negotiatorOf(negotiators: readonly Negotiator[], transport: NegotiatedT
   const negotiator = negotiators.find(other => other.transport === transport)
   if (negotiator === undefined) throw new Error(`a peer negotiates ${transport}, of which it was not told`)
   return negotiator
-}
-
-type TakesWires = Pick<Listening, 'host' | 'port' | 'webrtc'>
-
-/**
- * Each port takes both plain wires and WebSockets, and WebRTC beside it, so each host is told under all schemes; and where STUN is
- * served, unless that is a private place. With more than fit a ref the first count, and those that can be dialled before the
- * other. What a gateway mapped comes first: most of those who dial are not in this peer's own network.
- */
-export function announcedAddresses(
-  listeners: readonly TakesWires[],
-  udp: ListenPoint | null,
-  ownHosts: () => readonly string[],
-  mapped: MappedPlace | null = null,
-): readonly Address[] {
-  const addresses: Address[] = []
-  const add = (host: string, port: number): void => {
-    addresses.push({ scheme: 'tcp', host, port, extra: '' })
-    addresses.push({ scheme: 'ws', host, port, extra: '' })
-  }
-  if (mapped !== null) add(mapped.host, mapped.tcpPort)
-  const hostsOf = (host: string): readonly string[] =>
-    host === '0.0.0.0' ? ownHosts().filter(own => !own.includes(':')) : host === '::' ? ownHosts() : [host]
-  for (const { host, port, webrtc } of listeners) {
-    for (const reachable of hostsOf(host)) {
-      add(reachable, port)
-      if (webrtc === null) continue
-      const extra = textOfBase64url(webrtc.certificateHash)
-      addresses.push({ scheme: 'webrtc', host: reachable, port: webrtc.port, extra })
-    }
-  }
-  const own = udp === null ? undefined : hostsOf(udp.host).find(isHelper)
-  const isMapped = mapped !== null && mapped.udpPort !== null
-  const helper = isMapped ? mapped.host : own
-  const helperPort = isMapped ? mapped.udpPort : udp?.port
-  if (helper === undefined || helperPort === undefined) return addresses.slice(0, REF_ADDRESSES_MAX)
-  const place: Address = { scheme: 'udp', host: helper, port: helperPort, extra: '' }
-  return [...addresses.slice(0, REF_ADDRESSES_MAX - 1), place]
 }

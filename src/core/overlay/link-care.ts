@@ -13,7 +13,6 @@ import {
   REBALANCE_CHOICES,
   REBALANCE_MS,
   REBALANCE_RATIO,
-  RENDEZVOUS_ADDRESSES_MAX,
   ROTATE_MS,
   UNBURDEN_MS,
   WATCHED_SILENT_MS,
@@ -28,6 +27,7 @@ import {
   leastLoaded,
   loadOf,
   mayReplace,
+  namedAddresses,
   type RendezvousSwap,
   rangeSwap,
 } from './rendezvous-choice.ts'
@@ -212,7 +212,7 @@ export class LinkCare {
   private nameRendezvous(turn: Turn, links: readonly Link[]): void {
     const rendezvous = links.map(link => ({
       peer: link.peer,
-      addresses: link.ref.addresses.slice(0, RENDEZVOUS_ADDRESSES_MAX),
+      addresses: namedAddresses(link.ref),
     }))
     this.around.needs.onRendezvous(turn, rendezvous)
   }

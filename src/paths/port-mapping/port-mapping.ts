@@ -53,7 +53,9 @@ export type PortMappingState =
       /** The address and ports on the other side, as the gateway says. */
       readonly host: string
       readonly tcpPort: number
+      /** Of STUN and punched wires, and of WebRTC; null where it is not mapped. */
       readonly udpPort: number | null
+      readonly webrtcPort: number | null
       readonly trust: MappingTrust
     }
 
