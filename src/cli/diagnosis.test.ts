@@ -59,6 +59,13 @@ describe('what the doctor says', () => {
     ['of an ordinary NAT', natFinding(nat({ kind: 'independent' })), 'fine', /Direct wires to almost/, /^$/],
     ['of a symmetric NAT', natFinding(nat({ kind: 'dependent' })), 'poor', /over relays/, /port mapping/],
     ['of a NAT that one peer knows', natFinding(nat({ askedPeers: 1, answeredPeers: 1 })), 'told', /1 answered/, /^$/],
+    [
+      'of a machine with IPv6 alone',
+      natFinding(nat({ ipv6: '2001:db8::2', askedPeers: 3, answeredPeers: 3 })),
+      'told',
+      /no IPv4 here/,
+      /^$/,
+    ],
     ['of a mapping', mapping({}), 'fine', /TCP port 4100 and UDP port 4101 of 5\.5\.5\.5.*UPnP/, /^$/],
     [
       'of a mapping of three ports',

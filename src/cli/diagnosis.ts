@@ -99,7 +99,7 @@ export function addressFinding({ ipv4, ipv6, answeredPeers }: NatStatus, own: re
   return { check, verdict: 'told', text: `public IPv4 not known: ${why}; IPv6 ${six}`, advice: '' }
 }
 
-export function natFinding({ kind, askedPeers, answeredPeers }: NatStatus): Finding {
+export function natFinding({ kind, ipv4, ipv6, askedPeers, answeredPeers }: NatStatus): Finding {
   const check = 'nat'
   switch (kind) {
     case 'none':
@@ -129,7 +129,9 @@ export function natFinding({ kind, askedPeers, answeredPeers }: NatStatus): Find
           ? 'no peer with a public address could be asked'
           : answeredPeers < 2
             ? `two peers that agree are needed, ${answeredPeers} answered`
-            : 'peers tell differently; more of them are needed'
+            : ipv4 === null && ipv6 !== null
+              ? 'there is no IPv4 here. IPv6 addresses are most often left as they are, but a firewall may let nobody in'
+              : 'peers tell differently; more of them are needed'
       return { check, verdict: 'told', text: `not known: ${why}`, advice: '' }
     }
   }

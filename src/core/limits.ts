@@ -317,7 +317,7 @@ export const PATH_DESCRIPTION_BYTES_MAX = 4_096
 export const OUTSIDE_KEPT_MS = 600_000
 /** Refs of other ways in that a peer tells whoever asks its port. */
 export const WAYS_IN_TOLD_MAX = 8
-/** Public peers that are asked by STUN for one wire; so many of each kind are looked at for them. */
+/** Public peers that are asked by STUN for one wire, by each family; so many of each kind are looked at for them. */
 export const HELPERS_MAX = 3
 export const HELPERS_LOOKED_AT = 16
 /** Wires that are negotiated at once: each is a socket, or an RTCPeerConnection, of the host. */

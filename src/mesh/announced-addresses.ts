@@ -5,8 +5,13 @@ import { isGlobalHost } from '../core/base/global-host.ts'
 import { REF_ADDRESSES_MAX } from '../core/crypto/peer-ref.ts'
 import type { MappedPlace } from '../host/own-network.ts'
 import type { Listening } from '../host/platform.ts'
+import type { ServedPorts } from '../paths/negotiator.ts'
 import { isHelper } from '../paths/port-mapping/port-mapping.ts'
-import type { ListenPoint } from './mesh-options.ts'
+
+/** Where STUN is served: at one place, or at all of a family or both. */
+export interface ServedUdp extends ServedPorts {
+  readonly host: string
+}
 
 type TakesWires = Pick<Listening, 'host' | 'port' | 'webrtc'>
 
@@ -17,7 +22,7 @@ type TakesWires = Pick<Listening, 'host' | 'port' | 'webrtc'>
  */
 export function announcedAddresses(
   listeners: readonly TakesWires[],
-  udp: ListenPoint | null,
+  udp: ServedUdp | null,
   ownHosts: () => readonly string[],
   mapped: MappedPlace | null = null,
 ): readonly Address[] {
@@ -33,12 +38,25 @@ export function announcedAddresses(
     const isCalled = webrtcPort !== null && certificateHash !== undefined
     addresses.unshift(...addressesAt(host, tcpPort, isCalled ? { port: webrtcPort, certificateHash } : null))
   }
-  const isMapped = mapped !== null && mapped.udpPort !== null
-  const helper = isMapped ? mapped.host : udp === null ? undefined : hostsOf(udp.host).find(isHelper)
-  const helperPort = isMapped ? mapped.udpPort : udp?.port
-  if (helper === undefined || helperPort === undefined) return fitting(addresses, REF_ADDRESSES_MAX)
-  const place: Address = { scheme: 'udp', host: helper, port: helperPort, extra: '' }
-  return [...fitting(addresses, REF_ADDRESSES_MAX - 1), place]
+  const served = udp === null ? [] : hostsOf(udp.host).filter(isHelper)
+  // IPv4 first: those who know of one place alone take that.
+  const helpers = [
+    mapped !== null && mapped.udpPort !== null
+      ? helperAt(mapped.host, mapped.udpPort)
+      : helperAt(
+          served.find(host => !host.includes(':')),
+          udp?.ipv4,
+        ),
+    helperAt(
+      served.find(host => host.includes(':')),
+      udp?.ipv6,
+    ),
+  ].filter(helper => helper !== null)
+  return [...fitting(addresses, REF_ADDRESSES_MAX - helpers.length), ...helpers]
+}
+
+function helperAt(host: string | undefined, port: number | null | undefined): Address | null {
+  return host === undefined || port == null ? null : { scheme: 'udp', host, port, extra: '' }
 }
 
 function addressesAt(host: string, port: number, webrtc: TakesWires['webrtc']): Address[] {

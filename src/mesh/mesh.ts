@@ -27,7 +27,7 @@ import {
   type WayInSource,
 } from '../waysin/way-in-source.ts'
 import { deferred, ignore, throwIfAborted, unlessAborted, type Waiting } from './abort.ts'
-import { announcedAddresses } from './announced-addresses.ts'
+import { announcedAddresses, type ServedUdp } from './announced-addresses.ts'
 import { Dispatch, type WholePeerEvent } from './dispatch.ts'
 import {
   DatagramEvent,
@@ -268,7 +268,7 @@ class RunningMesh extends TypedEventTarget<MeshEvents> implements Mesh {
   private readonly listeners: Listening[] = []
   private readonly options: CheckedOptions
   /** Where STUN is served. */
-  private udp: ListenPoint | null = null
+  private udp: ServedUdp | null = null
   private readonly negotiators: readonly Negotiator[]
   private readonly startedAt: number
   private readonly warnings: WebmeshError[] = []
@@ -453,7 +453,7 @@ class RunningMesh extends TypedEventTarget<MeshEvents> implements Mesh {
     for (const negotiator of this.negotiators) {
       if (this.udp !== null) return
       const served = negotiator.serve?.(host, this.options.udpPort ?? (port < 65_535 ? port + 1 : 0)) ?? null
-      if (served !== null) this.udp = { host, port: served }
+      if (served !== null) this.udp = { host, ...served }
     }
   }
 
@@ -498,7 +498,7 @@ class RunningMesh extends TypedEventTarget<MeshEvents> implements Mesh {
     this.ownNetwork = platform.openOwnNetwork({
       clock: platform.clock,
       listening: listeners,
-      udpPort: udp?.port ?? null,
+      udpPort: udp?.ipv4 ?? null,
       ownHosts: platform.ownHosts,
       noMapping: options.announce !== null ? 'announce-given' : options.portMapping ? null : 'switched-off',
       findHelpers: async () => {

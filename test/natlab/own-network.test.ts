@@ -314,7 +314,7 @@ function behindRouter(): void {
       ['full-cone', lab.hostBehind('full-cone').namespace, { kind: 'independent', udp: 'fine' }],
       ['port-restricted', lab.hostBehind('port-restricted').namespace, { kind: 'independent', udp: 'fine' }],
       ['symmetric', lab.hostBehind('symmetric').namespace, { kind: 'dependent', udp: 'fine' }],
-      ['ipv6-only', lab.hostWithIpv6().namespace, { kind: 'unknown', udp: 'told' }],
+      ['ipv6-only', lab.hostWithIpv6().namespace, { kind: 'unknown', udp: 'fine' }],
       ['udp-blocked', lab.hostBehind('udp-blocked').namespace, { kind: 'unknown', udp: 'poor' }],
     ]
     const told: [string, unknown][] = []
@@ -324,6 +324,19 @@ function behindRouter(): void {
       told.push([name, { kind: found.get('nat')?.kind, udp: found.get('udp')?.verdict }])
     }
     expect(Object.fromEntries(told)).toEqual(Object.fromEntries(kinds.map(([name, , expected]) => [name, expected])))
+  })
+
+  it('peers with both families are asked by that which a machine has, or by both', async () => {
+    const doctor = async (namespace: string): Promise<Record<string, unknown>> => {
+      const found = await findings(webmeshIn(namespace, 'doctor', '--json', '--join', refs[0]!, '--no-port-mapping'))
+      const { ipv4, ipv6 } = found.get('address') ?? {}
+      return { ipv4, ipv6, asked: found.get('udp')?.asked, answered: found.get('udp')?.answered }
+    }
+    const ipv6 = expect.stringMatching(/^2a0e:5eed:/)
+    expect(await doctor(lab.hostWithIpv6().namespace)).toEqual({ ipv4: null, ipv6, asked: 3, answered: 3 })
+    const ipv4 = expect.stringMatching(/^5\.45\./)
+    const both = await doctor(lab.hostWithIpv6('port-restricted').namespace)
+    expect(both).toEqual({ ipv4, ipv6, asked: 3, answered: 3 })
   })
 
   it('NAT-PMP alone does as well', async () => {

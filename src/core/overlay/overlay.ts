@@ -213,16 +213,22 @@ export class Overlay implements LinkCareOwner {
     return spared
   }
 
-  /** Where a few public peers serve STUN, each on another host: links first, then others that were heard of. */
+  /**
+   * Where a few public peers serve STUN, by IPv4 and by IPv6, each on another host: links first, then others that were heard of.
+   * Of each family one place of a peer: what many places say is believed because they are of many.
+   */
   helpers(): readonly Address[] {
     const { links, memory } = this
     const remembered = memory.refs().filter((_, i) => memory.isPublic(i) && !memory.isLinked(i) && !memory.hasFailed(i))
     const helpers = new Map<string, Address>()
     for (const refs of [this.around.publicLinks().map(refOf), remembered, links.all().map(refOf)]) {
       for (const { addresses } of this.around.rng.sample(refs, HELPERS_LOOKED_AT)) {
-        const helper = addresses.find(({ scheme }) => scheme === 'udp')
-        if (helper === undefined || helpers.size >= HELPERS_MAX) continue
-        if (!helpers.has(helper.host)) helpers.set(helper.host, helper)
+        const served = addresses.filter(({ scheme }) => scheme === 'udp')
+        for (const isWanted of [isIpv6, (host: string) => !isIpv6(host)]) {
+          const helper = served.find(({ host }) => isWanted(host))
+          const isEnough = [...helpers.keys()].filter(isWanted).length >= HELPERS_MAX
+          if (helper !== undefined && !isEnough && !helpers.has(helper.host)) helpers.set(helper.host, helper)
+        }
       }
     }
     return [...helpers.values()]
@@ -659,6 +665,10 @@ export class Overlay implements LinkCareOwner {
     // A peer without enough public links takes up any that it hears of.
     else if (this.around.hungry && this.around.isPublic(ref)) this.tendSoon(turn)
   }
+}
+
+function isIpv6(host: string): boolean {
+  return host.includes(':')
 }
 
 function samePeers(some: readonly Link[], others: readonly Link[]): boolean {

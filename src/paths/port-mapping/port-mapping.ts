@@ -3,7 +3,7 @@
  * (`pcp.ts`, `nat-pmp.ts`, `upnp-igd.ts`); what comes of it is a state that users see, and that is trusted only where other
  * peers see the same address.
  */
-import { isPublicIpv4 } from '../../core/base/global-host.ts'
+import { isGlobalHost, isPublicIpv4 } from '../../core/base/global-host.ts'
 import type { NatSurvey } from '../udp/nat-survey.ts'
 
 export type MappingProtocol = 'pcp' | 'nat-pmp' | 'upnp'
@@ -81,7 +81,7 @@ export function trustIn(host: string, { seen, answered }: Pick<NatSurvey, 'seen'
 
 /** Fit to serve STUN: whoever is private sees nothing of its neighbours' NAT, and others cannot ask it. */
 export function isHelper(host: string): boolean {
-  return !isIpv4(host) || host.startsWith('127.') || isPublicIpv4(host)
+  return isGlobalHost(host) || isLoopback(host)
 }
 
 /** Why a peer that listens at these needs no mapping; null where it does. */
