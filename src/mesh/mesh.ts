@@ -27,7 +27,7 @@ import {
   type WayInSource,
 } from '../waysin/way-in-source.ts'
 import { deferred, ignore, throwIfAborted, unlessAborted, type Waiting } from './abort.ts'
-import { announcedAddresses, type ServedUdp } from './announced-addresses.ts'
+import type { announcedAddresses, ServedUdp } from './announced-addresses.ts'
 import { Dispatch, type WholePeerEvent } from './dispatch.ts'
 import {
   DatagramEvent,
@@ -139,12 +139,14 @@ export interface Mesh extends TypedTarget<MeshEvents> {
   [Symbol.asyncDispose](): Promise<void>
 }
 
-/** What the doors of the package give: the platform, and two things that only the mesh needs of it. */
+/** What the doors of the package give: the platform, and three things that only the mesh needs of it. */
 export interface MeshPlatform extends Platform {
   /** Runs a task when this turn of the event loop is over (not as a microtask: writes of a turn are to gather). */
   readonly soon: (task: () => void) => void
   /** The addresses of this machine that others might reach: no loopback, no link-local ones. */
   readonly ownHosts: () => readonly string[]
+  /** Which places others are told; a platform on which nothing can listen has none, and need not bring the choice along. */
+  readonly announced: typeof announcedAddresses
 }
 
 const SEED_KEY = 'self/seed'
@@ -461,7 +463,7 @@ class RunningMesh extends TypedEventTarget<MeshEvents> implements Mesh {
     const { listeners, udp, mappedPlace, options, platform } = this
     const addresses =
       options.announce === null
-        ? announcedAddresses(listeners, udp, platform.ownHosts, mappedPlace)
+        ? platform.announced(listeners, udp, platform.ownHosts, mappedPlace)
         : this.withCertificate(options.announce)
     const announced = addresses.map(addressText).join()
     if (announced === this.announced) return
