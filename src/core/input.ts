@@ -75,7 +75,10 @@ export type Command =
   | { readonly kind: 'leave-mesh' }
   | { readonly kind: 'connect'; readonly request: RequestId; readonly target: Target }
   | { readonly kind: 'ping'; readonly request: RequestId; readonly session: SessionId }
+  /** Ends it, whatever the other side does with it; but not what links, services and circuits here need of it. */
   | { readonly kind: 'session-close'; readonly session: SessionId; readonly code: FaultCode }
+  /** The user needs it no more: it ends once nothing here and nothing on the other side does. */
+  | { readonly kind: 'session-release'; readonly session: SessionId }
   | { readonly kind: 'stream-open'; readonly request: RequestId; readonly session: SessionId; readonly subject: string }
   /** Chunks belong to the core from here on: the commander changes them no more. */
   | {

@@ -272,6 +272,8 @@ export const REF_RENEW_MS = 86_400_000
 export const SERVICE_LIST_MAX = 10_000
 /** A session that nobody here needs closes when it has been silent for longer than the other side's pings would allow. */
 export const SESSION_LINGER_MS = 50_000
+/** Who has told the other side that it needs a session no more ends it after so long without an answer. */
+export const FAREWELL_MS = 5_000
 /** A peer that has not run for so long (a laptop that slept) is gone for all others: it begins anew. */
 export const AWAY_MS = 50_000
 /** The signature of a ref that comes with a new session is verified so much later: what comes right behind it goes first. */

@@ -165,7 +165,7 @@ export class OverlaySide implements OverlayNeeds {
 
   closeIfUnneeded(turn: Turn, contact: Contact): void {
     const openedForThis = contact.session.initiator && turn.now - contact.since < 3 * GLARE_MS
-    if (!contact.wanted && openedForThis) this.inside.connector.closeUnneeded(turn, contact, 'closed')
+    if (openedForThis) this.inside.connector.leave(turn, contact)
   }
 
   admit(turn: Turn, bytes: Uint8Array): PeerRef | null {

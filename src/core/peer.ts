@@ -330,6 +330,9 @@ class MeshPeer implements Peer, PeerInside {
       case 'session-close':
         this.connector.closeForUser(turn, command.session, command.code)
         return
+      case 'session-release':
+        this.connector.releaseForUser(turn, command.session)
+        return
       case 'stream-open':
         this.withSession(turn, command.session, command.request, session => {
           const opened = session.openStream(turn, command.subject)

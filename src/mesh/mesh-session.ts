@@ -5,7 +5,7 @@
 import type { Fault } from '../core/base/fault.ts'
 import type { PeerId } from '../core/base/peer-id.ts'
 import type { PathView } from '../core/effect.ts'
-import type { SessionId, StreamId } from '../core/input.ts'
+import type { Command, SessionId, StreamId } from '../core/input.ts'
 import { type Deferred, deferred, throwIfAborted, type Waiting } from './abort.ts'
 import type { Dispatch } from './dispatch.ts'
 import { DatagramEvent, PathEvent, SessionCloseEvent, TypedEventTarget, type TypedTarget } from './mesh-events.ts'
@@ -120,7 +120,7 @@ export class OpenSession extends TypedEventTarget<SessionEvents> implements Sess
   close(): void {
     if (this.endedBy !== null) return
     for (const stream of [...(this.streams?.values() ?? [])]) stream.reset()
-    this.giveUp()
+    this.giveUp({ kind: 'session-close', session: this.id, code: 'closed' })
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -182,17 +182,22 @@ export class OpenSession extends TypedEventTarget<SessionEvents> implements Sess
   /** Without a stream and without a holder it is kept a while, for the next stream to the same peer. */
   private endIfIdle(): void {
     if (this.streams !== null || this.held || this.endedBy !== null) return
-    if (!this.kept) this.giveUp()
+    if (!this.kept) this.release()
     else
       this.idleTimer ??= setTimeout(() => {
         this.idleTimer = null
-        if (this.streams === null && !this.held) this.giveUp()
+        if (this.streams === null && !this.held) this.release()
       }, SESSION_IDLE_MS)
   }
 
-  private giveUp(): void {
+  /** The other side may be opening a stream just now: the core ends the session when neither side needs it. */
+  private release(): void {
+    this.giveUp({ kind: 'session-release', session: this.id })
+  }
+
+  private giveUp(command: Command): void {
     this.dispatch.forgetSession(this)
-    if (this.kept) this.dispatch.command({ kind: 'session-close', session: this.id, code: 'closed' })
+    if (this.kept) this.dispatch.command(command)
     this.end({ code: 'closed', detail: 'this side closed the session' })
   }
 }

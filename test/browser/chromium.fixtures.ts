@@ -1,12 +1,9 @@
 /** A real Chromium with a page of the project's own, served on loopback. */
 import { existsSync } from 'node:fs'
-import { createServer, type RequestListener, type Server } from 'node:http'
-import { createServer as createSecureServer } from 'node:https'
+import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { fileURLToPath } from 'node:url'
-import { build, type Plugin } from 'esbuild'
 import { type Browser, chromium, type Page } from 'playwright-core'
-import { makeCertificate, readCertificate } from '../../src/paths/webrtc/dtls-certificate.node.ts'
+import { bundle, type PageScheme, pageServer } from './page-server.fixtures.ts'
 
 export const CHROMIUM = process.env.WEBMESH_CHROMIUM ?? '/usr/bin/chromium'
 
@@ -28,16 +25,6 @@ export const noChromium: string | null = existsSync(CHROMIUM)
 /** Names that lead to this machine and that no browser takes for it, as mixed content on loopback itself is let pass. */
 export const NAMES = '--host-resolver-rules=MAP *.test 127.0.0.1'
 
-export type PageScheme = 'http' | 'https'
-/** The package's door as its users get it: from the build, with its names shortened. */
-const BUILT_DOOR: Plugin = {
-  name: 'built-door',
-  setup({ onResolve }) {
-    const path = fileURLToPath(new URL('../../dist/index.browser.js', import.meta.url))
-    onResolve({ filter: /\/index\.browser\.ts$/ }, () => ({ path }))
-  },
-}
-
 export class ChromiumPage {
   readonly page: Page
   /** Errors that the page reported. */
@@ -56,15 +43,7 @@ export class ChromiumPage {
 
   static async open(scheme: PageScheme = 'http'): Promise<ChromiumPage> {
     if (noChromium !== null) throw new Error(noChromium)
-    const script = await bundle()
-    const server = serverFor(scheme, (request, response) => {
-      const isScript = request.url === '/page.js'
-      response.setHeader('content-type', isScript ? 'text/javascript' : 'text/html')
-      response.end(
-        isScript ? script : '<!doctype html><title>under test</title><script type="module" src="/page.js"></script>',
-      )
-    })
-    await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+    const server = await pageServer(scheme, await bundle())
     const browser = await chromium.launch({
       executablePath: CHROMIUM,
       headless: true,
@@ -103,27 +82,4 @@ export class ChromiumPage {
     await this.browser.close()
     await new Promise(resolve => this.server.close(resolve))
   }
-}
-
-/** Over https with a certificate that nobody vouches for. */
-export function serverFor(scheme: PageScheme, onRequest: RequestListener): Server {
-  if (scheme === 'http') return createServer(onRequest)
-  const certificate = readCertificate(makeCertificate())
-  if (certificate === null) throw new Error('no certificate')
-  return createSecureServer({ cert: certificate.certificatePem, key: certificate.keyPem }, onRequest)
-}
-
-async function bundle(): Promise<string> {
-  const built = await build({
-    entryPoints: [fileURLToPath(new URL('./page.ts', import.meta.url))],
-    bundle: true,
-    format: 'esm',
-    platform: 'browser',
-    conditions: ['browser'],
-    target: 'es2022',
-    write: false,
-    logLevel: 'error',
-    plugins: [BUILT_DOOR],
-  })
-  return built.outputFiles[0]?.text ?? ''
 }

@@ -3,7 +3,8 @@ import type { AddressInfo } from 'node:net'
 import { chromium, type Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Mesh as MeshType } from '../../src/index.node.ts'
-import { CHROMIUM, CHROMIUM_FLAGS, NAMES, noChromium, serverFor } from './chromium.fixtures.ts'
+import { CHROMIUM, CHROMIUM_FLAGS, NAMES, noChromium } from './chromium.fixtures.ts'
+import { serverFor } from './page-server.fixtures.ts'
 
 // reason: the page's script is there only where the build is, beside the port that serves it.
 const { Mesh } = (await import('../../dist/index.node.js' as string)) as typeof import('../../src/index.node.ts')

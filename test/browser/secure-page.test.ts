@@ -9,9 +9,10 @@ import { makeCertificate, readCertificate } from '../../src/paths/webrtc/dtls-ce
 import { openWebRtcPort } from '../../src/paths/webrtc/webrtc-port.node.ts'
 import { WireEndOfTest } from '../../src/paths/wire-contract.ts'
 import type { WireDriver } from '../../src/paths/wire-driver.ts'
-import { ChromiumPage, noChromium, serverFor } from './chromium.fixtures.ts'
+import { ChromiumPage, noChromium } from './chromium.fixtures.ts'
 import type { PageUnderTest } from './page.ts'
 import { PageDriver } from './page-driver.fixtures.ts'
+import { serverFor } from './page-server.fixtures.ts'
 
 declare const page: PageUnderTest
 

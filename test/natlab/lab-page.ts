@@ -1,6 +1,8 @@
 /**
- * Tabs of a real Chromium as peers of the lab, in one namespace: told what to do as `lab-peer.ts` is. The first is a peer from
- * the start; each line says which tab is meant, and one more is opened by `open-tab`.
+ * Tabs of a real Chromium or Firefox as peers of the lab, in one namespace: told what to do as `lab-peer.ts` is. The first is a peer
+ * from the start; each line says which tab is meant, and one more is opened by `open-tab`.
+ *
+ *   lab-page.js OPTIONS chromium|firefox
  */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { createServer } from 'node:http'
@@ -9,8 +11,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
-import { chromium, type Page } from 'playwright-core'
+import { chromium } from 'playwright-core'
 import type { MeshOptions } from '../../src/index.node.ts'
+import { Firefox } from '../browser/firefox.ts'
 import type { Call } from './lab-calls.ts'
 import type { LabScript } from './lab-script.ts'
 
@@ -26,20 +29,60 @@ const server = createServer((request, response) => {
   response.end(isScript ? bundle : '<!doctype html><title>lab</title><script type="module" src="/page.js"></script>')
 })
 await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
-const folder = mkdtempSync(join(tmpdir(), 'webmesh-lab-'))
-const browser = await chromium.launchPersistentContext(folder, {
-  executablePath: process.env.WEBMESH_CHROMIUM ?? '/usr/bin/chromium',
-  headless: true,
-  args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking'],
-})
-const tabs: Page[] = []
+
+/** What both browsers' tabs do alike. */
+interface Tab {
+  goto(url: string): Promise<unknown>
+  evaluate<A, T>(task: (argument: A) => T | Promise<T>, argument: A): Promise<T>
+}
+interface Browser {
+  /** Once a global of that name is there. */
+  open(url: string, global: string): Promise<Tab>
+  close(): Promise<void>
+}
+
+async function openChromium(): Promise<Browser> {
+  const folder = mkdtempSync(join(tmpdir(), 'webmesh-lab-'))
+  const browser = await chromium.launchPersistentContext(folder, {
+    executablePath: process.env.WEBMESH_CHROMIUM ?? '/usr/bin/chromium',
+    headless: true,
+    args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking'],
+  })
+  return {
+    async open(url, global) {
+      const tab = await browser.newPage()
+      await tab.goto(url)
+      await tab.waitForFunction(`globalThis.${global} !== undefined`)
+      // reason: what goes in and comes out is JSON, which Playwright's types say in another way.
+      return tab as unknown as Tab
+    },
+    async close() {
+      await browser.close()
+      rmSync(folder, { recursive: true, force: true })
+    },
+  }
+}
+
+async function openFirefox(): Promise<Browser> {
+  const firefox = await Firefox.launch()
+  return {
+    async open(url, global) {
+      const tab = await firefox.newTab()
+      await tab.goto(url)
+      await tab.waitFor(global)
+      return tab
+    },
+    close: () => firefox.close(),
+  }
+}
+
+const browser = await (process.argv[3] === 'firefox' ? openFirefox() : openChromium())
+const tabs: Tab[] = []
 
 async function openTab(options: MeshOptions): Promise<unknown> {
-  const tab = await browser.newPage()
-  tabs.push(tab)
   // reason: a server that listens on a port has an address with one.
-  await tab.goto(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`)
-  await tab.waitForFunction('globalThis.script !== undefined')
+  const tab = await browser.open(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`, 'script')
+  tabs.push(tab)
   return tab.evaluate(given => script.start(given), options)
 }
 
@@ -60,5 +103,4 @@ for await (const line of createInterface({ input: process.stdin })) {
   }
 }
 await browser.close()
-rmSync(folder, { recursive: true, force: true })
 process.exit(0)

@@ -252,7 +252,8 @@ export class NatLab {
     const name = this.namespace(`p${this.namespaces.length}`)
     const address = this.attach(name, 'eth')
     const address6 = this.addAddress6(name, 'eth')
-    this.in(name, 'ip', 'route', 'add', '224.0.0.0/4', 'dev', 'eth')
+    // As any machine on the Internet; Firefox speaks only from where its default route leads.
+    this.in(name, 'ip', 'route', 'add', 'default', 'dev', 'eth')
     return { namespace: name, address, address6 }
   }
 

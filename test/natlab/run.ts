@@ -14,11 +14,13 @@
  * direct way. All wait for that, 3 s or `--settle S`. With `--silent S` each kind holds a stream to each of the others, is silent for so long, and speaks again.
  * With `--way-in-dies` two tabs behind different NATs go on without the one Node peer through which they came, and a third joins.
  *
+ * PROGRAM is `node` unless it is `chromium` or `firefox`; with `--webrtc` pages are told of `webrtc://` addresses alone.
+ *
  * All of them with `--delay MS` on every link, one way, `--loss PERCENT` between any two, NATs that forget after
  * `--mapping-timeout S`, and `--publics N` peers that can be dialled.
  *
- *   npm run natlab [-- [--lan | --tries N | --first-byte | --silent S | --way-in-dies] [--from chromium] [--to chromium]
- *     [--one-by-one] [--delay MS] [--loss PERCENT] [--mapping-timeout S] [--publics N] [--capacity N] [--settle S] KIND…]
+ *   npm run natlab [-- [--lan | --tries N | --first-byte | --silent S | --way-in-dies] [--from PROGRAM] [--to PROGRAM]
+ *     [--one-by-one] [--webrtc] [--delay MS] [--loss PERCENT] [--mapping-timeout S] [--publics N] [--capacity N] [--settle S] KIND…]
  */
 import { type ChildProcessByStdio, spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
@@ -44,10 +46,11 @@ const SETTLE_S = '3'
 /** Of tries of one pair so many are to be direct, within this. */
 const DIRECT_SHARE = 0.9
 const DIRECT_WITHIN_MS = 8_000
-type Program = 'node' | 'chromium'
+type Program = 'node' | 'chromium' | 'firefox'
 const SCRIPTS: Readonly<Record<Program, string>> = {
   node: fileURLToPath(new URL('./natlab-peer.js', import.meta.url)),
   chromium: fileURLToPath(new URL('./natlab-page.js', import.meta.url)),
+  firefox: fileURLToPath(new URL('./natlab-page.js', import.meta.url)),
 }
 const { values, positionals: wanted } = parseArgs({
   options: {
@@ -62,6 +65,7 @@ const { values, positionals: wanted } = parseArgs({
     delay: { type: 'string' },
     loss: { type: 'string' },
     'mapping-timeout': { type: 'string' },
+    webrtc: { type: 'boolean' },
     publics: { type: 'string', default: '3' },
     capacity: { type: 'string' },
     settle: { type: 'string', default: SETTLE_S },
@@ -79,7 +83,8 @@ if (why !== null) {
   console.log(`the NAT lab is skipped: ${why}`)
   process.exit(0)
 }
-const programs = [values.from, values.to].map((name): Program => (name === 'chromium' ? 'chromium' : 'node'))
+const programs = [values.from, values.to].map(programNamed)
+const anyPage = programs.some(program => program !== 'node')
 type Kind = NatKind | 'public' | 'double' | 'ipv6-only' | 'dual-stack'
 
 const ALL: readonly Kind[] = ['public', ...NAT_KINDS, 'double', 'ipv6-only', 'dual-stack']
@@ -99,13 +104,15 @@ for (const signal of ['SIGINT', 'SIGTERM'])
 class LabPeer {
   id = ''
   ref = ''
+  /** By text. */
+  addresses: readonly string[] = []
   readonly child: ChildProcessByStdio<Writable, Readable, null>
   private readonly waiting: ((answer: unknown) => void)[] = []
 
   constructor(namespace: string, options: MeshOptions, program: Program = 'node') {
     this.child = spawn(
       'ip',
-      ['netns', 'exec', namespace, process.execPath, SCRIPTS[program], JSON.stringify(options)],
+      ['netns', 'exec', namespace, process.execPath, SCRIPTS[program], JSON.stringify(options), program],
       {
         stdio: ['pipe', 'pipe', 'inherit'],
       },
@@ -126,11 +133,15 @@ class LabPeer {
     return answer
   }
   async start(): Promise<this> {
-    const { id, ref, error } = await this.answer<{ readonly id: string; readonly ref: string }>()
+    const { error, ...told } = await this.answer<Pick<LabPeer, 'id' | 'ref' | 'addresses'>>()
     if (error !== undefined) throw new Error(`a peer of the lab did not start: ${error}`)
-    Object.assign(this, { id, ref })
+    Object.assign(this, told)
     return this
   }
+}
+
+function programNamed(name: string): Program {
+  return name === 'chromium' || name === 'firefox' ? name : 'node'
 }
 
 function hasIpv6(kind: Kind): boolean {
@@ -158,7 +169,7 @@ function isWithoutUdp(kind: Kind): boolean {
 function isHopeless(one: Kind, other: Kind): boolean {
   if (isEasy(one, other)) return false
   if ([one, other].includes('ipv6-only') || [one, other].some(isWithoutUdp)) return true
-  return programs.includes('chromium') || (one === 'symmetric' && other === 'symmetric')
+  return anyPage || (one === 'symmetric' && other === 'symmetric')
 }
 
 /** Whether ICE connects these two without a relay (RFC 8445 with the NATs of RFC 4787). */
@@ -169,7 +180,7 @@ function isEasy(one: Kind, other: Kind): boolean {
     (kind): Kind => (kind === 'double' || kind === 'dual-stack' ? 'port-restricted' : kind),
   )
   // Nothing dials a page: where both are pages, or one cannot use UDP, an address of its own helps it nothing.
-  if (sides.includes('public')) return !programs.includes('chromium') || !sides.some(isWithoutUdp)
+  if (sides.includes('public')) return !anyPage || !sides.some(isWithoutUdp)
   if (sides.some(isWithoutUdp)) return false
   if (!sides.includes('symmetric')) return true
   return sides.some(kind => kind === 'full-cone' || kind === 'address-restricted')
@@ -205,13 +216,19 @@ try {
     open.push(await new LabPeer(namespace, { listen: [`[::]:${port}`], join }).start())
   }
   const join = open.map(({ ref }) => ref)
+  const byWebRtc = open.flatMap(({ addresses }) => addresses.filter(address => address.startsWith('webrtc:')))
+  const joinOf = (program: Program): readonly string[] => (values.webrtc && program !== 'node' ? byWebRtc : join)
   const capacity = numberOf(values.capacity)
   const placeOf = (kind: Kind, program: Program): Place => {
     if (kind === 'public') {
       const { namespace } = segment.publicHost()
-      return { namespace, program, options: { listen: program === 'node' ? ['[::]:443'] : [], join, capacity } }
+      return {
+        namespace,
+        program,
+        options: { listen: program === 'node' ? ['[::]:443'] : [], join: joinOf(program), capacity },
+      }
     }
-    return { namespace: hostOf(segment, kind), program, options: { join, capacity } }
+    return { namespace: hostOf(segment, kind), program, options: { join: joinOf(program), capacity } }
   }
   failed = await measure(placeOf, open)
   console.log(failed === 0 ? 'all as they should be' : `${failed} not as they should be`)

@@ -75,6 +75,8 @@ export class Attempt {
   readonly hopsTried: PeerId[] = []
   /** How many of them led to where the peer should be known, and is not. */
   unknownTo = 0
+  /** How many of them led to one that had a way to the peer, and has lost it. */
+  lostBy = 0
   /** No first hop is left to try. */
   circuitsSpent = false
   /** Rendezvous that are being reached, to be first hops. */
@@ -241,6 +243,7 @@ export class Attempt {
     this.hopsTried.length = 0
     this.spares = true
     this.unknownTo = 0
+    this.lostBy = 0
     this.circuitsSpent = false
   }
 

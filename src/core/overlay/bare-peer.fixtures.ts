@@ -145,6 +145,9 @@ export class BarePeer implements Peer {
       case 'ping':
         if (session !== null) connector.ping(turn, session, command.request)
         return
+      case 'session-release':
+        connector.releaseForUser(turn, command.session)
+        return
       case 'session-close':
         connector.closeForUser(turn, command.session, command.code)
         return

@@ -170,6 +170,38 @@ describe('a circuit', () => {
     expect(opensWhere(false)).toBe(4)
   })
 
+  it('to a peer that a relay has just lost is given up for a link, and tried over all for a user', () => {
+    const opensFor = (patient: boolean): number => {
+      const net = bareNet(4)
+      const a = net.add({ public: false })
+      const gone = net.add()
+      const relays = [net.add(), net.add(), net.add()]
+      for (const relay of relays) {
+        link(a, relay)
+        link(relay, gone)
+      }
+      a.routeTo(gone, ...relays)
+      gone.node.kill()
+      net.world.run(300)
+      expect(relays.map(relay => relay.pathTo(gone))).toEqual(['none', 'none', 'none'])
+      let opens = 0
+      for (const { peer } of relays) {
+        const { circuits } = peer.connector
+        const onOpen = circuits.onOpen.bind(circuits)
+        circuits.onOpen = (...args) => {
+          opens += 1
+          onOpen(...args)
+        }
+      }
+      a.peer.connector.reach(new Turn(a.node.now, 0), gone.id, null, patient, () => {})
+      a.node.input({ kind: 'wake' })
+      net.world.run(350)
+      return opens
+    }
+    expect(opensFor(false)).toBe(1)
+    expect(opensFor(true)).toBe(3)
+  })
+
   it('keeps the sessions that it runs over, though nobody needs those for themselves', () => {
     const net = bareNet(5)
     const relay = net.add()

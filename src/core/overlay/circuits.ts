@@ -45,6 +45,8 @@ export interface CircuitsPort {
   nextHop(target: PeerId, avoid: readonly PeerId[], from: PeerId | null): PeerId | null
   /** Whether no neighbour that relays stands closer to a peer's place than this one. */
   standsClosest(target: PeerId): boolean
+  /** Whether this peer had a way to it and lost it a moment ago. */
+  hasLost(peer: PeerId): boolean
   /** How many circuits of others this peer carries at most, whatever its budget. */
   circuitsMax(): number
   /** What the session with a neighbour travels over now. */
@@ -229,9 +231,9 @@ export class Circuits {
       if (found.neighbour !== from || found.remoteLabel !== null || !this.dropEnd(found, turn.now)) return
       this.port.onCircuitLost(turn, found, reason)
     } else if (found !== undefined && found === found.hop.back && this.isAwaited(found.hop, from)) {
-      // Where it should be, nobody knows it: other ways lead there too.
-      if (reason === 'unknown') {
-        this.refuse(turn, found.hop, 'unknown')
+      // Where it should be, nobody knows it, or who knew it has lost it: other ways lead there too.
+      if (reason === 'unknown' || reason === 'lost') {
+        this.refuse(turn, found.hop, reason)
         return
       }
       found.hop.refusals += 1
@@ -502,6 +504,7 @@ export class Circuits {
     // The last that it went through is the one that sent it.
     if (message.via.at(-1) !== from || (!here && message.via.length >= CIRCUIT_HOPS_MAX)) return 'no-route'
     if (!here && this.hops.size >= Math.min(this.budget.circuitsMax, this.port.circuitsMax())) return 'overloaded'
+    if (!here && this.port.hasLost(message.target)) return 'lost'
     let fromNeighbour = here ? 0 : (this.hopsFrom.get(from) ?? 0)
     if (here) for (const end of this.ends) fromNeighbour += end.neighbour === from && end.target === null ? 1 : 0
     return fromNeighbour >= CIRCUITS_PER_NEIGHBOUR_MAX ? 'overloaded' : null

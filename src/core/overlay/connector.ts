@@ -44,8 +44,10 @@ import type { Turn } from '../turn.ts'
 import type { OnReached } from './attempt.ts'
 import { CircuitEnd, type CircuitLoss, Circuits, type CircuitsPort } from './circuits.ts'
 import { Contact, Need } from './contact.ts'
+import { Farewells } from './farewells.ts'
 import { encodeOverlayMessage, type OverlayMessage } from './overlay-messages.ts'
 import { PathAsks } from './path-asks.ts'
+import { decodePathMessage, encodePathMessage, type PathMessage } from './path-messages.ts'
 import { PathOffers, type PathOffersPort } from './path-offers.ts'
 import { Reaching, type ReachingPort } from './reaching.ts'
 import type { RelayLimits } from './relay-budget.ts'
@@ -102,6 +104,7 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
   /** Dialled and negotiated wires of one transport are all the same to the host. */
   private readonly budget = new ScarceBudget()
   private readonly asks = new PathAsks()
+  private readonly farewells = new Farewells()
   private readonly contacts = new Map<PeerId, Contact>()
   /** Sessions that gave way to another one with the same peer, and when to look at them again. */
   private readonly retired = new RareMap<Session, Instant>()
@@ -148,7 +151,7 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
 
   /** What the tables hold, for tests of leaks. */
   get counts() {
-    const { retired, unused, userPings, asks, reaching } = this
+    const { retired, unused, userPings, asks, farewells, reaching } = this
     return {
       ...this.board.counts,
       ...this.circuits.counts,
@@ -160,6 +163,7 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
       standbys: [...this.contacts.values()].filter(({ standby }) => standby !== null).length,
       userPings: userPings.size,
       asks: asks.size,
+      farewells: farewells.size,
       attempts: reaching.size,
       attemptsEnd: reaching.oldestEnd(),
     }
@@ -172,6 +176,8 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
   reach(turn: Turn, peer: PeerId, ref: PeerRef | null, patient: boolean, onReached: OnReached): void {
     const contact = this.contacts.get(peer)
     if (peer === this.self) onReached(turn, fail({ code: 'self-connect' }))
+    else if (contact?.isReached === true && this.farewells.has(contact.session))
+      this.farewells.wait(contact.session, later => this.reach(later, peer, ref, patient, onReached))
     else if (contact?.isReached === true) onReached(turn, ok(contact))
     else this.reaching.reach(turn, peer, ref, patient, onReached)
   }
@@ -262,12 +268,26 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
       return
     }
     this.release(contact, Need.user)
-    if (contact.needs === 0) this.closeUnneeded(turn, contact, code)
+    // Circuits of others that run over it go on.
+    if (contact.needs === 0 && !this.circuits.relaysOver(contact.peer)) this.closeSession(turn, session, code)
   }
 
-  /** Ends a session that this peer has no need of; but circuits of others that run over it go on. */
-  closeUnneeded(turn: Turn, contact: Contact, code: FaultCode): void {
-    if (!this.circuits.relaysOver(contact.peer)) this.closeSession(turn, contact.session, code)
+  /** The user's hold on a session ends; the session does once neither side needs it. */
+  releaseForUser(turn: Turn, id: SessionId): void {
+    const session = this.session(id)
+    const contact = session === null ? undefined : this.contacts.get(session.peer)
+    if (contact?.session !== session || contact === undefined) return
+    this.release(contact, Need.user)
+    this.leave(turn, contact)
+  }
+
+  /** Ends a session that nothing here needs, if the other side needs it no more either. */
+  leave(turn: Turn, contact: Contact): void {
+    const { session } = contact
+    if (contact.wanted || this.circuits.relaysOver(contact.peer) || this.farewells.has(session)) return
+    if (contact.isReached && this.sendPathMessage(turn, session, { kind: 'session-unneeded' }))
+      this.farewells.begin(session, turn.now)
+    else this.closeSession(turn, session, 'closed')
   }
 
   closeSession(turn: Turn, session: Session, code: FaultCode): void {
@@ -346,6 +366,11 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
 
   standsClosest(target: PeerId): boolean {
     return this.port.standsClosest(target)
+  }
+
+  hasLost(peer: PeerId): boolean {
+    const contact = this.contacts.get(peer)
+    return contact !== undefined && contact.session.path === null
   }
 
   refOf(peer: PeerId): PeerRef | null {
@@ -444,8 +469,27 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
       this.port.onMessage(turn, contact, channel, bytes)
       return
     }
-    const fault = contact.session === session ? this.offers.onMessage(turn, contact, bytes) : null
+    const fault = contact.session === session ? this.onPathMessage(turn, contact, bytes) : null
     if (fault !== null) this.onSessionBroken(turn, session, fault)
+  }
+
+  private onPathMessage(turn: Turn, contact: Contact, bytes: Uint8Array): Fault | null {
+    const read = decodePathMessage(bytes)
+    if (!read.ok) return read.fault
+    const message = read.value
+    if (message.kind === 'session-unneeded') this.onUnneeded(turn, contact)
+    else if (message.kind === 'session-needed') this.farewells.decide(turn, contact.session)
+    else return this.offers.onMessage(turn, contact, message)
+    return null
+  }
+
+  private onUnneeded(turn: Turn, { peer, session, wanted }: Contact): void {
+    if (wanted || this.circuits.relaysOver(peer)) this.sendPathMessage(turn, session, { kind: 'session-needed' })
+    else this.closeSession(turn, session, 'closed')
+  }
+
+  private sendPathMessage(turn: Turn, session: Session, message: PathMessage): boolean {
+    return session.sendMessage(turn, Channel.path, encodePathMessage(message))
   }
 
   onPong(turn: Turn, session: Session, token: number, roundTripMs: number): void {
@@ -471,6 +515,7 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
     // A relay that said hold is there, and has much to pass on.
     const patienceMs = carrier instanceof CircuitEnd && carrier.held ? HELD_DOUBT_AFTER_MS : DOUBT_AFTER_MS
     if (contact?.session !== session || carrier === null || silentMs < patienceMs + (contact.roundTripMs ?? 0)) return
+    if (this.farewells.has(session) && !contact.wanted) return
     if (!contact.inDoubt) this.beginDoubt(turn, contact, carrier)
     if (contact.counted && turn.now - carrier.heardAt >= this.pathlessMs(contact)) {
       this.endSession(turn, session, { code: 'session-lost', detail: 'no path for too long' })
@@ -591,7 +636,7 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
   /** Whoever answered at an address may be one to whom a session stands: that one serves. */
   onAnswered(turn: Turn, opening: Opening, peer: PeerId): boolean {
     const contact = this.contacts.get(peer)
-    if (contact?.isReached !== true) return true
+    if (contact?.isReached !== true || this.farewells.has(contact.session)) return true
     this.reaching.satisfy(turn, contact, null, opening)
     return false
   }
@@ -600,19 +645,21 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
     const { peer } = session
     const ref = this.port.refOf(peer)
     const present = this.contacts.get(peer)
+    const before = present?.session
     const contact = present === undefined ? this.newContact(turn, session, ref) : this.replace(turn, present, session)
     this.wakeAt = earlier(this.wakeAt, turn.now + UPGRADE_AFTER_MS)
     if (contact.session === session) this.port.onContact(turn, contact)
     // The other side learns from the first packet that the handshake was no replay.
     session.ping(turn, 0)
     this.reaching.satisfy(turn, contact, carrierOf(session), opening)
+    if (before !== undefined) this.farewells.decide(turn, before)
   }
 
   // ---- deadlines ----
 
   nextWake(): Instant | null {
     let wake = earlier(this.wakeAt, earlier(this.reaching.nextWake(), this.asks.nextWake()))
-    wake = earlier(wake, this.offers.nextWake())
+    wake = earlier(wake, earlier(this.offers.nextWake(), this.farewells.nextWake()))
     return earlier(wake, earlier(this.board.nextWake(), this.circuits.nextWake()))
   }
 
@@ -626,6 +673,7 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
     }
     this.reaching.onWake(turn)
     this.offers.onWake(turn)
+    for (const session of this.farewells.onWake(turn.now)) this.endFarewell(turn, session)
     if (this.wakeAt === null || this.wakeAt > turn.now) return
     this.wakeAt = null
     // A map may change while it is gone through: what is gone is left out, what comes is looked at too.
@@ -646,6 +694,13 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
     }
     // With thousands of sessions some deadline is always near: they are looked at together.
     if (this.wakeAt !== null) this.wakeAt = Math.max(this.wakeAt, turn.now + SESSIONS_CHECK_MS)
+  }
+
+  /** The other side does not say whether it needs the session: it is needed here by now, or it ends. */
+  private endFarewell(turn: Turn, session: Session): void {
+    const contact = this.contacts.get(session.peer)
+    if (contact?.session !== session || contact.wanted) this.farewells.decide(turn, session)
+    else this.closeSession(turn, session, 'closed')
   }
 
   // ---- sessions and their paths ----
@@ -824,6 +879,10 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
     }
     // A path that had not proven anything yet was one of an attempt that goes on.
     if (!wasReached) return
+    if (this.farewells.has(session) && !contact.wanted) {
+      this.endSession(turn, session, fault)
+      return
+    }
     // Who did not answer is most likely gone: for a link alone it is not looked for.
     const mayLive = contact.wanted && fault.code !== 'timeout'
     this.port.onPathLost(turn, contact, fault)
@@ -852,8 +911,8 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
     if (carrier === null) return null
     const silentMs = now - carrier.heardAt
     if (!contact.wanted && silentMs >= SESSION_LINGER_MS) {
-      this.closeSession(turn, session, 'closed')
-      return null
+      this.leave(turn, contact)
+      return this.contacts.get(contact.peer) === contact ? now + SESSION_LINGER_MS : null
     }
     const upgradeAt = carrier.reliable
       ? this.tendStandby(turn, contact)
@@ -1006,6 +1065,7 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
     const standby = contact?.session === session ? contact.standby : null
     if (standby !== null) this.closeCarrier(turn, standby, fault)
     this.reaching.onSessionEnded(turn, session, fault)
+    this.farewells.decide(turn, session)
   }
 }
 

@@ -35,7 +35,8 @@ import type { NeighbourChange, NeighbourState } from './neighbour-news.ts'
 /** Why a peer asks for a link: a near one is judged by the ring, any other by the room there is. */
 export type LinkPurpose = 'near' | 'far' | 'random' | 'public' | 'way-in'
 /** `unknown`: the peer that stands closest to the target's place does not know it. */
-export type RefusalReason = 'no-route' | 'loop' | 'declined' | 'overloaded' | 'unknown'
+/** `unknown`: where the peer should be known, nobody knows it. `lost`: one that had a way to it lost it a moment ago. */
+export type RefusalReason = 'no-route' | 'loop' | 'declined' | 'overloaded' | 'unknown' | 'lost'
 export type RouteStatus = 'answered' | 'no-way-on' | 'refused'
 
 /** A ref on its way: its signed bytes or its name (`ref-names.ts`), and how many seconds ago somebody had contact with the peer itself. */
@@ -101,7 +102,7 @@ export type OverlayMessage =
   | { readonly kind: 'neighbours-changed'; readonly relayed: number; readonly changes: readonly NeighbourChange[] }
 
 const PURPOSES: readonly LinkPurpose[] = ['near', 'far', 'random', 'public', 'way-in']
-const REASONS: readonly RefusalReason[] = ['no-route', 'loop', 'declined', 'overloaded', 'unknown']
+const REASONS: readonly RefusalReason[] = ['no-route', 'loop', 'declined', 'overloaded', 'unknown', 'lost']
 const STATUSES: readonly RouteStatus[] = ['answered', 'no-way-on', 'refused']
 const STATES: readonly NeighbourState[] = ['gone', 'direct', 'relayed']
 

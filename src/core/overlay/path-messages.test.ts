@@ -44,6 +44,7 @@ const anyMessage: fc.Arbitrary<PathMessage> = fc.oneof(
     reason: fc.constantFrom('transport' as const, 'busy' as const, 'failed' as const, 'needless' as const),
   }),
   fc.record({ kind: fc.constant('path-withdraw' as const), id }),
+  fc.record({ kind: fc.constantFrom('session-unneeded' as const, 'session-needed' as const) }),
 )
 
 describe('a message about a path', () => {

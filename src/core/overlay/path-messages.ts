@@ -1,12 +1,15 @@
 /**
- * The messages by which two peers agree on a wire through their NATs, over the session that they have already (spec 5.9):
- * channel 4 of a session. What a host tells the other one is opaque here: candidates of a socket, or an SDP.
+ * The messages by which two peers agree on a wire through their NATs, over the session that they have already (spec 5.9),
+ * and on its end (5.10): channel 4 of a session. What a host tells the other one is opaque here: candidates of a socket, or
+ * an SDP.
  *
  *   number  message        fields
  *   1       path-offer     id u32, transport u8 (0 udp, 1 webrtc), description sized
  *   2       path-answer    id u32: the offer's, description sized
  *   3       path-refuse    id u32: the offer's, reason u8 (0 transport, 1 busy, 2 failed, 3 needless)
  *   4       path-withdraw  id u32: the sender's offer
+ *   5       session-unneeded
+ *   6       session-needed
  */
 import { ByteReader, ByteWriter } from '../base/bytes.ts'
 import { fail, ok, type Result } from '../base/fault.ts'
@@ -30,11 +33,19 @@ export type PathMessage =
   | { readonly kind: 'path-answer'; readonly id: number; readonly description: Uint8Array }
   | { readonly kind: 'path-refuse'; readonly id: number; readonly reason: PathRefusal }
   | { readonly kind: 'path-withdraw'; readonly id: number }
+  /** The sender needs the session no more: whoever reads it ends it, or answers that it needs it. */
+  | { readonly kind: 'session-unneeded' }
+  | { readonly kind: 'session-needed' }
+
+/** Those of the negotiation of a wire. */
+export type OfferMessage = Exclude<PathMessage, { kind: 'session-unneeded' | 'session-needed' }>
 
 const OFFER = 1
 const ANSWER = 2
 const REFUSE = 3
 const WITHDRAW = 4
+const UNNEEDED = 5
+const NEEDED = 6
 
 const TRANSPORTS: readonly NegotiatedTransport[] = ['udp', 'webrtc']
 const REFUSALS: readonly PathRefusal[] = ['transport', 'busy', 'failed', 'needless']
@@ -55,12 +66,18 @@ export function encodePathMessage(message: PathMessage): Uint8Array {
       return new ByteWriter(6).u8(REFUSE).u32(message.id).u8(REFUSALS.indexOf(message.reason)).finish()
     case 'path-withdraw':
       return new ByteWriter(5).u8(WITHDRAW).u32(message.id).finish()
+    case 'session-unneeded':
+      return Uint8Array.of(UNNEEDED)
+    case 'session-needed':
+      return Uint8Array.of(NEEDED)
   }
 }
 
 export function decodePathMessage(bytes: Uint8Array): Result<PathMessage> {
   const reader = new ByteReader(bytes)
   const number = reader.u8()
+  if (bytes.length === 1 && number === UNNEEDED) return ok({ kind: 'session-unneeded' })
+  if (bytes.length === 1 && number === NEEDED) return ok({ kind: 'session-needed' })
   const id = reader.u32()
   let message: PathMessage | null = null
   if (number === OFFER || number === ANSWER) {

@@ -31,7 +31,7 @@ import type { Switchboard } from '../session/switchboard.ts'
 import type { Carrier, Wire } from '../session/wire.ts'
 import type { Turn } from '../turn.ts'
 import { type Contact, Need } from './contact.ts'
-import { decodePathMessage, encodePathMessage, type PathMessage, type PathRefusal } from './path-messages.ts'
+import { encodePathMessage, type OfferMessage, type PathMessage, type PathRefusal } from './path-messages.ts'
 import type { ScarceBudget } from './scarce-budget.ts'
 
 /** While as many as may be are under way, it is looked again after this. */
@@ -225,10 +225,7 @@ export class PathOffers {
   }
 
   /** A fault ends the session. */
-  onMessage(turn: Turn, contact: Contact, bytes: Uint8Array): Fault | null {
-    const read = decodePathMessage(bytes)
-    if (!read.ok) return read.fault
-    const message = read.value
+  onMessage(turn: Turn, contact: Contact, message: OfferMessage): Fault | null {
     switch (message.kind) {
       case 'path-offer':
         return this.onOffer(turn, contact, message)

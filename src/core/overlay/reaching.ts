@@ -209,6 +209,7 @@ export class Reaching {
   onCircuitLost(turn: Turn, circuit: CircuitEnd, reason: CircuitLoss): void {
     const attempt = this.attemptOf.get(circuit)
     if (attempt !== undefined && reason === 'unknown') attempt.unknownTo += 1
+    if (attempt !== undefined && reason === 'lost') attempt.lostBy += 1
     this.onCarrierLost(turn, circuit, { code: 'peer-unreachable', detail: reason })
   }
 
@@ -386,6 +387,11 @@ export class Reaching {
   private circle(turn: Turn, attempt: Attempt): void {
     const { peer } = attempt
     if (peer === null) return
+    // Nobody waits for a peer that another has just lost as well: it is gone, or comes back by itself.
+    if (attempt.lostBy > 0 && !attempt.isPatient) {
+      attempt.circuitsSpent = true
+      return
+    }
     const avoid = [
       peer,
       ...attempt.hopsTried,

@@ -33,7 +33,11 @@ export function bindingRequest(transaction: Uint8Array): Uint8Array {
 /** The answer to a request that came from `from`; null where it is no such request. */
 export function answerTo(request: Uint8Array, from: SocketAddress): Uint8Array | null {
   if (!isStun(request) || typeOf(request) !== BINDING_REQUEST) return null
-  const transaction = request.slice(8, HEADER_BYTES)
+  return bindingSuccess(transactionOf(request), from)
+}
+
+/** The answer that says so; null where the host is no IP address. */
+export function bindingSuccess(transaction: Uint8Array, from: SocketAddress): Uint8Array | null {
   const ip = bytesOfIp(from.host)
   if (ip === null) return null
   const attribute = new Uint8Array(8 + ip.length)
@@ -43,6 +47,33 @@ export function answerTo(request: Uint8Array, from: SocketAddress): Uint8Array |
   writeU16(attribute, 6, from.port ^ (MAGIC_COOKIE >>> 16))
   attribute.set(masked(ip, transaction), 8)
   return message(BINDING_SUCCESS, transaction, attribute)
+}
+
+export function isBindingSuccess(bytes: Uint8Array): boolean {
+  return isStun(bytes) && typeOf(bytes) === BINDING_SUCCESS
+}
+
+export function transactionOf(bytes: Uint8Array): Uint8Array {
+  return bytes.slice(8, HEADER_BYTES)
+}
+
+/**
+ * The message with one attribute more, of whole words, whose value is made of all before it, while the header's length counts it
+ * already (RFC 8489 sections 14.5 and 14.7).
+ */
+export function withAttribute(
+  bytes: Uint8Array,
+  type: number,
+  length: number,
+  make: (content: Uint8Array) => Uint8Array,
+): Uint8Array {
+  const whole = new Uint8Array(bytes.length + 4 + length)
+  whole.set(bytes)
+  writeU16(whole, 2, whole.length - HEADER_BYTES)
+  writeU16(whole, bytes.length, type)
+  writeU16(whole, bytes.length + 2, length)
+  whole.set(make(whole.subarray(0, bytes.length)), bytes.length + 4)
+  return whole
 }
 
 /** What an answer to the request of this transaction says; null where it is none, or says nothing. */

@@ -22,6 +22,7 @@ import { iceNames } from '../udp/stun.ts'
 import { Lane } from './call-lane.node.ts'
 import { CalledEnd, type CalledEndOptions } from './called-end.node.ts'
 import { LibraryUser, safely } from './datachannel-library.node.ts'
+import { answerAsSeen } from './ice-answer.node.ts'
 import { callerOf } from './rtc-call.ts'
 
 export interface WebRtcPortOptions extends CalledEndOptions {
@@ -66,6 +67,8 @@ function bound(host: string, port: number): Promise<Socket | null> {
 /** A call, by the user name that its caller chose for this end. */
 interface Call {
   readonly end: CalledEnd
+  /** Of both ends. */
+  readonly password: string
   readonly source: string
   readonly lanes: Map<string, Lane>
 }
@@ -126,7 +129,10 @@ class CalledPort implements WebRtcPort {
     if (names === null) return null
     const call = this.opening.get(names.to) ?? this.open.get(names.to) ?? this.newCall(names.to, names.from, from)
     if (call === null || call.lanes.size >= CALL_LANES_MAX) return null
-    const lane = new Lane(call.end, answer => this.socket.send(answer, from.port, from.address), from)
+    const seenAt = { host: plainIp(from.address) ?? from.address, port: from.port }
+    const outward = (sent: Uint8Array): void =>
+      this.socket.send(answerAsSeen(sent, seenAt, call.password) ?? sent, from.port, from.address)
+    const lane = new Lane(call.end, outward, from)
     call.lanes.set(place, lane)
     this.lanes.set(place, lane)
     return lane
@@ -147,7 +153,7 @@ class CalledPort implements WebRtcPort {
       onOpen: () => this.onOpen(name),
       onEnded: () => this.onEnded(name),
     })
-    const call: Call = { end, source, lanes: new Map() }
+    const call: Call = { end, password: caller.pwd, source, lanes: new Map() }
     this.opening.set(name, call)
     this.user.use().then(
       library => safely(() => end.answer(library, name, caller)),
