@@ -2,9 +2,9 @@
 import { ownHosts } from '../host/own-hosts.node.ts'
 import { nodePlatform } from '../host/platform.node.ts'
 import { atTurnEnd } from '../paths/turn-end.node.ts'
-import { announcedAddresses } from './announced-addresses.ts'
+import { ListeningSide } from './listening-side.ts'
 import type { MeshPlatform } from './mesh.ts'
 
 export function nodeMeshPlatform(): MeshPlatform {
-  return { ...nodePlatform(), soon: atTurnEnd, ownHosts, announced: announcedAddresses }
+  return { ...nodePlatform(), soon: atTurnEnd, ownHosts, listeningSide: mesh => new ListeningSide(mesh) }
 }
