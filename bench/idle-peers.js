@@ -59,6 +59,7 @@ class IdlePeer {
     this.#path = {
       heardAt: 0,
       open: true,
+      remoteHost: null,
       reliable: true,
       shields: () => false,
       flightBytesMax: 1_000_000,

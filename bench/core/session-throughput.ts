@@ -18,6 +18,7 @@ class Side implements SessionOwner, Path {
   heardAt = 0
   readonly open = true
   readonly reliable = true
+  readonly remoteHost = null
   readonly flightBytesMax = 16_777_216
   readonly session: Session
   dirty = false

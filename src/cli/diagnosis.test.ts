@@ -25,7 +25,7 @@ const nat = (some: Partial<NatStatus>): NatStatus => ({
 })
 const mapped = { kind: 'mapped', protocol: 'upnp', gateway: '10.0.0.1', host: '5.5.5.5', tcpPort: 4100 } as const
 const mapping = (state: Partial<Extract<PortMappingState, { kind: 'mapped' }>>): Finding =>
-  mappingFinding({ ...mapped, udpPort: 4101, trust: 'confirmed', ...state })
+  mappingFinding({ ...mapped, udpPort: 4101, webrtcPort: null, trust: 'confirmed', ...state })
 const worked = { way: 'tcp://a:1', fault: null, ms: 1 }
 const failed = { way: 'tcp://b:1', fault: 'nobody listens there', ms: 1 }
 
@@ -59,7 +59,21 @@ describe('what the doctor says', () => {
     ['of an ordinary NAT', natFinding(nat({ kind: 'independent' })), 'fine', /Direct wires to almost/, /^$/],
     ['of a symmetric NAT', natFinding(nat({ kind: 'dependent' })), 'poor', /over relays/, /port mapping/],
     ['of a NAT that one peer knows', natFinding(nat({ askedPeers: 1, answeredPeers: 1 })), 'told', /1 answered/, /^$/],
+    [
+      'of a machine with IPv6 alone',
+      natFinding(nat({ ipv6: '2001:db8::2', askedPeers: 3, answeredPeers: 3 })),
+      'told',
+      /no IPv4 here/,
+      /^$/,
+    ],
     ['of a mapping', mapping({}), 'fine', /TCP port 4100 and UDP port 4101 of 5\.5\.5\.5.*UPnP/, /^$/],
+    [
+      'of a mapping of three ports',
+      mapping({ webrtcPort: 4100 }),
+      'fine',
+      /TCP port 4100, UDP port 4101 and UDP port 4100 for WebRTC of 5/,
+      /^$/,
+    ],
     ['of a mapping of TCP alone', mapping({ udpPort: null }), 'fine', /TCP port 4100 of 5\.5\.5\.5/, /^$/],
     ['of one nobody confirmed', mapping({ trust: 'unconfirmed' }), 'told', /not told/, /tcp:\/\/5\.5\.5\.5:4100/],
     ['of one peers contradict', mapping({ trust: 'contradicted' }), 'poor', /peers see another/, /--announce/],

@@ -99,7 +99,7 @@ export function addressFinding({ ipv4, ipv6, answeredPeers }: NatStatus, own: re
   return { check, verdict: 'told', text: `public IPv4 not known: ${why}; IPv6 ${six}`, advice: '' }
 }
 
-export function natFinding({ kind, askedPeers, answeredPeers }: NatStatus): Finding {
+export function natFinding({ kind, ipv4, ipv6, askedPeers, answeredPeers }: NatStatus): Finding {
   const check = 'nat'
   switch (kind) {
     case 'none':
@@ -129,7 +129,9 @@ export function natFinding({ kind, askedPeers, answeredPeers }: NatStatus): Find
           ? 'no peer with a public address could be asked'
           : answeredPeers < 2
             ? `two peers that agree are needed, ${answeredPeers} answered`
-            : 'peers tell differently; more of them are needed'
+            : ipv4 === null && ipv6 !== null
+              ? 'there is no IPv4 here. IPv6 addresses are most often left as they are, but a firewall may let nobody in'
+              : 'peers tell differently; more of them are needed'
       return { check, verdict: 'told', text: `not known: ${why}`, advice: '' }
     }
   }
@@ -147,6 +149,11 @@ const NEEDLESS: Readonly<Record<Extract<PortMappingState, { kind: 'off' }>['why'
 }
 const FORWARD = 'forward a TCP port to this machine by hand and start with --announce tcp://PUBLIC-ADDRESS:PORT'
 
+function portsText(ports: readonly (string | null)[]): string {
+  const known = ports.filter(port => port !== null)
+  return [known.slice(0, -1).join(', '), known.at(-1)].filter(Boolean).join(' and ')
+}
+
 export function mappingFinding(state: PortMappingState): Finding {
   const check = 'port mapping'
   switch (state.kind) {
@@ -160,9 +167,13 @@ export function mappingFinding(state: PortMappingState): Finding {
       return { check, verdict: 'poor', text, advice: `switch on UPnP or NAT-PMP (PCP) in its settings, or ${FORWARD}` }
     }
     case 'mapped': {
-      const { host, tcpPort, udpPort, trust } = state
+      const { host, tcpPort, udpPort, webrtcPort, trust } = state
       const by = `the gateway ${state.gateway} by ${PROTOCOLS[state.protocol]}`
-      const ports = `TCP port ${tcpPort}${udpPort === null ? '' : ` and UDP port ${udpPort}`} of ${host}`
+      const ports = `${portsText([
+        `TCP port ${tcpPort}`,
+        udpPort === null ? null : `UDP port ${udpPort}`,
+        webrtcPort === null ? null : `UDP port ${webrtcPort} for WebRTC`,
+      ])} of ${host}`
       switch (trust) {
         case 'confirmed':
           return {

@@ -314,9 +314,12 @@ export const UPGRADE_BACKOFF_MS = 30_000
 export const UPGRADE_BACKOFF_MAX_MS = 600_000
 /** What one host tells the other of a wire through NATs: an SDP with many candidates, or a few addresses. */
 export const PATH_DESCRIPTION_BYTES_MAX = 4_096
+/** Addresses of private networks count again when for so long no wire has led outside (spec 5.2): a line that is down for a moment
+ * changes nothing. */
+export const OUTSIDE_KEPT_MS = 600_000
 /** Refs of other ways in that a peer tells whoever asks its port. */
 export const WAYS_IN_TOLD_MAX = 8
-/** Public peers that are asked by STUN for one wire; so many of each kind are looked at for them. */
+/** Public peers that are asked by STUN for one wire, by each family; so many of each kind are looked at for them. */
 export const HELPERS_MAX = 3
 export const HELPERS_LOOKED_AT = 16
 /** Wires that are negotiated at once: each is a socket, or an RTCPeerConnection, of the host. */

@@ -107,6 +107,10 @@ export class ConnectorSide implements ConnectorPort {
   isDialable(): boolean {
     return this.inside.ref.addresses.length > 0
   }
+
+  isHidden(): boolean {
+    return this.inside.overlay.isHidden
+  }
 }
 
 /** For the overlay. */

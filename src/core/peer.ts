@@ -2,6 +2,7 @@
  * One peer: holds the parts, hands each input to the part that it is for, and gathers what they ask of the world. All
  * of it runs to completion within `step`; nothing here reads a clock, a socket or chance of its own.
  */
+import type { Address } from './base/address.ts'
 import type { Fault, Result } from './base/fault.ts'
 import { earlier, type Instant, type WallTime } from './base/instant.ts'
 import { unreachable } from './base/invariant.ts'
@@ -297,7 +298,7 @@ class MeshPeer implements Peer, PeerInside {
   private onCommand(turn: Turn, command: Command): void {
     switch (command.kind) {
       case 'announce':
-        this.renewRef(turn, { addresses: command.addresses, rendezvous: [] })
+        this.announce(turn, command.addresses)
         return
       case 'join-mesh': {
         const { request } = command
@@ -400,6 +401,12 @@ class MeshPeer implements Peer, PeerInside {
       default:
         unreachable(command)
     }
+  }
+
+  /** What it named as rendezvous while it was hidden leads to it only as long as it is. */
+  private announce(turn: Turn, addresses: readonly Address[]): void {
+    const rendezvous = this.overlay.wouldBeHidden(addresses) ? this.ref.rendezvous : []
+    this.renewRef(turn, { addresses, rendezvous })
   }
 
   private connect(turn: Turn, request: RequestId, target: Target): void {

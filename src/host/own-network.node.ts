@@ -3,11 +3,11 @@
  * mapped place once other peers see this machine at the same address as the gateway says.
  */
 import type { Address } from '../core/base/address.ts'
+import { isGlobalHost } from '../core/base/global-host.ts'
 import { invariant } from '../core/base/invariant.ts'
 import { GATHER_TIMEOUT_MS } from '../paths/negotiator.ts'
 import { type MapperState, PortMapper } from '../paths/port-mapping/port-mapper.node.ts'
-import { isPublicIpv4, needlessFor, type PortMappingState, trustIn } from '../paths/port-mapping/port-mapping.ts'
-import { mayBeSentTo } from '../paths/udp/ip-address.ts'
+import { needlessFor, type PortMappingState, trustIn } from '../paths/port-mapping/port-mapping.ts'
 import { NOT_SURVEYED } from '../paths/udp/nat-survey.ts'
 import {
   type MappedPlace,
@@ -38,7 +38,7 @@ class NodeOwnNetwork implements OwnNetwork {
   private readonly mapper: PortMapper | null
   private survey = NOT_SURVEYED
   private mapping: PortMappingState
-  private told: MappedPlace | null = null
+  private toldPlace: MappedPlace | null = null
   private closed = false
   private lookedAt = Number.NEGATIVE_INFINITY
   private dueAt = Number.POSITIVE_INFINITY
@@ -62,6 +62,7 @@ class NodeOwnNetwork implements OwnNetwork {
         : new PortMapper({
             tcpPort: place.port,
             udpPort,
+            webrtcPort: place.webrtc?.port ?? null,
             from: isAny(place.host) ? undefined : place.host,
             onChange: state => this.onMapping(state),
           })
@@ -72,7 +73,7 @@ class NodeOwnNetwork implements OwnNetwork {
   }
 
   onLink(): void {
-    if (this.survey.answered < ANSWERS_WANTED) this.lookWithin(LINKS_SETTLE_MS)
+    if (this.told < ANSWERS_WANTED) this.lookWithin(LINKS_SETTLE_MS)
   }
 
   async close(): Promise<void> {
@@ -119,15 +120,21 @@ class NodeOwnNetwork implements OwnNetwork {
       // The network is another one: the gateway knows its new address, or is a new gateway.
       if (before !== null && this.survey.ipv4 !== null && this.survey.ipv4 !== before) this.mapper?.lookAgain()
     }
-    const sure = this.survey.answered >= ANSWERS_WANTED && !this.isUnconfirmed()
+    const sure = this.told >= ANSWERS_WANTED && !this.isUnconfirmed()
     this.lookWithin(sure ? SURE_AGAIN_MS : UNSURE_AGAIN_MS)
+  }
+
+  /** How many peers have told how they see this machine: by IPv4, where it has that. */
+  private get told(): number {
+    const hasIpv4 = this.options.ownHosts().some(host => !host.includes(':'))
+    return hasIpv4 ? this.survey.answered : this.survey.answeredPeers
   }
 
   /** Whoever is on this side of the NAT sees nothing of it; and of what this machine lacks no silence tells anything. */
   private mayTell(host: string): boolean {
     const isIpv6 = host.includes(':')
     const hasFamily = this.options.ownHosts().some(own => own.includes(':') === isIpv6)
-    return hasFamily && (isIpv6 ? mayBeSentTo(host, false) : isPublicIpv4(host))
+    return hasFamily && isGlobalHost(host)
   }
 
   private isUnconfirmed(): boolean {
@@ -135,16 +142,22 @@ class NodeOwnNetwork implements OwnNetwork {
   }
 
   private tellPlace(): void {
-    const { mapping, told } = this
-    const place =
-      mapping.kind === 'mapped' && mapping.trust === 'confirmed'
-        ? { host: mapping.host, tcpPort: mapping.tcpPort, udpPort: mapping.udpPort }
-        : null
-    const same = place?.host === told?.host && place?.tcpPort === told?.tcpPort && place?.udpPort === told?.udpPort
-    if (same || this.closed) return
-    this.told = place
+    const { mapping, toldPlace } = this
+    const place = mapping.kind === 'mapped' && mapping.trust === 'confirmed' ? placeOf(mapping) : null
+    if (isSame(place, toldPlace) || this.closed) return
+    this.toldPlace = place
     this.options.onMappedPlace(place)
   }
+}
+
+function placeOf({ host, tcpPort, udpPort, webrtcPort }: MappedPlace): MappedPlace {
+  return { host, tcpPort, udpPort, webrtcPort }
+}
+
+function isSame(one: MappedPlace | null, other: MappedPlace | null): boolean {
+  if (one === null || other === null) return one === other
+  const isSamePorts = one.tcpPort === other.tcpPort && one.udpPort === other.udpPort
+  return one.host === other.host && isSamePorts && one.webrtcPort === other.webrtcPort
 }
 
 function isAny(host: string): boolean {

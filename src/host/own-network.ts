@@ -38,13 +38,24 @@ export interface OwnNetwork {
 export interface MappedPlace {
   readonly host: string
   readonly tcpPort: number
+  /** Of STUN and punched wires. */
   readonly udpPort: number | null
+  /** Of UDP too. */
+  readonly webrtcPort: number | null
+}
+
+export interface ListeningPlace {
+  readonly host: string
+  /** Of TCP. */
+  readonly port: number
+  /** The port of UDP that takes WebRTC beside it. */
+  readonly webrtc: { readonly port: number } | null
 }
 
 export interface OwnNetworkOptions {
   readonly clock: HostClock
   /** Where this peer takes connections. */
-  readonly listening: readonly { readonly host: string; readonly port: number }[]
+  readonly listening: readonly ListeningPlace[]
   readonly udpPort: number | null
   /** This machine's addresses now, without loopback and link-local ones. */
   readonly ownHosts: () => readonly string[]

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { addressText } from '../core/base/address.ts'
 import { createNobleSuite } from '../core/crypto/noble-suite.ts'
 import { REF_ADDRESSES_MAX, refText, signPeerRef } from '../core/crypto/peer-ref.ts'
-import { announcedAddresses } from './mesh.ts'
+import { announcedAddresses } from './announced-addresses.ts'
 import { checkOptions, parseListenPoint } from './mesh-options.ts'
 
 const suite = createNobleSuite(length => new Uint8Array(length))
@@ -145,28 +145,80 @@ describe('announced addresses', () => {
 
   it('name one place of UDP, and that one even where others must give way', () => {
     const many = Array.from({ length: 9 }, (_, i) => ({ host: '127.0.0.1', port: 10 + i, webrtc: null }))
-    const announced = announcedAddresses(many, { host: '0.0.0.0', port: 8 }, own)
+    const announced = announcedAddresses(many, { host: '0.0.0.0', ipv4: 8, ipv6: null }, own)
     expect(announced.at(-1)).toEqual({ scheme: 'udp', host: '192.0.2.1', port: 8, extra: '' })
     expect(announced.length).toBeLessThanOrEqual(REF_ADDRESSES_MAX)
   })
 
+  it('name one place of UDP for each family that can be asked, IPv4 first, whatever else must give way', () => {
+    const webrtc = { port: 9, certificateHash: new Uint8Array(32) }
+    const told = (hosts: readonly string[], ipv6: number | null): string[] =>
+      announcedAddresses([{ host: '::', port: 9, webrtc }], { host: '::', ipv4: 8, ipv6 }, () => hosts).map(addressText)
+    const both = told(['192.0.2.1', 'fd00::1', '2001:db8::1', '2001:db8::2'], 7)
+    expect(both).toHaveLength(REF_ADDRESSES_MAX)
+    expect(both.slice(-2)).toEqual(['udp://192.0.2.1:8', 'udp://[2001:db8::1]:7'])
+    const helpers = (hosts: readonly string[], ipv6: number | null): string[] =>
+      told(hosts, ipv6).filter(text => text.startsWith('udp'))
+    expect(helpers(['10.0.0.1', '2001:db8::1'], 8)).toEqual(['udp://[2001:db8::1]:8'])
+    expect(helpers(['192.0.2.1', '2001:db8::1'], null)).toEqual(['udp://192.0.2.1:8'])
+    expect(helpers(['192.0.2.1', 'fd00::1'], 8)).toEqual(['udp://192.0.2.1:8'])
+  })
+
   it('name no private place of UDP: nobody could ask there', () => {
     const udpOf = (...own: string[]): string[] =>
-      announcedAddresses([], { host: '0.0.0.0', port: 8 }, () => own).map(addressText)
+      announcedAddresses([], { host: '0.0.0.0', ipv4: 8, ipv6: null }, () => own).map(addressText)
     expect(udpOf('192.168.1.5')).toEqual([])
     expect(udpOf('172.17.0.1', '192.0.2.1')).toEqual(['udp://192.0.2.1:8'])
   })
 
   it('begin with what a gateway mapped, and name its place of UDP if there is one', () => {
     const texts = (udpPort: number | null): string[] =>
-      announcedAddresses([{ host: '127.0.0.1', port: 9, webrtc: null }], { host: '127.0.0.1', port: 10 }, own, {
-        host: '5.5.5.5',
-        tcpPort: 4100,
-        udpPort,
-      }).map(addressText)
+      announcedAddresses(
+        [{ host: '127.0.0.1', port: 9, webrtc: null }],
+        { host: '127.0.0.1', ipv4: 10, ipv6: null },
+        own,
+        {
+          host: '5.5.5.5',
+          tcpPort: 4100,
+          udpPort,
+          webrtcPort: null,
+        },
+      ).map(addressText)
     const tcp = ['tcp://5.5.5.5:4100', 'ws://5.5.5.5:4100', 'tcp://127.0.0.1:9', 'ws://127.0.0.1:9']
     expect(texts(4101)).toEqual([...tcp, 'udp://5.5.5.5:4101'])
     expect(texts(null)).toEqual([...tcp, 'udp://127.0.0.1:10'])
+  })
+
+  it('name the port of WebRTC that a gateway mapped, with the certificate behind it, where there is one', () => {
+    const hash = 'A'.repeat(43)
+    const mapped = { host: '5.5.5.5', tcpPort: 4100, udpPort: null, webrtcPort: 4103 }
+    const texts = (webrtc: { port: number; certificateHash: Uint8Array } | null): string[] =>
+      announcedAddresses([{ host: '192.168.1.5', port: 9, webrtc }], null, own, mapped).map(addressText)
+    expect(texts({ port: 10, certificateHash: new Uint8Array(32) })).toEqual([
+      'tcp://5.5.5.5:4100',
+      'ws://5.5.5.5:4100',
+      `webrtc://5.5.5.5:4103/${hash}`,
+      'tcp://192.168.1.5:9',
+      'ws://192.168.1.5:9',
+      `webrtc://192.168.1.5:10/${hash}`,
+    ])
+    expect(texts(null).filter(text => text.startsWith('webrtc'))).toEqual([])
+  })
+
+  it('begin with those that can be dialled from anywhere, and keep one of each host where not all fit', () => {
+    const webrtc = { port: 10, certificateHash: new Uint8Array(32) }
+    const hosts = ['192.168.1.5', '2001:db8::1', '10.8.0.1']
+    const told = announcedAddresses([{ host: '::', port: 9, webrtc }], { host: '::', ipv4: 8, ipv6: 8 }, () => hosts)
+    expect(told.map(({ scheme, host }) => `${scheme} ${host}`)).toEqual([
+      'tcp 2001:db8::1',
+      'ws 2001:db8::1',
+      'webrtc 2001:db8::1',
+      'tcp 192.168.1.5',
+      'ws 192.168.1.5',
+      'webrtc 192.168.1.5',
+      'tcp 10.8.0.1',
+      'udp 2001:db8::1',
+    ])
   })
 })
 

@@ -37,7 +37,7 @@ export interface MeshOptions extends Waiting {
   /** The UDP port for STUN and punched wires of a peer that listens; the one above its first port unless given, 0 for any. */
   readonly udpPort?: number | undefined
   /**
-   * Whether to have the port that listens, and that of UDP, mapped by the network's gateway (PCP, NAT-PMP, UPnP), so that others can
+   * Whether to have the port that listens, and those of UDP and WebRTC, mapped by the network's gateway (PCP, NAT-PMP, UPnP), so that others can
    * dial a peer behind a NAT; true unless given. Nothing is done, or sent, where the peer listens on loopback only, has a
    * public address already, or `announce` says where it is reached. Node only.
    */

@@ -3,7 +3,7 @@ import { browserPlatform } from '../host/platform.browser.ts'
 import type { MeshPlatform } from './mesh.ts'
 
 export function browserMeshPlatform(): MeshPlatform {
-  return { ...browserPlatform(), soon: afterTurn(), ownHosts: () => [] }
+  return { ...browserPlatform(), soon: afterTurn(), ownHosts: () => [], listeningSide: null }
 }
 
 /** A message to oneself is the shortest way out of the turn: a timeout of 0 waits up to 4 ms, a second in a hidden tab. */

@@ -2,8 +2,9 @@
 import { ownHosts } from '../host/own-hosts.node.ts'
 import { nodePlatform } from '../host/platform.node.ts'
 import { atTurnEnd } from '../paths/turn-end.node.ts'
+import { ListeningSide } from './listening-side.ts'
 import type { MeshPlatform } from './mesh.ts'
 
 export function nodeMeshPlatform(): MeshPlatform {
-  return { ...nodePlatform(), soon: atTurnEnd, ownHosts }
+  return { ...nodePlatform(), soon: atTurnEnd, ownHosts, listeningSide: mesh => new ListeningSide(mesh) }
 }

@@ -2,22 +2,21 @@
  * The peer that a user runs: opens what it needs (store, identity, ports) in order and closes all of it again where one
  * step fails, joins the mesh, and gives out sessions and services. What happens inside a peer is the core's business.
  */
-import { type Address, addressText } from '../core/base/address.ts'
-import { textOfBase64url } from '../core/base/base64url.ts'
+import type { Address } from '../core/base/address.ts'
 import { type Fault, ok } from '../core/base/fault.ts'
 import { type PeerId, parsePeerId } from '../core/base/peer-id.ts'
-import { type PeerRef, REF_ADDRESSES_MAX, refText } from '../core/crypto/peer-ref.ts'
+import { type PeerRef, refText } from '../core/crypto/peer-ref.ts'
 import { KEY_BYTES } from '../core/crypto/suite.ts'
 import type { PathView, ServiceEntry } from '../core/effect.ts'
 import type { NegotiatedTransport, Target } from '../core/input.ts'
 import { createPeer } from '../core/peer.ts'
 import type { LinkView } from '../core/peer-options.ts'
-import { type MappedPlace, type NatStatus, NOTHING_KNOWN, type OwnNetwork } from '../host/own-network.ts'
-import type { Listening, Platform } from '../host/platform.ts'
+import { type NatStatus, NOTHING_KNOWN } from '../host/own-network.ts'
+import type { Platform } from '../host/platform.ts'
 import { RunLoop } from '../host/run-loop.ts'
 import type { Store } from '../host/store.ts'
 import type { Negotiator } from '../paths/negotiator.ts'
-import { isHelper, type PortMappingState } from '../paths/port-mapping/port-mapping.ts'
+import type { PortMappingState } from '../paths/port-mapping/port-mapping.ts'
 import type { Acceptor } from '../paths/wire-driver.ts'
 import {
   ASK_AFTER_MS,
@@ -28,6 +27,7 @@ import {
 } from '../waysin/way-in-source.ts'
 import { deferred, ignore, throwIfAborted, unlessAborted, type Waiting } from './abort.ts'
 import { Dispatch, type WholePeerEvent } from './dispatch.ts'
+import type { ListeningMesh, ListeningSide } from './listening-side.ts'
 import {
   DatagramEvent,
   type HandlerErrorEvent,
@@ -138,16 +138,19 @@ export interface Mesh extends TypedTarget<MeshEvents> {
   [Symbol.asyncDispose](): Promise<void>
 }
 
-/** What the doors of the package give: the platform, and two things that only the mesh needs of it. */
+/** What the doors of the package give: the platform, and three things that only the mesh needs of it. */
 export interface MeshPlatform extends Platform {
   /** Runs a task when this turn of the event loop is over (not as a microtask: writes of a turn are to gather). */
   readonly soon: (task: () => void) => void
   /** The addresses of this machine that others might reach: no loopback, no link-local ones. */
   readonly ownHosts: () => readonly string[]
+  /** What takes connections; null where nothing can. */
+  readonly listeningSide: ((mesh: ListeningMesh) => ListeningSide) | null
 }
 
 const SEED_KEY = 'self/seed'
-const CERTIFICATE_KEY = 'self/certificate'
+/** Kept by those who listen. */
+export const CERTIFICATE_KEY = 'self/certificate'
 /** Stands where damage took the identity: the next start must not make another one in silence either. */
 const LOST_KEY = 'self/lost'
 const SELF_PREFIX = 'self/'
@@ -172,16 +175,12 @@ export async function startMesh(platform: MeshPlatform, options: MeshOptions): P
   const mesh = new RunningMesh(platform, checked.value, store, before.seed)
   if (fault !== null) mesh.warn(fault)
   try {
-    const wanted = listen.length > 0 && checked.value.webrtcPort !== false
-    const certificate = wanted
-      ? await keepCertificate(store, platform, before.certificate, failed => mesh.warn(failed))
-      : null
     // A port in use is known before anyone is told of this peer.
-    for (const point of listen) await mesh.listen(point, certificate)
+    if (listen.length > 0) await mesh.listen(listen, store, before.certificate)
     throwIfAborted(signal)
     mesh.announce()
     mesh.watchNetwork()
-    mesh.lookAround()
+    mesh.side?.lookAround()
     mesh.meet()
     const joining = mesh.joinMesh(checked.value, before.rememberedPeers)
     if (waysIn.length + sources.length > 0) await joining
@@ -245,43 +244,22 @@ async function readStore(
   return fault === null ? { seed, certificate, rememberedPeers } : new WebmeshError(fault)
 }
 
-/** What this peer's WebRTC ports show, kept so that its addresses stay the same; null where nothing can listen. */
-async function keepCertificate(
-  store: Store,
-  platform: Platform,
-  kept: Uint8Array | null,
-  onFault: (fault: Fault) => void,
-): Promise<Uint8Array | null> {
-  const certificate = platform.certificate?.(kept) ?? null
-  if (certificate === null || certificate === kept) return certificate
-  const fault = await store.save([{ key: CERTIFICATE_KEY, value: certificate }])
-  if (fault !== null) onFault(fault)
-  return certificate
-}
-
-class RunningMesh extends TypedEventTarget<MeshEvents> implements Mesh {
+class RunningMesh extends TypedEventTarget<MeshEvents> implements Mesh, ListeningMesh {
   readonly id: PeerId
-  private readonly platform: MeshPlatform
-  private readonly loop: RunLoop
-  private readonly dispatch: Dispatch
-  private readonly listeners: Listening[] = []
-  private readonly options: CheckedOptions
-  /** Where STUN is served. */
-  private udp: ListenPoint | null = null
-  private readonly negotiators: readonly Negotiator[]
-  private readonly startedAt: number
+  readonly platform: MeshPlatform
+  readonly loop: RunLoop
+  readonly dispatch: Dispatch
+  readonly side: ListeningSide | null
+  readonly options: CheckedOptions
+  readonly negotiators: readonly Negotiator[]
+  readonly startedAt: number
   private readonly warnings: WebmeshError[] = []
   private firstLinkAt: number | null = null
   private ownRef: PeerRef
   private closing: Promise<void> | null = null
   private readonly meetings: Meeting[] = []
-  private ownNetwork: OwnNetwork | null = null
-  private mappedPlace: MappedPlace | null = null
-  private lookedAround: Promise<void> = Promise.resolve()
   private cancelAsk = ignore
   private stopWatching = ignore
-  /** What others were told to dial, unless the user said what. */
-  private announced = ''
   private readonly left = deferred<void>()
 
   constructor(platform: MeshPlatform, options: CheckedOptions, store: Store, seed: Uint8Array) {
@@ -327,6 +305,7 @@ class RunningMesh extends TypedEventTarget<MeshEvents> implements Mesh {
       onPeerEvent: event => this.onPeerEvent(event),
       target: this,
     })
+    this.side = platform.listeningSide?.(this) ?? null
   }
 
   get ref(): string {
@@ -338,7 +317,7 @@ class RunningMesh extends TypedEventTarget<MeshEvents> implements Mesh {
   }
 
   get listening(): readonly string[] {
-    return this.listeners.map(({ host, port }) => addressText({ scheme: 'tcp', host, port, extra: '' }))
+    return this.side?.places ?? []
   }
 
   async connect(peer: PeerLike, options: Waiting = {}): Promise<Session> {
@@ -412,7 +391,7 @@ class RunningMesh extends TypedEventTarget<MeshEvents> implements Mesh {
   status(): MeshStatus {
     const { ref, waysIn: _, ...snapshot } = this.loop.snapshot()
     const { peer, listening, warnings } = { peer: this.id, listening: this.listening, warnings: [...this.warnings] }
-    const { nat, portMapping } = this.ownNetwork?.view() ?? NOTHING_KNOWN
+    const { nat, portMapping } = this.side?.view() ?? NOTHING_KNOWN
     return { peer, ref: refText(ref), listening, ...snapshot, nat, portMapping, warnings }
   }
 
@@ -427,45 +406,17 @@ class RunningMesh extends TypedEventTarget<MeshEvents> implements Mesh {
 
   // ---- for startMesh ----
 
-  async listen(point: ListenPoint, certificate: Uint8Array | null): Promise<void> {
-    if (this.platform.listen === null)
+  async listen(points: readonly ListenPoint[], store: Store, certificate: Uint8Array | null): Promise<void> {
+    if (this.side === null)
       throw new WebmeshError({ code: 'not-supported', detail: 'a browser takes no connections; leave out listen' })
-    const { webrtcPort } = this.options
-    const listening = await this.platform.listen({
-      ...point,
-      webrtc: certificate === null || webrtcPort === false ? null : { port: webrtcPort, certificate },
-      accept: wire => this.loop.accept(wire),
-      report: () => {
-        const { links, estimatedPeers, waysIn } = this.loop.snapshot()
-        const uptimeSeconds = Math.floor((this.platform.clock.monotonicNow() - this.startedAt) / 1000)
-        const otherRefs = waysIn.map(refText)
-        return { peer: this.id, ref: this.ref, otherRefs, links: links.length, estimatedPeers, uptimeSeconds }
-      },
-    })
-    if (!listening.ok) throw new WebmeshError(listening.fault)
-    this.listeners.push(listening.value)
-    this.serveUdp(listening.value)
+    await this.side.listen(points, store, certificate)
   }
 
-  /** STUN and punched wires beside the first port that takes connections. */
-  private serveUdp({ host, port }: Listening): void {
-    for (const negotiator of this.negotiators) {
-      if (this.udp !== null) return
-      const served = negotiator.serve?.(host, this.options.udpPort ?? (port < 65_535 ? port + 1 : 0)) ?? null
-      if (served !== null) this.udp = { host, port: served }
-    }
-  }
-
+  /** Others are told where this peer is, as far as it knows by itself. */
   announce(): void {
-    const { listeners, udp, mappedPlace, options, platform } = this
-    const addresses =
-      options.announce === null
-        ? announcedAddresses(listeners, udp, platform.ownHosts, mappedPlace)
-        : this.withCertificate(options.announce)
-    const announced = addresses.map(addressText).join()
-    if (announced === this.announced) return
-    this.announced = announced
-    this.loop.command({ kind: 'announce', addresses })
+    const { side, options } = this
+    if (side !== null) side.announce()
+    else if (options.announce !== null) this.loop.command({ kind: 'announce', addresses: options.announce })
   }
 
   /** The addresses of this machine may change at any time, as when a laptop is carried from one network to another. */
@@ -473,56 +424,7 @@ class RunningMesh extends TypedEventTarget<MeshEvents> implements Mesh {
     this.stopWatching = this.platform.watchNetwork(lost => {
       for (const negotiator of this.negotiators) negotiator.onNetworkChanged?.()
       this.loop.input({ kind: 'network-changed', lost })
-      this.announce()
-      this.lookAnew()
-    })
-  }
-
-  /** What the gateway mapped is taken away before it is asked anew, since the one would undo the other. */
-  private lookAnew(): void {
-    this.lookedAround = this.lookedAround.then(async () => {
-      await this.ownNetwork?.close()
-      if (this.closing !== null) return
-      this.mappedPlace = null
-      this.announce()
-      this.lookAround()
-    })
-  }
-
-  /** How other peers see this machine, and whether its gateway lets them in: found out while the user goes on. */
-  lookAround(): void {
-    const { platform, options, listeners, udp } = this
-    const survey = this.negotiators.map(negotiator => negotiator.survey?.bind(negotiator)).find(known => known)
-    if (platform.openOwnNetwork === null || survey === undefined) return
-    this.ownNetwork = platform.openOwnNetwork({
-      clock: platform.clock,
-      listening: listeners,
-      udpPort: udp?.port ?? null,
-      ownHosts: platform.ownHosts,
-      noMapping: options.announce !== null ? 'announce-given' : options.portMapping ? null : 'switched-off',
-      findHelpers: async () => {
-        const found = await this.dispatch.request(undefined, 'helpers-found', request => ({
-          kind: 'helpers-find',
-          request,
-        }))
-        return found.helpers
-      },
-      survey,
-      onMappedPlace: place => {
-        this.mappedPlace = place
-        this.announce()
-      },
-    })
-  }
-
-  /** What was given to announce, with the hash of this peer's certificate where none was named. */
-  private withCertificate(given: readonly Address[]): readonly Address[] {
-    const hash = this.listeners.find(({ webrtc }) => webrtc !== null)?.webrtc?.certificateHash
-    return given.flatMap(address => {
-      if (address.scheme !== 'webrtc' || address.extra !== '') return [address]
-      if (hash !== undefined) return [{ ...address, extra: textOfBase64url(hash) }]
-      this.warn({ code: 'listen-failed', detail: `${addressText(address)} is not announced: no UDP port takes WebRTC` })
-      return []
+      this.side?.lookAnew()
     })
   }
 
@@ -531,7 +433,7 @@ class RunningMesh extends TypedEventTarget<MeshEvents> implements Mesh {
     const { platform, options } = this
     const { tabs, lan } = platform.meetings
     const hasLink = (): boolean => this.loop.snapshot().links.length > 0
-    const leadsIn = (): boolean => hasLink() || this.listeners.length > 0
+    const leadsIn = (): boolean => hasLink() || this.listening.length > 0
     const onWayIn = (way: string | Address): void => {
       const target =
         typeof way === 'string'
@@ -641,7 +543,7 @@ class RunningMesh extends TypedEventTarget<MeshEvents> implements Mesh {
         break
       case 'link-up':
         this.firstLinkAt ??= this.platform.clock.monotonicNow()
-        this.ownNetwork?.onLink()
+        this.side?.onLink()
         this.dispatchEvent(new LinkEvent(event.peer, event.role, event.path))
         break
       case 'link-down':
@@ -655,7 +557,7 @@ class RunningMesh extends TypedEventTarget<MeshEvents> implements Mesh {
 
   private async windUp(): Promise<void> {
     const fault: Fault = { code: 'closed', detail: 'this peer was closed' }
-    const closed = Promise.all([...this.listeners.map(listener => listener.close()), this.ownNetwork?.close()])
+    const closed = this.side?.close()
     this.cancelAsk()
     this.stopWatching()
     for (const meeting of this.meetings) meeting.close()
@@ -686,42 +588,4 @@ function negotiatorOf(negotiators: readonly Negotiator[], transport: NegotiatedT
   const negotiator = negotiators.find(other => other.transport === transport)
   if (negotiator === undefined) throw new Error(`a peer negotiates ${transport}, of which it was not told`)
   return negotiator
-}
-
-type TakesWires = Pick<Listening, 'host' | 'port' | 'webrtc'>
-
-/**
- * Each port takes both plain wires and WebSockets, and WebRTC beside it, so each host is told under all schemes; and where STUN is
- * served, unless that is a private place. With more than fit a ref the first count, and those that can be dialled before the
- * other. What a gateway mapped comes first: most of those who dial are not in this peer's own network.
- */
-export function announcedAddresses(
-  listeners: readonly TakesWires[],
-  udp: ListenPoint | null,
-  ownHosts: () => readonly string[],
-  mapped: MappedPlace | null = null,
-): readonly Address[] {
-  const addresses: Address[] = []
-  const add = (host: string, port: number): void => {
-    addresses.push({ scheme: 'tcp', host, port, extra: '' })
-    addresses.push({ scheme: 'ws', host, port, extra: '' })
-  }
-  if (mapped !== null) add(mapped.host, mapped.tcpPort)
-  const hostsOf = (host: string): readonly string[] =>
-    host === '0.0.0.0' ? ownHosts().filter(own => !own.includes(':')) : host === '::' ? ownHosts() : [host]
-  for (const { host, port, webrtc } of listeners) {
-    for (const reachable of hostsOf(host)) {
-      add(reachable, port)
-      if (webrtc === null) continue
-      const extra = textOfBase64url(webrtc.certificateHash)
-      addresses.push({ scheme: 'webrtc', host: reachable, port: webrtc.port, extra })
-    }
-  }
-  const own = udp === null ? undefined : hostsOf(udp.host).find(isHelper)
-  const isMapped = mapped !== null && mapped.udpPort !== null
-  const helper = isMapped ? mapped.host : own
-  const helperPort = isMapped ? mapped.udpPort : udp?.port
-  if (helper === undefined || helperPort === undefined) return addresses.slice(0, REF_ADDRESSES_MAX)
-  const place: Address = { scheme: 'udp', host: helper, port: helperPort, extra: '' }
-  return [...addresses.slice(0, REF_ADDRESSES_MAX - 1), place]
 }

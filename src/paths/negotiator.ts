@@ -20,16 +20,22 @@ export interface Negotiator {
    */
   prepare(offer: Uint8Array | null, helpers: readonly Address[], sink: NegotiatedSink): NegotiatedWire
   /**
-   * For a peer that others can dial: takes wires on this port of UDP from now on, and serves STUN there. The real port, which is
-   * another where that one is taken; null where there is none to be had.
+   * For a peer that others can dial: takes wires on this port of UDP from now on, and serves STUN there. The real ports, which are
+   * others where that one is taken; null where there is none to be had.
    */
-  serve?(host: string, port: number): number | null
+  serve?(host: string, port: number): ServedPorts | null
   /** This machine may have another place in the network: what was learnt of the old one is forgotten. */
   onNetworkChanged?(): void
   /** What helpers tell of this machine's public addresses and of its NAT. Never rejects. */
   survey?(helpers: readonly Address[]): Promise<NatSurvey>
   /** Ends what is open, and lets go of what outlives the wires: sockets, threads. */
   close(): Promise<void>
+}
+
+/** By family: of a place that takes both, each has a socket of its own. */
+export interface ServedPorts {
+  readonly ipv4: number | null
+  readonly ipv6: number | null
 }
 
 export interface NegotiatedWire extends Wire {

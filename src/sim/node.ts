@@ -27,9 +27,14 @@ const CLOCK_CHECK_MS = 2_000
 const CLOCK_JUMP_MS = 1_000
 const STANDSTILL_MS = 5_000
 
-/** Where the node of this number listens. */
+/** Where the node of this number listens: an address that can be dialled from anywhere. */
 export function placeOf(index: number): Address {
-  return { scheme: 'tcp', host: `10.${index >> 16}.${(index >> 8) & 255}.${index & 255}`, port: 4100, extra: '' }
+  return { scheme: 'tcp', host: `20.${index >> 16}.${(index >> 8) & 255}.${index & 255}`, port: 4100, extra: '' }
+}
+
+/** Where it is within a network of its own: others of that network alone come there. */
+function privatePlaceOf(index: number): Address {
+  return { scheme: 'tcp', host: `192.168.${(index >> 8) & 255}.${index & 255}`, port: 4100, extra: '' }
 }
 
 interface Sleep {
@@ -90,7 +95,7 @@ export class Node {
     this.identitySeed = placed.identitySeed ?? world.suite.randomBytes(32)
     const identity = placed.identity ?? world.suite.identity(this.identitySeed)
     this.id = identity.peer
-    this.address = placed.address ?? placeOf(index)
+    this.address = placed.address ?? (placed.network === undefined ? placeOf(index) : privatePlaceOf(index))
     const seed = world.rng.u32()
     this.peer = world.make({
       suite: world.suite,
@@ -244,6 +249,12 @@ export class Node {
     this.input({ kind: 'wire-open', wire: end.id, role, about })
   }
 
+  /** Those outside of its network see its NAT. */
+  addressSeenBy(other: Node): Address {
+    const { network } = this.placed
+    return network === undefined || network === other.placed.network ? this.address : placeOf(this.index)
+  }
+
   openWires(): WireEnd[] {
     return this.alive ? [...this.wires.values()] : []
   }
@@ -330,7 +341,7 @@ export class Node {
   private dial(wire: WireId, address: Address): void {
     const { world } = this
     const { now } = world
-    const target = world.nodeAt(address)
+    const target = world.nodeAt(address, this)
     const delayMs = world.delayBetween(this, target)
     const thereMs = delayMs + (target?.profile.lateMs ?? 0)
     const backMs = delayMs + this.profile.lateMs
@@ -358,7 +369,8 @@ export class Node {
       const { other } = here
       if (other === null || !here.open || !target.alive) return
       target.wires.set(other.id, other)
-      const about = { transport: 'tcp' as const, remote: addressText(this.address), remoteHost: this.address.host }
+      const seen = this.addressSeenBy(target)
+      const about = { transport: 'tcp' as const, remote: addressText(seen), remoteHost: seen.host }
       target.input({ kind: 'wire-open', wire: other.id, role: 'acceptor', about })
     })
   }

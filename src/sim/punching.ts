@@ -137,8 +137,8 @@ export class Punching {
     const accepted = end(there, here)
     dialled.other = accepted
     accepted.other = dialled
-    there.node.takeWire(accepted, 'acceptor', here.transport, here.node.address)
-    here.node.takeWire(dialled, 'dialler', here.transport, there.node.address)
+    there.node.takeWire(accepted, 'acceptor', here.transport, here.node.addressSeenBy(there.node))
+    here.node.takeWire(dialled, 'dialler', here.transport, there.node.addressSeenBy(here.node))
   }
 
   private ticketsOf(node: Node): Map<WireId, number> {

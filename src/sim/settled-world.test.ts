@@ -1,6 +1,5 @@
 /** What the generator of settled worlds promises, and what the running protocol makes of one (larger: `npm run settled`). */
 import { describe, expect, it } from 'vitest'
-import { isPublic } from '../core/crypto/peer-ref.ts'
 import { PUBLIC_LINKS_MIN, REMEMBERED_MAX } from '../core/limits.ts'
 import { createPeer } from '../core/peer.ts'
 import type { Peer, PeerOptions } from '../core/peer-options.ts'
@@ -35,7 +34,7 @@ describe('a world that begins settled', () => {
     expect(look.componentShare()).toBe(1)
     expect(look.overfull()).toEqual([])
     for (const { ref, links, rememberedPeers } of look.snapshots) {
-      expect(ref.rendezvous.length).toBe(isPublic(ref) ? 0 : PUBLIC_LINKS_MIN)
+      expect(ref.rendezvous.length).toBe(ref.isGlobal ? 0 : PUBLIC_LINKS_MIN)
       expect(rememberedPeers).toBeLessThanOrEqual(REMEMBERED_MAX)
       expect(links.every(link => link.path.kind !== 'none')).toBe(true)
     }

@@ -3,6 +3,7 @@
  * behind a NAT. Everything follows from the seed.
  */
 import { type Address, addressText } from '../core/base/address.ts'
+import { isGlobalHost } from '../core/base/global-host.ts'
 import type { Instant, WallTime } from '../core/base/instant.ts'
 import { invariant } from '../core/base/invariant.ts'
 import { Rng } from '../core/base/rng.ts'
@@ -55,6 +56,8 @@ export interface PlacedPeer {
   readonly identity?: Identity
   /** Where a public one listens, if not at a place of its own. */
   readonly address?: Address
+  /** Behind one NAT with others of this number: it announces a private address, at which these alone can dial it. */
+  readonly network?: number
   /** What each of its wires carries at most; no bound where nothing is said. */
   readonly rateBytesPerMs?: number
   readonly profile?: PeerProfile
@@ -116,7 +119,7 @@ export class World {
     const node = new Node(this, this.added, placed, settled)
     this.added += 1
     this.nodes.push(node)
-    if (node.public) this.byAddress.set(addressText(node.address), node)
+    if (node.public) this.byAddress.set(placeKey(node.address, node), node)
     node.begin()
     return node
   }
@@ -177,7 +180,7 @@ export class World {
     if (at >= 0) this.nodes.splice(at, 1)
     node.store.clear()
     this.views.forget(node.id)
-    const address = addressText(node.address)
+    const address = placeKey(node.address, node)
     if (this.byAddress.get(address) === node) this.byAddress.delete(address)
   }
 
@@ -228,8 +231,9 @@ export class World {
     return this.nextRequest++
   }
 
-  nodeAt(address: Address): Node | undefined {
-    return this.byAddress.get(addressText(address))
+  /** Who is at an address, for one who dials it. */
+  nodeAt(address: Address, from: Node): Node | undefined {
+    return this.byAddress.get(placeKey(address, from))
   }
 
   /** One way between two machines; without a model, drawn for each wire. */
@@ -239,4 +243,10 @@ export class World {
     }
     return latencyMs(a.profile, b.profile)
   }
+}
+
+/** A private address means another place in each network. */
+function placeKey(address: Address, { placed }: Node): string {
+  const text = addressText(address)
+  return placed.network === undefined || isGlobalHost(address.host) ? text : `${placed.network} ${text}`
 }

@@ -10,7 +10,7 @@ import { join } from 'node:path'
 
 /** None of the nets for examples: routers that map ports refuse to have an address of one. It leads nowhere from here. */
 const PUBLIC_NET = '5.45.100'
-const PUBLIC_NET_6 = 'fd00:5eed'
+const PUBLIC_NET_6 = '2a0e:5eed'
 
 /** Taken from where npm runs its scripts: the lab itself runs as a bundle somewhere else. */
 const PUMP = 'test/natlab/delay-pump.py'

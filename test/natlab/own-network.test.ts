@@ -6,12 +6,14 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
+import { build } from 'esbuild'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { addressText } from '../../src/core/base/address.ts'
 import { parseRefText } from '../../src/core/crypto/peer-ref.ts'
 import { nativeSuite } from '../../src/host/native-suite.node.ts'
 import type { MapperState, PortMapperOptions } from '../../src/paths/port-mapping/port-mapper.node.ts'
 import type { MappingProtocol } from '../../src/paths/port-mapping/port-mapping.ts'
+import { noChromium } from '../browser/chromium.fixtures.ts'
 import { killAll, WebmeshProcess, webmeshIn } from '../cli/webmesh-process.fixtures.ts'
 import { type MappingRouter, type MappingRouterOptions, NatLab, noLab, noPortMapping } from './nat-lab.ts'
 
@@ -88,12 +90,12 @@ class Mapper {
 
   constructor(
     { namespace }: MappingRouter,
-    options: Omit<PortMapperOptions, 'onChange' | 'udpPort'> & { udpPort?: number },
+    options: Omit<PortMapperOptions, 'onChange' | 'udpPort' | 'webrtcPort'> & { udpPort?: number; webrtcPort?: number },
   ) {
     const program = `
       const { PortMapper } = await import(${JSON.stringify(MAPPER)})
       const onChange = state => console.log(JSON.stringify(state))
-      const mapper = new PortMapper({ udpPort: null, ...${JSON.stringify(options)}, onChange })
+      const mapper = new PortMapper({ udpPort: null, webrtcPort: null, ...${JSON.stringify(options)}, onChange })
       process.stdin.resume().once('end', async () => { await mapper.close(); process.exit(0) })`
     const argv = ['netns', 'exec', namespace, process.execPath, '--input-type=module', '-e', program]
     this.child = spawn('ip', argv, { stdio: ['pipe', 'pipe', 'inherit'] })
@@ -125,6 +127,48 @@ class Mapper {
   }
 }
 const mappers = new Set<Mapper>()
+
+/** A tab of Chromium as a peer, in a namespace. */
+class LabPage {
+  /** What it told of itself, or why it is not in. */
+  readonly said: Record<string, unknown>
+  private readonly child: ChildProcess
+
+  private constructor(child: ChildProcess, said: Record<string, unknown>) {
+    this.child = child
+    this.said = said
+  }
+
+  static async open(namespace: string, join: readonly string[]): Promise<LabPage> {
+    const outdir = fileURLToPath(new URL('../../dist.bench', import.meta.url))
+    const shared = { bundle: true, format: 'esm', outdir, logLevel: 'warning' } as const
+    const sources = fileURLToPath(new URL('.', import.meta.url))
+    await build({
+      ...shared,
+      entryPoints: { 'natlab-page': `${sources}lab-page.ts` },
+      platform: 'node',
+      packages: 'external',
+    })
+    const script = { entryPoints: { 'natlab-script': `${sources}lab-script.ts` }, conditions: ['browser'] }
+    await build({ ...shared, ...script, platform: 'browser', target: 'es2022' })
+    const argv = ['netns', 'exec', namespace, process.execPath, `${outdir}/natlab-page.js`, JSON.stringify({ join })]
+    const child = spawn('ip', argv, { stdio: ['pipe', 'pipe', 'inherit'] })
+    const lines = createInterface({ input: child.stdout })
+    // reason: JSON.parse gives any; the tests compare what is in it.
+    const said = new Promise<Record<string, unknown>>(resolve =>
+      lines.once('line', line => resolve(JSON.parse(line) as Record<string, unknown>)),
+    )
+    const ended = new Promise<Record<string, unknown>>(resolve => child.once('exit', code => resolve({ code })))
+    return new LabPage(child, await Promise.race([said, ended]))
+  }
+
+  async close(): Promise<void> {
+    if (this.child.exitCode !== null) return
+    const ended = new Promise(resolve => this.child.once('exit', resolve))
+    this.child.stdin?.end()
+    await ended
+  }
+}
 
 if (WHY_NOT === null) describe('behind a router', behindRouter)
 else
@@ -163,13 +207,13 @@ function behindRouter(): void {
     expect(addressesOf(peer)).toEqual([
       `tcp://${gateway.host}:4100`,
       `ws://${gateway.host}:4100`,
+      expect.stringMatching(`^webrtc://${gateway.host}:4100/`),
       expect.stringMatching(/^tcp:\/\/10\./),
       expect.stringMatching(/^ws:\/\/10\./),
-      // Its port of UDP is not mapped.
       expect.stringMatching(/^webrtc:\/\/10\./),
       `udp://${gateway.host}:4101`,
     ])
-    expect(gateway.mapped()).toHaveLength(2)
+    expect(gateway.mapped()).toHaveLength(3)
 
     // By the address alone, from a machine that knows nobody else.
     const ping = webmeshIn(outside, 'ping', `tcp://${gateway.host}:4100`, '--count', '1', '--json')
@@ -189,6 +233,21 @@ function behindRouter(): void {
     peer.signal('SIGINT')
     expect(await peer.exit()).toBe(0)
     expect(gateway.mapped()).toEqual([])
+  })
+
+  it.skipIf(noChromium !== null)('a page elsewhere calls it at the mapped port of WebRTC', async () => {
+    const gateway = await router()
+    const peer = hidden(gateway, ...LISTEN)
+    await announces(peer, `tcp://${gateway.host}:4100`)
+    const address = addressesOf(peer).find(told => told.startsWith(`webrtc://${gateway.host}:`))
+    const page = await LabPage.open(outside, [String(address)])
+    try {
+      // By that address alone, from a machine that knows nobody else.
+      expect(page.said).toMatchObject({ id: expect.stringMatching(/^[0-9a-f]{64}$/) })
+      await peer.event('link', ({ peer: other }) => other === page.said.id)
+    } finally {
+      await page.close()
+    }
   })
 
   it('nobody gets in where the ports are not mapped', async () => {
@@ -231,7 +290,7 @@ function behindRouter(): void {
     const first = hidden(honest, ...LISTEN)
     await announces(first, `tcp://${honest.host}:4100`)
     await first.kill()
-    expect(honest.mapped()).toHaveLength(2)
+    expect(honest.mapped()).toHaveLength(3)
     const again = hidden(honest, ...LISTEN)
     await announces(again, `tcp://${honest.host}:4100`)
   })
@@ -245,7 +304,7 @@ function behindRouter(): void {
     expect(told.get('done')).toMatchObject({ ok: false, reason: expect.stringContaining('no way in') })
     const peer = webmeshIn(gateway.namespace, 'up', '--json', ...LISTEN)
     await peer.event('ready')
-    await expect.poll(() => gateway.mapped().length, { timeout: 10_000 }).toBe(2)
+    await expect.poll(() => gateway.mapped().length, { timeout: 10_000 }).toBe(3)
     expect(addressesOf(peer).filter(address => address.includes(gateway.host))).toEqual([])
   })
 
@@ -255,7 +314,7 @@ function behindRouter(): void {
       ['full-cone', lab.hostBehind('full-cone').namespace, { kind: 'independent', udp: 'fine' }],
       ['port-restricted', lab.hostBehind('port-restricted').namespace, { kind: 'independent', udp: 'fine' }],
       ['symmetric', lab.hostBehind('symmetric').namespace, { kind: 'dependent', udp: 'fine' }],
-      ['ipv6-only', lab.hostWithIpv6().namespace, { kind: 'unknown', udp: 'told' }],
+      ['ipv6-only', lab.hostWithIpv6().namespace, { kind: 'unknown', udp: 'fine' }],
       ['udp-blocked', lab.hostBehind('udp-blocked').namespace, { kind: 'unknown', udp: 'poor' }],
     ]
     const told: [string, unknown][] = []
@@ -267,9 +326,22 @@ function behindRouter(): void {
     expect(Object.fromEntries(told)).toEqual(Object.fromEntries(kinds.map(([name, , expected]) => [name, expected])))
   })
 
+  it('peers with both families are asked by that which a machine has, or by both', async () => {
+    const doctor = async (namespace: string): Promise<Record<string, unknown>> => {
+      const found = await findings(webmeshIn(namespace, 'doctor', '--json', '--join', refs[0]!, '--no-port-mapping'))
+      const { ipv4, ipv6 } = found.get('address') ?? {}
+      return { ipv4, ipv6, asked: found.get('udp')?.asked, answered: found.get('udp')?.answered }
+    }
+    const ipv6 = expect.stringMatching(/^2a0e:5eed:/)
+    expect(await doctor(lab.hostWithIpv6().namespace)).toEqual({ ipv4: null, ipv6, asked: 3, answered: 3 })
+    const ipv4 = expect.stringMatching(/^5\.45\./)
+    const both = await doctor(lab.hostWithIpv6('port-restricted').namespace)
+    expect(both).toEqual({ ipv4, ipv6, asked: 3, answered: 3 })
+  })
+
   it('NAT-PMP alone does as well', async () => {
     const gateway = await router({ upnp: false })
-    const mapper = new Mapper(gateway, { tcpPort: 4100, udpPort: 4101, protocols: ['nat-pmp'] })
+    const mapper = new Mapper(gateway, { tcpPort: 4100, udpPort: 4101, webrtcPort: 4100, protocols: ['nat-pmp'] })
     expect(await mapper.until(({ kind }) => kind !== 'searching')).toEqual({
       kind: 'mapped',
       mapped: {
@@ -278,9 +350,10 @@ function behindRouter(): void {
         host: gateway.host,
         tcpPort: 4100,
         udpPort: 4101,
+        webrtcPort: 4100,
       },
     })
-    expect(gateway.mapped()).toHaveLength(2)
+    expect(gateway.mapped()).toHaveLength(3)
     expect(await mapper.close()).toBe(0)
     expect(gateway.mapped()).toEqual([])
   })

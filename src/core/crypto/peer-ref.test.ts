@@ -5,7 +5,6 @@ import { type Address, parseAddress } from '../base/address.ts'
 import type { Result } from '../base/fault.ts'
 import { positionOfHash } from '../base/position.ts'
 import {
-  isPublic,
   type PeerRef,
   type PeerRefFields,
   parseRefText,
@@ -39,7 +38,6 @@ describe('peer ref', () => {
     expect(readPeerRef(nativeSuite, ref.bytes, NOW)).toEqual({ ok: true, value: ref })
     expect(parseRefText(nativeSuite, ` ${refText(ref)}\n`, NOW)).toEqual({ ok: true, value: ref })
     expect(ref.position).toBe(positionOfHash(nativeSuite.sha256(identity.publicKey)))
-    expect(isPublic(ref)).toBe(true)
   })
 
   it('comes back whatever it holds, and is never larger than others read', () => {

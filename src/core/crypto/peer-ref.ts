@@ -10,6 +10,7 @@ import { type Address, readAddress, writeAddress } from '../base/address.ts'
 import { bytesOfBase64url, textOfBase64url } from '../base/base64url.ts'
 import { ByteReader, ByteWriter } from '../base/bytes.ts'
 import { fail, ok, type Result } from '../base/fault.ts'
+import { isGlobalHost } from '../base/global-host.ts'
 import type { WallTime } from '../base/instant.ts'
 import { bytesOfPeerId, PEER_ID_BYTES, type PeerId, peerIdOfBytes } from '../base/peer-id.ts'
 import { type Position, positionOfHash } from '../base/position.ts'
@@ -47,6 +48,8 @@ export class PeerRef {
   readonly relays: boolean
   /** Where it can be dialled; empty for a peer behind a NAT or in a browser. */
   readonly addresses: readonly Address[]
+  /** Whether one of these can be dialled from anywhere: none of a private network, and not where STUN is served alone. */
+  readonly isGlobal: boolean
   /** Through whom it can be reached. */
   readonly rendezvous: readonly Rendezvous[]
   /** The signed bytes. */
@@ -60,6 +63,7 @@ export class PeerRef {
     this.capacity = fields.capacity
     this.relays = fields.relays
     this.addresses = fields.addresses
+    this.isGlobal = areGlobal(fields.addresses)
     this.rendezvous = fields.rendezvous
     this.bytes = bytes
   }
@@ -67,8 +71,9 @@ export class PeerRef {
 
 export type PeerRefFields = Pick<PeerRef, 'sequence' | 'expires' | 'capacity' | 'relays' | 'addresses' | 'rendezvous'>
 
-export function isPublic(ref: PeerRef): boolean {
-  return ref.addresses.length > 0
+/** Whether one of them can be dialled from anywhere. */
+export function areGlobal(addresses: readonly Address[]): boolean {
+  return addresses.some(({ scheme, host }) => scheme !== 'udp' && isGlobalHost(host))
 }
 
 export function positionOfPeer(suite: CryptoSuite, publicKey: Uint8Array): Position {

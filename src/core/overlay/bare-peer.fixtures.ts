@@ -61,6 +61,7 @@ export class BarePeer implements Peer {
       refOf: peer => this.refs.get(peer) ?? null,
       capacity: () => options.capacity,
       isDialable: () => this.ref.addresses.length > 0,
+      isHidden: () => this.ref.addresses.length === 0,
       negotiates: options.negotiates,
       pathlessMs: options.pathlessMs ?? PATHLESS_MS,
     })

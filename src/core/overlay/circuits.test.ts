@@ -383,7 +383,7 @@ describe('sessions that ride on each other', () => {
       net.world.cut(a.node, b.node)
       net.world.cut(a.node, c.node)
       const nodeAt = net.world.nodeAt.bind(net.world)
-      net.world.nodeAt = address => (address.host === a.node.address.host ? undefined : nodeAt(address))
+      net.world.nodeAt = (address, from) => (address.host === a.node.address.host ? undefined : nodeAt(address, from))
       net.world.run(8_000)
       net.world.cut(r.node, a.node)
       net.world.run(8_000)

@@ -653,6 +653,10 @@ export class CircuitEnd implements Carrier, LabelTarget {
     return false
   }
 
+  get remoteHost(): null {
+    return null
+  }
+
   /** Relays see all that goes over it. */
   shields(): boolean {
     return false

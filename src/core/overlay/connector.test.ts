@@ -617,7 +617,7 @@ describe('a session over a circuit', () => {
     link(b, c)
     // From now on nobody can dial it.
     const nodeAt = world.nodeAt.bind(world)
-    world.nodeAt = wanted => (wanted.host === c.node.address.host ? undefined : nodeAt(wanted))
+    world.nodeAt = (wanted, from) => (wanted.host === c.node.address.host ? undefined : nodeAt(wanted, from))
     a.routeTo(c, b)
     const call = a.callPeer(c.id)
     world.run(1_000)
@@ -672,7 +672,7 @@ describe('a session over a circuit', () => {
     // For a while b cannot dial a.
     const { address } = a.node
     const nodeAt = world.nodeAt.bind(world)
-    world.nodeAt = wanted => (wanted.host === address.host ? undefined : nodeAt(wanted))
+    world.nodeAt = (wanted, from) => (wanted.host === address.host ? undefined : nodeAt(wanted, from))
     world.cut(a.node, b.node)
     expect(world.runUntil(() => a.pathTo(b) === 'circuit' && b.pathTo(a) === 'circuit', 5_000)).not.toBeNull()
     world.nodeAt = nodeAt

@@ -88,6 +88,8 @@ export interface ConnectorPort {
   capacity(): number
   /** Whether others may dial this peer: it has announced addresses. */
   isDialable(): boolean
+  /** Whether others come to this peer by its rendezvous. */
+  isHidden(): boolean
 }
 
 export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, PathOffersPort {
@@ -386,7 +388,7 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
 
   /** A page, or a peer at home, carries no more of others than it has links itself. */
   circuitsMax(): number {
-    return this.port.isDialable() ? Number.POSITIVE_INFINITY : this.port.capacity()
+    return this.port.isHidden() ? this.port.capacity() : Number.POSITIVE_INFINITY
   }
 
   carrierTo(neighbour: PeerId): Carrier | null {

@@ -9,7 +9,7 @@ import type { Instant } from '../base/instant.ts'
 import type { PeerId } from '../base/peer-id.ts'
 import type { Position } from '../base/position.ts'
 import type { Rng } from '../base/rng.ts'
-import { isPublic, type PeerRef } from '../crypto/peer-ref.ts'
+import type { PeerRef } from '../crypto/peer-ref.ts'
 import {
   GOSSIP_ALARM_MAX_MS,
   GOSSIP_MAX_MS,
@@ -111,7 +111,7 @@ export class Gossip {
     const others = links.all().filter(link => link.peer !== newcomer.peer)
     const told = new Set<PeerId>()
     for (const { ref } of near) if (links.has(ref.peer)) told.add(ref.peer)
-    if (isPublic(newcomer)) for (const { peer } of rng.sample(others, INTRODUCED_PUBLIC)) told.add(peer)
+    if (this.around.isPublic(newcomer)) for (const { peer } of rng.sample(others, INTRODUCED_PUBLIC)) told.add(peer)
     const refs = [{ ageSeconds: 0, bytes: newcomer.bytes }]
     for (const peer of told) this.send(turn, peer, refs)
   }
@@ -158,7 +158,7 @@ export class Gossip {
       ...this.around.rng.sample(open, request.publics),
     ])
     const told = Array.from(chosen, ({ ref }) => ref)
-    if (!request.onlyPublic || isPublic(self)) told.unshift(self)
+    if (!request.onlyPublic || this.around.isPublic(self)) told.unshift(self)
     const entries: RefEntry[] = []
     let bytes = 1
     for (const ref of told.slice(0, REFS_PER_MESSAGE_MAX)) {
@@ -211,8 +211,8 @@ export class Gossip {
     const held: Known[] = []
     for (let i = 0; i < memory.size; i += 1) if (!onlyPublic || memory.isPublic(i)) held.push(memory.known(i))
     for (const { position, ref } of links.all()) {
-      if (memory.indexAt(position) < 0 && (!onlyPublic || isPublic(ref)))
-        held.push({ position, isPublic: isPublic(ref), ref })
+      if (memory.indexAt(position) < 0 && (!onlyPublic || this.around.isPublic(ref)))
+        held.push({ position, isPublic: this.around.isPublic(ref), ref })
     }
     const marks = new Set<number>()
     for (const { ref } of closestAfter(key, held, NEAR_PER_SIDE + 2)) marks.add(markOf(ref))
@@ -289,7 +289,7 @@ export class Gossip {
     const { links, memory } = this.around
     const fresh: Known[] = []
     for (const { peer, position, ref } of links.all()) {
-      if (peer !== except) fresh.push({ position, isPublic: isPublic(ref), ref })
+      if (peer !== except) fresh.push({ position, isPublic: this.around.isPublic(ref), ref })
     }
     const exceptAt = except === null ? -1 : memory.indexOf(except)
     for (let i = 0; i < memory.size; i += 1) {

@@ -13,7 +13,6 @@ import {
   REBALANCE_CHOICES,
   REBALANCE_MS,
   REBALANCE_RATIO,
-  RENDEZVOUS_ADDRESSES_MAX,
   ROTATE_MS,
   UNBURDEN_MS,
   WATCHED_SILENT_MS,
@@ -28,6 +27,7 @@ import {
   leastLoaded,
   loadOf,
   mayReplace,
+  namedAddresses,
   type RendezvousSwap,
   rangeSwap,
 } from './rendezvous-choice.ts'
@@ -185,8 +185,12 @@ export class LinkCare {
   /** A hidden peer names public peers that it is linked to in its ref, and changes them as seldom as it can. */
   renewRendezvous(turn: Turn): void {
     const { around } = this
-    if (!around.hidden) return
     const present = around.needs.self().rendezvous
+    if (!around.hidden) {
+      // Nothing leads outside any more: who is left in this network dials.
+      if (present.length > 0) this.nameRendezvous(turn, [])
+      return
+    }
     const spared = this.owner.spared()
     const all = around.publicLinks()
     const others = all.filter(link => !spared.includes(link.peer))
@@ -208,7 +212,7 @@ export class LinkCare {
   private nameRendezvous(turn: Turn, links: readonly Link[]): void {
     const rendezvous = links.map(link => ({
       peer: link.peer,
-      addresses: link.ref.addresses.slice(0, RENDEZVOUS_ADDRESSES_MAX),
+      addresses: namedAddresses(link.ref),
     }))
     this.around.needs.onRendezvous(turn, rendezvous)
   }

@@ -8,7 +8,7 @@ import type { PeerId } from '../base/peer-id.ts'
 import { type Position, ringDistance } from '../base/position.ts'
 import { RareMap } from '../base/rare-map.ts'
 import type { Rng } from '../base/rng.ts'
-import { isPublic, type PeerRef } from '../crypto/peer-ref.ts'
+import type { PeerRef } from '../crypto/peer-ref.ts'
 import {
   CANDIDATE_BACKOFF_ALARM_MS,
   CANDIDATE_BACKOFF_GONE_MS,
@@ -112,7 +112,7 @@ export class LinkSeeking {
     // Who has no link at all takes any of them for its way in: places are kept for those.
     const purpose = links.size === 0 ? 'way-in' : 'public'
     for (let i = this.countLinking(turn, purpose); i < publicMissing && room(); i += 1) {
-      if (!this.linkTo(turn, this.randomCandidate(turn, true), purpose)) break
+      if (!this.linkTo(turn, this.publicCandidate(turn), purpose)) break
     }
     // Near ones that cannot be reached must not take their places.
     const reserved = Math.max(0, publicMissing - this.countLinking(turn, purpose))
@@ -238,16 +238,30 @@ export class LinkSeeking {
     this.refused.clear()
   }
 
-  /** A known peer with which a random link would be as good as with any other. */
-  randomCandidate(turn: Turn, publicOnly: boolean): PeerRef | null {
+  /** A known peer with which a random link would be as good as with any other; `publicFirst`: any other only if there is none. */
+  randomCandidate(turn: Turn, publicFirst: boolean): PeerRef | null {
+    if (!publicFirst) return this.anyOf(turn, () => true)
+    // In a large private network few lead outside, and the others can be dialled from within.
+    return this.publicCandidate(turn) ?? this.anyOf(turn, (_, ref) => ref.addresses.length > 0)
+  }
+
+  private publicCandidate(turn: Turn): PeerRef | null {
+    return this.anyOf(turn, index => this.around.memory.isPublic(index))
+  }
+
+  /** By chance one of those that promise most. */
+  private anyOf(turn: Turn, mayBe: (index: number, ref: PeerRef) => boolean): PeerRef | null {
     const { memory, rng } = this.around
+    const refs = memory.refs()
     const candidates: number[] = []
-    for (let i = 0; i < memory.size; i += 1) {
-      if ((!publicOnly || memory.isPublic(i)) && this.isCandidate(turn, i)) candidates.push(i)
+    for (let i = 0; i < refs.length; i += 1) {
+      if (mayBe(i, refs[i]!) && this.isCandidate(turn, i)) candidates.push(i)
     }
-    const [best] = this.byPromise(turn, candidates)
-    const index = rng.pick(best ?? NOBODY)
-    return index === undefined ? null : memory.refs()[index]!
+    const best = this.byPromise(turn, candidates)[0] ?? NOBODY
+    // While nothing leads outside, those first that may: they tell whether anything does.
+    const outside = memory.countsGlobalOnly ? NOBODY : best.filter(index => refs[index]!.isGlobal)
+    const index = rng.pick(outside.length > 0 ? outside : best)
+    return index === undefined ? null : refs[index]!
   }
 
   /** Those remembered that belong next to this peer: found anew only when links or memory have changed. */
@@ -301,24 +315,33 @@ export class LinkSeeking {
       return this.linkTo(turn, hub, 'far')
     }
     const target = drawFarTarget(needs.position, this.estimatedPeers(), rng)
-    let best: PeerRef | null = null
-    let bestMismatch = FAR_MISMATCH_MAX
-    const refs = memory.refs()
-    for (let i = 0; i < refs.length; i += 1) {
-      const ref = refs[i]!
-      if (!memory.isPublic(i) || !this.isCandidate(turn, i)) continue
-      const mismatch = farMismatch(needs.position, target, ref.position, ref.capacity) + memory.failures(i)
-      if (mismatch < bestMismatch) {
-        best = ref
-        bestMismatch = mismatch
-      }
-    }
+    const best =
+      this.fittest(turn, target, index => memory.isPublic(index)) ??
+      this.fittest(turn, target, (_, ref) => ref.addresses.length > 0)
     if (best !== null) return this.linkTo(turn, best, 'far')
     if (this.searchAt <= turn.now && links.size > 0) {
       this.searchAt = turn.now + rng.around(FAR_SEARCH_MS)
       this.search(turn, target)
     }
     return false
+  }
+
+  /** Of the known peers that may be taken for a far link the one that fits the drawn distance best. */
+  private fittest(turn: Turn, target: Position, mayBe: (index: number, ref: PeerRef) => boolean): PeerRef | null {
+    const { memory, needs } = this.around
+    let best: PeerRef | null = null
+    let bestMismatch = FAR_MISMATCH_MAX
+    const refs = memory.refs()
+    for (let i = 0; i < refs.length; i += 1) {
+      const ref = refs[i]!
+      if (!mayBe(i, ref) || !this.isCandidate(turn, i)) continue
+      const mismatch = farMismatch(needs.position, target, ref.position, ref.capacity) + memory.failures(i)
+      if (mismatch < bestMismatch) {
+        best = ref
+        bestMismatch = mismatch
+      }
+    }
+    return best
   }
 
   /**
@@ -329,7 +352,8 @@ export class LinkSeeking {
     const { memory, needs, links } = this.around
     let nearest = Number.POSITIVE_INFINITY
     for (const { ref, position } of links.all()) {
-      if (isPublic(ref) && mayBeHub(ref.capacity)) nearest = Math.min(nearest, ringDistance(position, needs.position))
+      if (this.around.isPublic(ref) && mayBeHub(ref.capacity))
+        nearest = Math.min(nearest, ringDistance(position, needs.position))
     }
     let hub: PeerRef | null = null
     for (const [i, ref] of memory.refs().entries()) {

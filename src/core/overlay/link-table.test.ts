@@ -15,6 +15,7 @@ function link(position: number, role: LinkRole, open = true): Link {
     capacity: 24,
     relays: true,
     addresses: open ? [{ scheme: 'tcp', host: '10.0.0.1', port: 1, extra: '' }] : [],
+    isGlobal: false,
     rendezvous: [],
     bytes: new Uint8Array(0),
   }

@@ -1,12 +1,13 @@
 /** What the overlay needs of the peer around it, and what its own pieces share. */
 import type { Result } from '../base/fault.ts'
+import { isGlobalHost } from '../base/global-host.ts'
 import type { Instant } from '../base/instant.ts'
 import type { PeerId } from '../base/peer-id.ts'
 import type { Position } from '../base/position.ts'
 import type { Rng } from '../base/rng.ts'
-import { isPublic, type PeerRef, type Rendezvous } from '../crypto/peer-ref.ts'
+import type { PeerRef, Rendezvous } from '../crypto/peer-ref.ts'
 import type { Target } from '../input.ts'
-import { OWN_ESTIMATE_MS, PUBLIC_LINKS_MIN, WAY_IN_KEPT_LINKS } from '../limits.ts'
+import { OUTSIDE_KEPT_MS, OWN_ESTIMATE_MS, PUBLIC_LINKS_MIN, WAY_IN_KEPT_LINKS } from '../limits.ts'
 import type { Turn } from '../turn.ts'
 import type { Contact } from './contact.ts'
 import { type Link, LinkTable } from './link-table.ts'
@@ -57,6 +58,8 @@ export class Surrounds {
   readonly links: LinkTable
   readonly memory: RememberedPeers
   readonly alarm = new LossAlarm()
+  /** When a wire led outside of this peer's own network last. */
+  private outsideAt: Instant = Number.NEGATIVE_INFINITY
   private estimate = 0
   private estimatedAt: Instant = Number.NEGATIVE_INFINITY
   private estimatedFor: readonly Link[] = []
@@ -70,7 +73,30 @@ export class Surrounds {
 
   /** This peer cannot be dialled: others reach it through public peers that it is linked to. */
   get hidden(): boolean {
-    return !isPublic(this.needs.self())
+    return !this.isPublic(this.needs.self())
+  }
+
+  /** Whether a peer accepts dials: those of anybody where something leads outside, those of its own network where nothing does. */
+  isPublic(ref: PeerRef): boolean {
+    return this.memory.countsAsPublic(ref)
+  }
+
+  /** Whether anything leads out of this peer's own network, or did lately: then only global addresses count (spec 5.2). */
+  lookOutside(now: Instant): void {
+    for (const { peer } of this.links.all()) if (this.noticeOutside(now, this.needs.contact(peer))) return
+    this.memory.setGlobalOnly(now - this.outsideAt < OUTSIDE_KEPT_MS)
+  }
+
+  /**
+   * Whether a wire leads to a public peer elsewhere. What refs tell alone proves nothing: anybody can tell of any address; nor do
+   * wires alone, since two of one machine may meet at an address of its that others can dial as well.
+   */
+  noticeOutside(now: Instant, contact: Contact | null): boolean {
+    const host = contact?.session.path?.remoteHost ?? null
+    if (host === null || contact?.ref?.isGlobal !== true || !isGlobalHost(host)) return false
+    this.outsideAt = now
+    this.memory.setGlobalOnly(true)
+    return true
   }
 
   /** How many public links a hidden peer needs: so many rendezvous it names. */
@@ -124,6 +150,6 @@ export class Surrounds {
 
   /** Links over which a hidden peer can be reached: public peers, over a wire. */
   publicLinks(): Link[] {
-    return this.links.all().filter(link => isPublic(link.ref) && this.isDirect(link.peer))
+    return this.links.all().filter(link => this.isPublic(link.ref) && this.isDirect(link.peer))
   }
 }

@@ -11,7 +11,7 @@ import { invariant } from '../base/invariant.ts'
 import { PEER_ID_BYTES, type PeerId, peerIdOfBytes } from '../base/peer-id.ts'
 import { RING } from '../base/position.ts'
 import { Rng } from '../base/rng.ts'
-import type { PeerRef, Rendezvous } from '../crypto/peer-ref.ts'
+import { areGlobal, type PeerRef, type Rendezvous } from '../crypto/peer-ref.ts'
 import type { PathView } from '../effect.ts'
 import type { Target } from '../input.ts'
 import { REMEMBERED_MAX } from '../limits.ts'
@@ -57,6 +57,7 @@ interface End {
 
 interface ShownPath {
   readonly reliable: boolean
+  readonly remoteHost: string | null
   view(): PathView
 }
 
@@ -187,7 +188,11 @@ export class OverlayNet {
   private planned: Later[] = []
   private readonly refs = new Map<string, PeerRef>()
 
+  /** Every second world is one private network; in the others all meet at global addresses. */
+  private readonly isPrivate: boolean
+
   constructor(seed: number) {
+    this.isPrivate = seed % 2 === 1
     this.rng = new Rng(seed)
   }
 
@@ -245,7 +250,7 @@ export class OverlayNet {
   }
 
   findPath(end: End): void {
-    end.shown.path ??= pathBetween(end.session)
+    end.shown.path ??= this.pathBetween(end.session)
   }
 
   /** Ends a session at one end; the other hears of it in its time. */
@@ -331,7 +336,7 @@ export class OverlayNet {
   ): PeerRef {
     const bytes = new Uint8Array(40)
     new DataView(bytes.buffer).setUint32(0, this.refs.size)
-    const host = `10.${position % 200}.0.1`
+    const host = `${this.isPrivate ? 10 : 20}.${position % 200}.0.1`
     const addresses = open ? [{ scheme: 'tcp' as const, host, port: 1, extra: '' }] : []
     const ref: PeerRef = {
       peer,
@@ -341,6 +346,7 @@ export class OverlayNet {
       capacity,
       relays: true,
       addresses,
+      isGlobal: areGlobal(addresses),
       rendezvous,
       bytes,
     }
@@ -355,7 +361,7 @@ export class OverlayNet {
   private open(peer: NetPeer, other: NetPeer, session: NetSession): End {
     const present = peer.ends.get(other.peer)
     if (present !== undefined) this.lose(peer, present, { code: 'session-replaced' })
-    const shown = { peer: other.peer, path: pathBetween(session), initiator: session.ends[0] === peer }
+    const shown = { peer: other.peer, path: this.pathBetween(session), initiator: session.ends[0] === peer }
     // reason: see `End.shown`.
     const contact = new Contact(shown as unknown as Contact['session'], peer.overlay.refOf(other.peer), this.now)
     const end: End = { contact, session, shown, linked: false }
@@ -370,9 +376,13 @@ export class OverlayNet {
     if (other.ends.get(peer.peer)?.session !== end.session) this.sessions.delete(end.session)
     peer.step(turn => peer.overlay.onContactLost(turn, end.contact, fault))
   }
-}
 
-function pathBetween(session: NetSession): ShownPath {
-  const reliable = session.ends.some(peer => peer.open)
-  return { reliable, view: () => ({ kind: 'none' }) }
+  private pathBetween(session: NetSession): ShownPath {
+    const reliable = session.ends.some(peer => peer.open)
+    return {
+      reliable,
+      remoteHost: reliable ? `${this.isPrivate ? 10 : 20}.0.0.1` : null,
+      view: () => ({ kind: 'none' }),
+    }
+  }
 }

@@ -10,7 +10,7 @@ import { earlier, type Instant } from '../base/instant.ts'
 import { PEER_ID_BYTES, type PeerId, peerIdOfBytes } from '../base/peer-id.ts'
 import { type Position, ringDistance } from '../base/position.ts'
 import type { Rng } from '../base/rng.ts'
-import { isPublic, type PeerRef } from '../crypto/peer-ref.ts'
+import { areGlobal, type PeerRef } from '../crypto/peer-ref.ts'
 import type { StoreEntry, Target } from '../input.ts'
 import {
   FORGER_REST_MS,
@@ -131,6 +131,7 @@ export class Overlay implements LinkCareOwner {
       this.links.add(link)
       this.memory.setLinked(link.peer, true)
     }
+    this.around.lookOutside(this.now)
     const told = this.neighbours()
     for (const link of this.links.all()) link.told = told
     this.nearest = this.links.near()
@@ -138,6 +139,16 @@ export class Overlay implements LinkCareOwner {
     this.seeking.settle(this.now, rng)
     this.tendAt = this.now + rng.unit() * TEND_MS
     this.care.settle(this.now, rng)
+  }
+
+  /** Others come to this peer by its rendezvous. */
+  get isHidden(): boolean {
+    return this.around.hidden
+  }
+
+  /** Whether a peer with these addresses can be dialled by those who are to. */
+  wouldBeHidden(addresses: readonly Address[]): boolean {
+    return this.memory.countsGlobalOnly ? !areGlobal(addresses) : addresses.length === 0
   }
 
   estimatedPeers(): number {
@@ -178,11 +189,11 @@ export class Overlay implements LinkCareOwner {
     // Over wires alone if that leads on: a circuit over circuits is long.
     const spared = this.spared()
     const overSome = (link: Link): boolean => overWire(link) && !spared.includes(link.peer)
-    const overPublic = (link: Link): boolean => overSome(link) && isPublic(link.ref)
+    const overPublic = (link: Link): boolean => overSome(link) && around.isPublic(link.ref)
     const all = links.all()
     const best = nextStep(self, position, all, { usable: overSome, directOnly: true, roundTripMs })
     // Who cannot be dialled carries circuits only where no public peer leads as far.
-    if (best !== null && !isPublic(best.ref)) {
+    if (best !== null && !around.isPublic(best.ref)) {
       const open = nextStep(self, position, all, { usable: overPublic, directOnly: true, roundTripMs })
       if (open !== null && (!leadsTo(best, position) || leadsTo(open, position))) return open.peer
     }
@@ -202,16 +213,22 @@ export class Overlay implements LinkCareOwner {
     return spared
   }
 
-  /** Where a few public peers serve STUN, each on another host: links first, then others that were heard of. */
+  /**
+   * Where a few public peers serve STUN, by IPv4 and by IPv6, each on another host: links first, then others that were heard of.
+   * Of each family one place of a peer: what many places say is believed because they are of many.
+   */
   helpers(): readonly Address[] {
     const { links, memory } = this
     const remembered = memory.refs().filter((_, i) => memory.isPublic(i) && !memory.isLinked(i) && !memory.hasFailed(i))
     const helpers = new Map<string, Address>()
     for (const refs of [this.around.publicLinks().map(refOf), remembered, links.all().map(refOf)]) {
       for (const { addresses } of this.around.rng.sample(refs, HELPERS_LOOKED_AT)) {
-        const helper = addresses.find(({ scheme }) => scheme === 'udp')
-        if (helper === undefined || helpers.size >= HELPERS_MAX) continue
-        if (!helpers.has(helper.host)) helpers.set(helper.host, helper)
+        const served = addresses.filter(({ scheme }) => scheme === 'udp')
+        for (const isWanted of [isIpv6, (host: string) => !isIpv6(host)]) {
+          const helper = served.find(({ host }) => isWanted(host))
+          const isEnough = [...helpers.keys()].filter(isWanted).length >= HELPERS_MAX
+          if (helper !== undefined && !isEnough && !helpers.has(helper.host)) helpers.set(helper.host, helper)
+        }
       }
     }
     return [...helpers.values()]
@@ -239,6 +256,7 @@ export class Overlay implements LinkCareOwner {
   /** A session with a peer stands: the first word is this peer's own ref. */
   onContact(turn: Turn, contact: Contact): void {
     this.sendHello(turn, contact.peer)
+    this.around.noticeOutside(turn.now, contact)
     if (!this.forgers.has(contact.peer, turn.now)) this.memory.succeeded(contact.peer, turn.now)
   }
 
@@ -328,6 +346,7 @@ export class Overlay implements LinkCareOwner {
   private tend(turn: Turn): void {
     const { alarm, rng } = this.around
     this.now = turn.now
+    this.around.lookOutside(turn.now)
     this.tryWaysIn(turn)
     this.seeking.seek(turn)
     if (this.links.size > 0) {
@@ -401,6 +420,7 @@ export class Overlay implements LinkCareOwner {
     if (ref === null || ref.peer !== contact.peer) return { code: 'ref-forged', detail: 'hello' }
     if (contact.ref !== null && ref.sequence < contact.ref.sequence) return null
     contact.ref = ref
+    this.around.noticeOutside(turn.now, contact)
     this.take(turn, ref, turn.now)
     return null
   }
@@ -643,8 +663,12 @@ export class Overlay implements LinkCareOwner {
     if (link !== undefined && ref.sequence > link.ref.sequence) link.ref = ref
     if (near && link === undefined) this.tendSoon(turn)
     // A peer without enough public links takes up any that it hears of.
-    else if (this.around.hungry && isPublic(ref)) this.tendSoon(turn)
+    else if (this.around.hungry && this.around.isPublic(ref)) this.tendSoon(turn)
   }
+}
+
+function isIpv6(host: string): boolean {
+  return host.includes(':')
 }
 
 function samePeers(some: readonly Link[], others: readonly Link[]): boolean {

@@ -21,6 +21,7 @@ function refOf(position: number, sequence: number): PeerRef {
     capacity: 24,
     relays: true,
     addresses: [],
+    isGlobal: false,
     rendezvous: [],
     bytes: new Uint8Array(120),
   }

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest'
+import type { Address } from '../base/address.ts'
 import type { PeerId } from '../base/peer-id.ts'
 import { Rng } from '../base/rng.ts'
-import { isPublic, type PeerRef } from '../crypto/peer-ref.ts'
+import { areGlobal, type PeerRef } from '../crypto/peer-ref.ts'
 import { CANDIDATE_BACKOFF_MS, FRESH_MS, REMEMBERED_LOST_MAX, REMEMBERED_MAX, REMEMBERED_NEAR_MAX } from '../limits.ts'
 import { type MemoryReason, RememberedPeers } from './remembered-peers.ts'
 
@@ -10,6 +11,7 @@ let made = 0
 /** A ref as it matters here: nobody looks at its signature any more. */
 function ref(host: string | null, fields: Partial<PeerRef> = {}): PeerRef {
   made += 1
+  const addresses: readonly Address[] = host === null ? [] : [{ scheme: 'tcp', host, port: 1, extra: '' }]
   return {
     // reason: any text that differs serves as an id.
     peer: `peer ${made}` as PeerId,
@@ -18,7 +20,8 @@ function ref(host: string | null, fields: Partial<PeerRef> = {}): PeerRef {
     expires: 0,
     capacity: 24,
     relays: true,
-    addresses: host === null ? [] : [{ scheme: 'tcp', host, port: 1, extra: '' }],
+    addresses,
+    isGlobal: areGlobal(addresses),
     rendezvous: [],
     bytes: new Uint8Array(0),
     ...fields,
@@ -53,7 +56,7 @@ describe('the memory of peers', () => {
     const memory = new RememberedPeers(new Rng(3))
     for (let i = 0; i < 220; i += 1) memory.learn(ref(`10.${i}.0.1`), 'random', 0)
     for (let i = 0; i < 1_000; i += 1) memory.learn(ref(null), 'random', i)
-    const open = memory.refs().filter(isPublic)
+    const open = memory.refs().filter(({ addresses }) => addresses.length > 0)
     expect(open.length).toBeGreaterThan(REMEMBERED_MAX * 0.7)
   })
 
@@ -118,12 +121,28 @@ describe('the memory of peers', () => {
       known.set(one.peer, linked && i % 10 !== 0)
     }
     for (const [index, one] of memory.refs().entries()) {
-      expect(memory.known(index)).toEqual({ position: one.position, isPublic: isPublic(one), ref: one })
+      expect(memory.known(index)).toEqual({ position: one.position, isPublic: one.addresses.length > 0, ref: one })
       expect(memory.isLinked(index)).toBe(known.get(one.peer))
     }
     const moved = ref('10.0.0.9', { peer: memory.refs()[0]!.peer, sequence: 2, addresses: [] })
     memory.learn(moved, 'random', 1_000)
     expect(memory.isPublic(0)).toBe(false)
+  })
+
+  it('counts private addresses while nothing leads outside, and only global ones while something does', () => {
+    const memory = new RememberedPeers(new Rng(17))
+    const hosts = ['10.0.0.1', '192.168.1.7', '127.0.0.1', 'fd00::7', '5.45.100.7', '2a02::7', null]
+    for (const host of hosts) memory.learn(ref(host), 'random', 0)
+    const publics = (): boolean[] => hosts.map((_, index) => memory.isPublic(index))
+    expect(publics()).toEqual([true, true, true, true, true, true, false])
+    memory.setGlobalOnly(true)
+    expect(publics()).toEqual([false, false, false, false, true, true, false])
+    memory.learn(ref('10.0.0.9'), 'random', 0)
+    memory.learn(ref('5.45.100.8'), 'random', 0)
+    expect([memory.isPublic(7), memory.isPublic(8)]).toEqual([false, true])
+    memory.setGlobalOnly(false)
+    expect(publics()).toEqual([true, true, true, true, true, true, false])
+    expect(memory.isPublic(7)).toBe(true)
   })
 
   it('knows fresh from old, also of before the start of time', () => {

@@ -10,7 +10,7 @@ import type { PeerId } from '../base/peer-id.ts'
 import type { Position } from '../base/position.ts'
 import { RareMap } from '../base/rare-map.ts'
 import type { Rng } from '../base/rng.ts'
-import { isPublic, type PeerRef } from '../crypto/peer-ref.ts'
+import type { PeerRef } from '../crypto/peer-ref.ts'
 import {
   CANDIDATE_BACKOFF_MAX_MS,
   CANDIDATE_BACKOFF_MS,
@@ -48,7 +48,7 @@ const FAILED = 4
 const STORED = 8
 /** The store holds this ref of it. */
 const SAVED = 16
-/** It accepts dials. */
+/** It accepts dials from where this peer is. */
 const PUBLIC = 32
 /** It is a link. */
 const LINKED = 64
@@ -84,6 +84,7 @@ export class RememberedPeers {
   private dropped: PeerId[] = []
   /** Grows with each peer that comes or goes and with each newer ref: who keeps something worked out from them looks. */
   version = 0
+  private globalOnly = false
 
   constructor(rng: Rng) {
     this.rng = rng
@@ -121,6 +122,23 @@ export class RememberedPeers {
     return this.list[this.indexAt(position)]
   }
 
+  /** Whether only addresses count that can be dialled from anywhere. */
+  get countsGlobalOnly(): boolean {
+    return this.globalOnly
+  }
+
+  setGlobalOnly(globalOnly: boolean): void {
+    if (globalOnly === this.globalOnly) return
+    this.globalOnly = globalOnly
+    for (const [index, ref] of this.list.entries()) this.setFlag(index, PUBLIC, this.countsAsPublic(ref))
+    this.version += 1
+  }
+
+  /** Whether a peer accepts dials, by what counts now. */
+  countsAsPublic(ref: PeerRef): boolean {
+    return this.globalOnly ? ref.isGlobal : ref.addresses.length > 0
+  }
+
   /** With what is known of it, without a look into its ref. */
   known(index: number): Known {
     return { position: this.positions[index]!, isPublic: this.isPublic(index), ref: this.list[index]! }
@@ -130,7 +148,7 @@ export class RememberedPeers {
     return this.positions[index]!
   }
 
-  /** Whether it accepts dials. */
+  /** Whether it accepts dials; see `countsAsPublic`. */
   isPublic(index: number): boolean {
     return (this.flags[index]! & PUBLIC) !== 0
   }
@@ -358,7 +376,7 @@ export class RememberedPeers {
   }
 
   private setAddress(index: number, ref: PeerRef): void {
-    this.setFlag(index, PUBLIC, isPublic(ref))
+    this.setFlag(index, PUBLIC, this.countsAsPublic(ref))
     this.ranges[index] = rangeOf(ref)
   }
 

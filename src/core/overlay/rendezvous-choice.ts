@@ -2,7 +2,10 @@
  * Which public links a peer that cannot be dialled names as its rendezvous (spec 5.2): in different ranges of addresses where
  * it can choose, so that no one place takes all of them with it; among those the least loaded.
  */
-import { RELAYED_WEIGHT } from '../limits.ts'
+import type { Address } from '../base/address.ts'
+import { isGlobalHost } from '../base/global-host.ts'
+import type { PeerRef } from '../crypto/peer-ref.ts'
+import { RELAYED_WEIGHT, RENDEZVOUS_ADDRESSES_MAX } from '../limits.ts'
 import type { Link } from './link-table.ts'
 import { rangeOf } from './remembered-peers.ts'
 
@@ -45,6 +48,13 @@ export function loadOf(link: Link): number {
 
 export function leastLoaded(links: readonly Link[]): Link | undefined {
   return [...links].sort((a, b) => loadOf(a) - loadOf(b))[0]
+}
+
+/** Those of a rendezvous by which a ref tells where it is: first the ones that can be dialled from anywhere. */
+export function namedAddresses({ addresses }: PeerRef): readonly Address[] {
+  const dialled = addresses.filter(({ scheme }) => scheme !== 'udp')
+  const rank = ({ host }: Address): number => (isGlobalHost(host) ? 0 : 1)
+  return dialled.sort((a, b) => rank(a) - rank(b)).slice(0, RENDEZVOUS_ADDRESSES_MAX)
 }
 
 function sameRange(a: Link, b: Link): boolean {

@@ -17,6 +17,8 @@ export interface Path {
   readonly open: boolean
   /** Whether everything sent arrives, in order, while the path is open (a wire); a circuit's relays may drop. */
   readonly reliable: boolean
+  /** The host at the other end of a wire, as the driver sees it; null of a circuit. */
+  readonly remoteHost: string | null
   /** Whether this path encrypts the session's packets itself, with keys that are bound to that very session (spec 4.2). */
   shields(session: SessionId): boolean
   /** Unacknowledged bytes that may be under way over this path. */

@@ -87,6 +87,7 @@ export class MemoryPath implements Path {
   open = true
   readonly reliable: boolean
   readonly flightBytesMax: number
+  readonly remoteHost = null
   readonly options: NetworkOptions
   private readonly pair: Pair
   private readonly end: 'a' | 'b'

@@ -78,6 +78,10 @@ export class Wire implements Carrier {
     return true
   }
 
+  get remoteHost(): string | null {
+    return this.about?.remoteHost ?? null
+  }
+
   get binding(): Uint8Array | undefined {
     return this.about?.binding
   }

@@ -19,7 +19,7 @@ const RENEW_AFTER_MAX_MS = 1_800_000
 const RENEW_AFTER_MIN_MS = 1_000
 /** After a failure; the last holds from then on. */
 const AGAIN_AFTER_MS: readonly number[] = [60_000, 300_000, 1_800_000]
-/** Taking mappings away may hold up the end so long: two calls of UPnP to a slow router. */
+/** Taking mappings away may hold up the end so long: three calls of UPnP to a slow router. */
 const CLOSE_MS = 2_000
 
 export interface MappedPorts {
@@ -27,8 +27,10 @@ export interface MappedPorts {
   readonly gateway: string
   readonly host: string
   readonly tcpPort: number
-  /** Null where there is none to map, or the gateway did not map it. */
+  /** Of STUN and punched wires; null where there is none to map, or the gateway did not map it. */
   readonly udpPort: number | null
+  /** That takes WebRTC; the same. */
+  readonly webrtcPort: number | null
 }
 
 export type MapperState =
@@ -38,7 +40,10 @@ export type MapperState =
 
 export interface PortMapperOptions {
   readonly tcpPort: number
+  /** Of STUN and punched wires. */
   readonly udpPort: number | null
+  /** Of UDP too, and another one. */
+  readonly webrtcPort: number | null
   /** The one address of this machine that takes connections; any unless given. */
   readonly from?: string | undefined
   readonly leaseSeconds?: number
@@ -50,10 +55,12 @@ export interface PortMapperOptions {
 interface Held {
   readonly gateway: Gateway
   readonly tcp: Grant
-  readonly udp: Grant | null
+  /** By the port of this machine. */
+  readonly udp: ReadonlyMap<number, Grant>
   readonly until: number
 }
 
+const NONE: ReadonlyMap<number, Grant> = new Map()
 const PROTOCOLS: readonly MappingProtocol[] = ['pcp', 'nat-pmp', 'upnp']
 const NAMES: Readonly<Record<MappingProtocol, string>> = { pcp: 'PCP', 'nat-pmp': 'NAT-PMP', upnp: 'UPnP' }
 
@@ -144,25 +151,36 @@ export class PortMapper {
     return way === null ? null : UpnpGateway.find(host, way.ownHost, this.closing.signal)
   }
 
-  /** Both ports, for the first time or again; why not, or null where the TCP port is mapped. */
+  /** All ports, for the first time or again; why not, or null where the TCP port is mapped. */
   private async map(gateway: Gateway, before: Held | null): Promise<string | null> {
-    const { tcpPort, udpPort, leaseSeconds = LEASE_SECONDS } = this.options
+    const { tcpPort, udpPort, webrtcPort, leaseSeconds = LEASE_SECONDS } = this.options
     const tcp = await this.ask(gateway, { transport: 'tcp', port: tcpPort }, before?.tcp.port ?? tcpPort, leaseSeconds)
     if (typeof tcp === 'string') return tcp
     const renewAfterMs = renewAfter(tcp)
-    this.held = { gateway, tcp, udp: before?.udp ?? null, until: performance.now() + 2 * renewAfterMs }
-    if (udpPort !== null && !this.closing.signal.aborted) {
-      const wanted = before?.udp?.port ?? udpPort
-      const udp = await this.ask(gateway, { transport: 'udp', port: udpPort }, wanted, leaseSeconds)
-      this.held = { ...this.held, udp: typeof udp === 'string' ? null : udp }
-    }
+    this.held = { gateway, tcp, udp: before?.udp ?? NONE, until: performance.now() + 2 * renewAfterMs }
+    for (const own of [udpPort, webrtcPort])
+      if (own !== null) this.held = await this.mapUdp(this.held, own, leaseSeconds)
     if (this.closing.signal.aborted) return null
     this.failures = 0
     const { host, port } = tcp
-    const mapped = { protocol: gateway.protocol, gateway: gateway.host, host, tcpPort: port }
-    this.options.onChange({ kind: 'mapped', mapped: { ...mapped, udpPort: this.held.udp?.port ?? null } })
+    const { udp } = this.held
+    const mappedTo = (own: number | null): number | null => (own === null ? null : (udp.get(own)?.port ?? null))
+    const ports = { tcpPort: port, udpPort: mappedTo(udpPort), webrtcPort: mappedTo(webrtcPort) }
+    this.options.onChange({
+      kind: 'mapped',
+      mapped: { protocol: gateway.protocol, gateway: gateway.host, host, ...ports },
+    })
     this.again(renewAfterMs)
     return null
+  }
+
+  /** One without which the others are of use all the same. */
+  private async mapUdp(held: Held, own: number, leaseSeconds: number): Promise<Held> {
+    if (this.closing.signal.aborted) return held
+    const port: PortToMap = { transport: 'udp', port: own }
+    const grant = await this.ask(held.gateway, port, held.udp.get(own)?.port ?? own, leaseSeconds)
+    const others = [...held.udp].filter(([other]) => other !== own)
+    return { ...held, udp: new Map(typeof grant === 'string' ? others : [...others, [own, grant]]) }
   }
 
   private async ask(gateway: Gateway, port: PortToMap, wanted: number, seconds: number): Promise<Grant | string> {
@@ -184,10 +202,8 @@ export class PortMapper {
   private async letGo(): Promise<void> {
     const { held } = this
     if (held === null) return
-    const { tcpPort, udpPort } = this.options
-    await held.gateway.unmap({ transport: 'tcp', port: tcpPort }, held.tcp.port)
-    if (udpPort !== null && held.udp !== null)
-      await held.gateway.unmap({ transport: 'udp', port: udpPort }, held.udp.port)
+    await held.gateway.unmap({ transport: 'tcp', port: this.options.tcpPort }, held.tcp.port)
+    for (const [port, grant] of held.udp) await held.gateway.unmap({ transport: 'udp', port }, grant.port)
     held.gateway.close()
     this.held = null
   }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { isPublicIpv4, type MappingTrust, needlessFor, trustIn } from './port-mapping.ts'
+import { type MappingTrust, needlessFor, trustIn } from './port-mapping.ts'
 
 describe('an address that a gateway names', () => {
   const seen = (...hosts: string[]) => ({
@@ -19,31 +19,6 @@ describe('an address that a gateway names', () => {
   it.each(cases)('%s', (_, host, survey, trust) => {
     expect(trustIn(host, survey)).toBe(trust)
   })
-})
-
-it.each([
-  ['5.45.100.1', true],
-  ['192.0.2.2', true],
-  ['100.63.255.255', true],
-  ['100.128.0.0', true],
-  ['172.15.0.1', true],
-  ['172.32.0.1', true],
-  ['100.64.0.0', false],
-  ['100.127.255.255', false],
-  ['10.255.0.1', false],
-  ['172.16.0.1', false],
-  ['172.31.255.1', false],
-  ['192.168.0.1', false],
-  ['169.254.1.1', false],
-  ['127.0.0.1', false],
-  ['0.0.0.0', false],
-  ['224.0.0.1', false],
-  ['255.255.255.255', false],
-  ['300.1.1.1', false],
-  ['fd00::1', false],
-  ['my.example', false],
-])('%s is public: %s', (host, isPublic) => {
-  expect(isPublicIpv4(host)).toBe(isPublic)
 })
 
 describe('a mapping', () => {

@@ -3,6 +3,7 @@
  * (`pcp.ts`, `nat-pmp.ts`, `upnp-igd.ts`); what comes of it is a state that users see, and that is trusted only where other
  * peers see the same address.
  */
+import { isGlobalHost, isPublicIpv4 } from '../../core/base/global-host.ts'
 import type { NatSurvey } from '../udp/nat-survey.ts'
 
 export type MappingProtocol = 'pcp' | 'nat-pmp' | 'upnp'
@@ -52,7 +53,9 @@ export type PortMappingState =
       /** The address and ports on the other side, as the gateway says. */
       readonly host: string
       readonly tcpPort: number
+      /** Of STUN and punched wires, and of WebRTC; null where it is not mapped. */
       readonly udpPort: number | null
+      readonly webrtcPort: number | null
       readonly trust: MappingTrust
     }
 
@@ -76,21 +79,9 @@ export function trustIn(host: string, { seen, answered }: Pick<NatSurvey, 'seen'
   return 2 * agreeing > answered ? 'confirmed' : 'contradicted'
 }
 
-/** Reached from anywhere: not private, shared by a provider's NAT (RFC 6598), this machine's or link's own, or no machine's. */
-export function isPublicIpv4(host: string): boolean {
-  const parts = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/.exec(host)?.slice(1).map(Number)
-  if (parts === undefined || parts.some(part => part > 255)) return false
-  const [a = 0, b = 0] = parts
-  if (a === 0 || a === 10 || a === 127 || a >= 224) return false
-  if (a === 100) return b < 64 || b > 127
-  if (a === 169) return b !== 254
-  if (a === 172) return b < 16 || b > 31
-  return a !== 192 || b !== 168
-}
-
 /** Fit to serve STUN: whoever is private sees nothing of its neighbours' NAT, and others cannot ask it. */
 export function isHelper(host: string): boolean {
-  return !isIpv4(host) || host.startsWith('127.') || isPublicIpv4(host)
+  return isGlobalHost(host) || isLoopback(host)
 }
 
 /** Why a peer that listens at these needs no mapping; null where it does. */

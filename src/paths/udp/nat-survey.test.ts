@@ -22,18 +22,20 @@ describe('what peers tell of a NAT', () => {
     ['IPv6 alone', ['fd00::1 1', 'fd00::1 1'], 'unknown', null],
   ]
   it.each(cases)('%s', (_, told, kind, ipv4) => {
-    expect(surveyOf(places(...told), OWN, told.length)).toMatchObject({ kind, ipv4 })
+    expect(surveyOf(places(...told), OWN, places(...told))).toMatchObject({ kind, ipv4 })
   })
 
   it('that there is none, where most see the address that this machine has itself', () => {
     const told = places('5.5.5.5 4101', '5.5.5.5 4101', '9.9.9.9 1')
-    expect(surveyOf(told, PUBLIC, 3).kind).toBe('none')
-    expect(surveyOf(told.slice(0, 1), PUBLIC, 3).kind).toBe('unknown')
+    expect(surveyOf(told, PUBLIC, told).kind).toBe('none')
+    expect(surveyOf(told.slice(0, 1), PUBLIC, told).kind).toBe('unknown')
   })
 
   it('counts who was asked, who answered, and what they told, by family', () => {
     const told = places('5.5.5.5 1', '5.5.5.5 1', '6.6.6.6 1', 'fd00::1 1', 'fd00::1 1')
-    expect(surveyOf(told, OWN, 7)).toEqual({
+    // Most serve both families: they are asked by both, and are no more peers by that.
+    const asked = places('4.0.0.1 1', '4.0.0.2 1', '4.0.0.3 1', '4.0.0.4 1', '2a02::1 1', '2a02::2 1')
+    expect(surveyOf(told, OWN, asked)).toEqual({
       kind: 'independent',
       ipv4: '5.5.5.5',
       ipv6: 'fd00::1',
@@ -42,8 +44,14 @@ describe('what peers tell of a NAT', () => {
         { host: '6.6.6.6', peers: 1 },
       ],
       answered: 3,
-      askedPeers: 7,
-      answeredPeers: 5,
+      askedPeers: 4,
+      answeredPeers: 3,
     })
+  })
+
+  it('of a machine with IPv6 alone it counts those', () => {
+    const told = places('fd00::1 1', 'fd00::1 1')
+    const survey = surveyOf(told, OWN, places('2a02::1 1', '2a02::2 1', '2a02::3 1'))
+    expect(survey).toMatchObject({ ipv4: null, ipv6: 'fd00::1', answered: 0, askedPeers: 3, answeredPeers: 2 })
   })
 })

@@ -16,7 +16,7 @@ export interface NatSurvey {
   readonly seen: readonly { readonly host: string; readonly peers: number }[]
   /** Of IPv4, as `seen`. */
   readonly answered: number
-  /** How many peers were asked, and how many answered, by either family. */
+  /** How many peers were asked, and how many answered: by that family by which they were more, since many serve both. */
   readonly askedPeers: number
   readonly answeredPeers: number
 }
@@ -31,10 +31,15 @@ export const NOT_SURVEYED: NatSurvey = {
   answeredPeers: 0,
 }
 
-/** `told`: one answer of each peer, each on another host. `own`: this machine's own places. */
-export function surveyOf(told: readonly SocketAddress[], own: readonly SocketAddress[], askedPeers: number): NatSurvey {
+/** `told`: one answer of each peer by each family. `own`: this machine's own places. `asked`: where peers were asked. */
+export function surveyOf(
+  told: readonly SocketAddress[],
+  own: readonly SocketAddress[],
+  asked: readonly Pick<SocketAddress, 'host'>[],
+): NatSurvey {
   const ipv4 = told.filter(({ host }) => !host.includes(':'))
   const ipv6 = told.filter(({ host }) => host.includes(':'))
+  const asked6 = asked.filter(({ host }) => host.includes(':')).length
   const seen = [...counted(ipv4.map(({ host }) => host))].map(([host, peers]) => ({ host, peers }))
   return {
     kind: kindOf(ipv4, own),
@@ -42,8 +47,8 @@ export function surveyOf(told: readonly SocketAddress[], own: readonly SocketAdd
     ipv6: mostSay(ipv6.map(({ host }) => host)),
     seen,
     answered: ipv4.length,
-    askedPeers,
-    answeredPeers: told.length,
+    askedPeers: Math.max(asked.length - asked6, asked6),
+    answeredPeers: Math.max(ipv4.length, ipv6.length),
   }
 }
 

@@ -7,6 +7,7 @@ import { randomBytes } from 'node:crypto'
 import { networkInterfaces } from 'node:os'
 import Udx, { type UdxAddress, type UdxSocket, type UdxStream } from 'udx-native'
 import type { Address } from '../../core/base/address.ts'
+import { isGlobalHost } from '../../core/base/global-host.ts'
 import { GATHER_TIMEOUT_MS } from '../negotiator.ts'
 import { Allowance } from './allowance.ts'
 import { bytesOfIp, plainIp } from './ip-address.ts'
@@ -54,7 +55,9 @@ export class UdpHost {
     const families: readonly (4 | 6)[] = host === undefined || host === '::' ? [4, 6] : [host.includes(':') ? 6 : 4]
     for (const family of families) {
       const any = family === 4 ? '0.0.0.0' : '::'
-      const socket = this.open(family, host === undefined || host === '::' ? any : host, port)
+      // The same for both, where it is left to the system.
+      const wanted = port === 0 ? (this.port ?? 0) : port
+      const socket = this.open(family, host === undefined || host === '::' ? any : host, wanted)
       if (socket !== null) this.sockets.set(family, socket)
     }
   }
@@ -63,6 +66,10 @@ export class UdpHost {
   get port(): number | null {
     for (const socket of this.sockets.values()) return socket.address()?.port ?? null
     return null
+  }
+
+  portOf(family: 4 | 6): number | null {
+    return this.sockets.get(family)?.address()?.port ?? null
   }
 
   socketFor(host: string): UdxSocket | null {
@@ -134,11 +141,8 @@ export class UdpHost {
   private async ask(helpers: readonly Address[], othersMs: number): Promise<Mappings> {
     const own = this.ownPlaces()
     const seen = new Map<string, SocketAddress>()
-    // Where this machine has no address of a family, waiting for answers over it would hold up the wire.
-    const reaches = (host: string): boolean =>
-      own.length === 0 || own.some(place => isIpv6(place.host) === isIpv6(host))
     const places = helpers.filter(
-      ({ host }) => bytesOfIp(host) !== null && this.socketFor(host) !== null && reaches(host),
+      ({ host }) => bytesOfIp(host) !== null && this.socketFor(host) !== null && mayReach(own, host),
     )
     await new Promise<void>(resolve => {
       const timers: NodeJS.Timeout[] = []
@@ -170,7 +174,7 @@ export class UdpHost {
       if (!candidates.some(known => known.host === host && known.port === port))
         candidates.push({ kind: 'reflexive', host, port })
     }
-    return { mapping, candidates, survey: surveyOf([...seen.values()], own, places.length) }
+    return { mapping, candidates, survey: surveyOf([...seen.values()], own, places) }
   }
 
   private ownPlaces(): PunchCandidate[] {
@@ -215,6 +219,13 @@ export class UdpHost {
     const answer = answerTo(bytes, from)
     if (answer !== null) this.send(socket, answer, from)
   }
+}
+
+/** Where this machine has no address of a family that leads there, waiting for answers over it would hold up the wire. */
+function mayReach(own: readonly SocketAddress[], host: string): boolean {
+  if (own.length === 0) return true
+  const alike = own.filter(place => isIpv6(place.host) === isIpv6(host))
+  return isIpv6(host) && isGlobalHost(host) ? alike.some(place => isGlobalHost(place.host)) : alike.length > 0
 }
 
 function isIpv6(host: string): boolean {

@@ -2,7 +2,7 @@
 import { randomBytes, randomInt } from 'node:crypto'
 import type { UdxSocket } from 'udx-native'
 import type { Address } from '../../core/base/address.ts'
-import type { NegotiatedSink, NegotiatedWire, Negotiator } from '../negotiator.ts'
+import type { NegotiatedSink, NegotiatedWire, Negotiator, ServedPorts } from '../negotiator.ts'
 import { LINGER_MS } from '../wire-driver.ts'
 import { Allowance } from './allowance.ts'
 import { mayBeSentTo, plainIp } from './ip-address.ts'
@@ -71,11 +71,12 @@ export class UdpNegotiator implements Negotiator {
     return (this.host ?? this.use(new UdpHost())).survey(helpers)
   }
 
-  serve(host: string, port: number): number | null {
+  serve(host: string, port: number): ServedPorts | null {
     if (this.host !== null) return null
     const ip = plainIp(host) ?? '0.0.0.0'
     this.loopback = !mayBeSentTo(ip, false) && mayBeSentTo(ip, true)
-    return this.use(new UdpHost({ host, port })).port
+    const opened = this.use(new UdpHost({ host, port }))
+    return opened.port === null ? null : { ipv4: opened.portOf(4), ipv6: opened.portOf(6) }
   }
 
   private use(host: UdpHost): UdpHost {

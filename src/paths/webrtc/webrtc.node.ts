@@ -1,4 +1,5 @@
 /** Negotiated WebRTC in Node, by libdatachannel. What it takes to addresses of this peer is in `webrtc-port.node.ts`. */
+import { networkInterfaces } from 'node:os'
 import type { Address } from '../../core/base/address.ts'
 import type { Fault } from '../../core/base/fault.ts'
 import { GATHER_TIMEOUT_MS, type NegotiatedSink, type NegotiatedWire, type Negotiator } from '../negotiator.ts'
@@ -81,7 +82,7 @@ class NegotiatedEnd extends DataChannelEnd implements NegotiatedRtcEnd {
     const remote = offer === null ? null : readRtcDescription(offer)
     if (offer !== null && remote === null) throw new Error('the offer is none')
     const connection = new PeerConnection('webmesh', {
-      iceServers: helpers.map(helper => `stun:${hostPort(helper)}`),
+      iceServers: reachable(helpers).map(helper => `stun:${hostPort(helper)}`),
       disableAutoNegotiation: true,
       ...(host === undefined ? {} : { bindAddress: host }),
     })
@@ -101,6 +102,14 @@ class NegotiatedEnd extends DataChannelEnd implements NegotiatedRtcEnd {
     if (description === null) throw new Error('the library describes its end in another way')
     return description
   }
+}
+
+/** The library asks one of them, which it draws: none of a family that this machine has not. */
+function reachable(helpers: readonly Address[]): readonly Address[] {
+  const own = Object.values(networkInterfaces()).flatMap(addresses => addresses ?? [])
+  const hasIpv4 = own.some(({ family, internal }) => family === 'IPv4' && !internal)
+  const alike = helpers.filter(({ host }) => host.includes(':') !== hasIpv4)
+  return alike.length > 0 ? alike : helpers
 }
 
 function faultOf(error: unknown): Fault {
