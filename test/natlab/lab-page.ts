@@ -7,7 +7,7 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { tmpdir } from 'node:os'
+import { networkInterfaces, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
@@ -28,7 +28,9 @@ const server = createServer((request, response) => {
   response.setHeader('content-type', isScript ? 'text/javascript' : 'text/html')
   response.end(isScript ? bundle : '<!doctype html><title>lab</title><script type="module" src="/page.js"></script>')
 })
-await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+// Firefox takes the family by which the page came for the one that leads out.
+const hasIpv4 = Object.values(networkInterfaces()).some(own => own?.some(at => at.family === 'IPv4' && !at.internal))
+await new Promise<void>(resolve => server.listen(0, hasIpv4 ? '127.0.0.1' : '::1', resolve))
 
 /** What both browsers' tabs do alike. */
 interface Tab {
@@ -81,7 +83,8 @@ const tabs: Tab[] = []
 
 async function openTab(options: MeshOptions): Promise<unknown> {
   // reason: a server that listens on a port has an address with one.
-  const tab = await browser.open(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`, 'script')
+  const { port } = server.address() as AddressInfo
+  const tab = await browser.open(`http://${hasIpv4 ? '127.0.0.1' : '[::1]'}:${port}/`, 'script')
   tabs.push(tab)
   return tab.evaluate(given => script.start(given), options)
 }
