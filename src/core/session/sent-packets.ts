@@ -12,6 +12,7 @@ import type { Instant } from '../base/instant.ts'
 import {
   ACKNOWLEDGE_UNASKED_BYTES,
   ACKNOWLEDGE_UNASKED_PACKETS,
+  CIRCUIT_QUEUE_BYTES_MAX,
   GAP_PATIENCE_MS,
   REORDER_TOLERANCE_PACKETS,
   RESEND_TIMEOUT_MS_FIRST,
@@ -235,9 +236,9 @@ export class SentPackets {
     this.doublings = Math.min(this.doublings + 1, DOUBLINGS_MAX)
   }
 
-  /** The path has more than it can pass on. */
+  /** The path has more than it can pass on. As much as finds place at the hop that says so may be under way all the same. */
   onHeld(): void {
-    this.cut()
+    if (this.windowBytes > CIRCUIT_QUEUE_BYTES_MAX) this.cut(CIRCUIT_QUEUE_BYTES_MAX)
   }
 
   /** The path takes nothing now: the timeout begins anew. */
@@ -347,10 +348,10 @@ export class SentPackets {
   }
 
   /** Once a round trip: what was sent before the last time tells nothing new. */
-  private cut(): void {
+  private cut(least = WINDOW_BYTES_MIN): void {
     if (this.cutUntil > 0) return
     this.cutUntil = this.order
-    this.windowBytes = Math.max(this.windowBytes * WINDOW_CUT, WINDOW_BYTES_MIN)
+    this.windowBytes = Math.max(this.windowBytes * WINDOW_CUT, least)
     this.slowFrom = this.windowBytes
   }
 
