@@ -1,9 +1,10 @@
 /** `webmesh up`: a peer that runs until it is interrupted. */
 import { addressText } from '../core/base/address.ts'
-import { Mesh, type Service } from '../index.node.ts'
+import { REF_RENDEZVOUS_MAX } from '../core/crypto/peer-ref.ts'
+import { Mesh, type MeshOptions, type Service } from '../index.node.ts'
 import { CAPACITY_MAX, CAPACITY_MIN } from '../mesh/mesh-options.ts'
 import { serviceNameOf } from '../mesh/target.ts'
-import { type CliCall, type CliCommand, JOIN_OPTION, JSON_OPTION, STORE_OPTION } from './command.ts'
+import { type CliCall, type CliCommand, type Flags, JOIN_OPTION, JSON_OPTION, STORE_OPTION } from './command.ts'
 import { pathText, type Report, shortId } from './report.ts'
 import { interrupted } from './waiting.ts'
 
@@ -26,6 +27,9 @@ export const up: CliCommand = {
     'udp-port': { type: 'string' },
     capacity: { type: 'string' },
     'no-relay': { type: 'boolean' },
+    'relay-rate': { type: 'string' },
+    'relay-circuits': { type: 'string' },
+    rendezvous: { type: 'string' },
     'no-port-mapping': { type: 'boolean' },
   },
   help: `Runs a peer until it is interrupted (Ctrl-C), then leaves politely.
@@ -55,6 +59,10 @@ export const up: CliCommand = {
                        first port that listens unless given, 0 for any.
   --capacity N         how many links to carry, 4 to 4096.
   --no-relay           do not forward circuits for others.
+  --relay-rate N       forward at most N bytes a second for others, shared fairly.
+  --relay-circuits N   forward at most N circuits at once; 4096 unless given.
+  --rendezvous N       where nobody can dial this peer, the peers to name through
+                       which it is reached, 1 to 4; 3 unless given.
   --no-port-mapping    do not ask the gateway to map the ports (PCP, NAT-PMP, UPnP);
                        it is asked only where the peer listens behind a NAT.
   --json               one JSON object a line. The first is
@@ -77,7 +85,8 @@ export const up: CliCommand = {
       webrtcPort: flags.has('no-webrtc') ? false : webrtcPort,
       udpPort: flags.number('udp-port', 0, true, 65_535),
       capacity: flags.number('capacity', CAPACITY_MIN, true, CAPACITY_MAX),
-      relays: !flags.has('no-relay'),
+      relays: relaysOf(flags),
+      rendezvous: flags.number('rendezvous', 1, true, REF_RENDEZVOUS_MAX),
       portMapping: !flags.has('no-port-mapping'),
       signal,
     })
@@ -90,6 +99,14 @@ export const up: CliCommand = {
       await mesh.close()
     }
   },
+}
+
+function relaysOf(flags: Flags): MeshOptions['relays'] {
+  const limits = {
+    bytesPerSecond: flags.number('relay-rate', 1, true),
+    circuits: flags.number('relay-circuits', 1, true),
+  }
+  return flags.has('no-relay') ? false : limits
 }
 
 function sayReady(mesh: Mesh, report: Report): void {

@@ -214,6 +214,8 @@ describe('usage', () => {
       /--count takes a whole number from 1, not "x{60}…"/,
     ],
     ['too few links', ['up', '--capacity', '3'], /from 4 to 4096, not "3"/],
+    ['a budget of nothing', ['up', '--relay-rate', '0'], /--relay-rate takes a whole number from 1, not "0"/],
+    ['too many rendezvous', ['up', '--rendezvous', '5'], /--rendezvous takes a whole number from 1 to 4, not "5"/],
     ['a long argument too many', ['peers', 'a/1', LONG, '--join', 'x'], /"x{60}…" is one argument too many/],
     ['a port too high', ['up', '--listen', '127.0.0.1:70000'], /"127.0.0.1:70000" is no place to listen/],
     ['IPv6 without brackets', ['up', '--listen', '::1:0'], /\[::\]:0/],
