@@ -75,8 +75,8 @@ export class Attempt {
   readonly hopsTried: PeerId[] = []
   /** How many of them led to where the peer should be known, and is not. */
   unknownTo = 0
-  /** How many of them led to one that had a way to the peer, and has lost it. */
-  lostBy = 0
+  /** How many that should have led there did not: its own rendezvous, and who had a way and has just lost it. */
+  deniedBy = 0
   /** No first hop is left to try. */
   circuitsSpent = false
   /** Rendezvous that are being reached, to be first hops. */
@@ -133,6 +133,11 @@ export class Attempt {
   /** Takes those who wait along to another attempt. */
   takeWaiters(): Waiter[] {
     return this.waiters.splice(0)
+  }
+
+  /** Whether the peer names it as one through whom it is reached. */
+  names(relay: PeerId): boolean {
+    return this.knownRendezvous.some(({ peer }) => peer === relay)
   }
 
   /** More was learnt of where the peer is. */
@@ -243,7 +248,7 @@ export class Attempt {
     this.hopsTried.length = 0
     this.spares = true
     this.unknownTo = 0
-    this.lostBy = 0
+    this.deniedBy = 0
     this.circuitsSpent = false
   }
 

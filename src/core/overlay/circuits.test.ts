@@ -202,6 +202,32 @@ describe('a circuit', () => {
     expect(opensFor(true)).toBe(3)
   })
 
+  it('to a peer that one of its rendezvous does not know any more is given up for a link, and tried over all for a user', () => {
+    const opensFor = (patient: boolean): number => {
+      const net = bareNet(4)
+      const [a, gone] = [net.add({ public: false }), net.add({ public: false })]
+      const relays = [net.add(), net.add(), net.add()]
+      for (const relay of relays) link(a, relay)
+      const ref = gone.peer.refBehind(relays.map(({ peer }) => peer))
+      gone.node.kill()
+      let opens = 0
+      for (const { peer } of relays) {
+        const { circuits } = peer.connector
+        const onOpen = circuits.onOpen.bind(circuits)
+        circuits.onOpen = (...args) => {
+          opens += 1
+          onOpen(...args)
+        }
+      }
+      a.peer.connector.reach(new Turn(a.node.now, 0), gone.id, ref, patient, () => {})
+      a.node.input({ kind: 'wake' })
+      net.world.run(350)
+      return opens
+    }
+    expect(opensFor(false)).toBe(1)
+    expect(opensFor(true)).toBe(3)
+  })
+
   it('keeps the sessions that it runs over, though nobody needs those for themselves', () => {
     const net = bareNet(5)
     const relay = net.add()

@@ -208,8 +208,10 @@ export class Reaching {
 
   onCircuitLost(turn: Turn, circuit: CircuitEnd, reason: CircuitLoss): void {
     const attempt = this.attemptOf.get(circuit)
+    const isKnownNowhere = reason === 'unknown' || reason === 'no-route'
     if (attempt !== undefined && reason === 'unknown') attempt.unknownTo += 1
-    if (attempt !== undefined && reason === 'lost') attempt.lostBy += 1
+    if (attempt !== undefined && (reason === 'lost' || (isKnownNowhere && attempt.names(circuit.neighbour))))
+      attempt.deniedBy += 1
     this.onCarrierLost(turn, circuit, { code: 'peer-unreachable', detail: reason })
   }
 
@@ -387,8 +389,8 @@ export class Reaching {
   private circle(turn: Turn, attempt: Attempt): void {
     const { peer } = attempt
     if (peer === null) return
-    // Nobody waits for a peer that another has just lost as well: it is gone, or comes back by itself.
-    if (attempt.lostBy > 0 && !attempt.isPatient) {
+    // Nobody waits for a peer to which those do not lead that should: it is gone, or comes back by itself.
+    if (attempt.deniedBy > 0 && !attempt.isPatient) {
       attempt.circuitsSpent = true
       return
     }
