@@ -18,21 +18,15 @@ import {
   GLARE_MS,
   HELD_DOUBT_AFTER_MS,
   LINK_SILENT_MS,
-  NEGOTIATION_STAGGER_MS,
   PATHLESS_MS,
   PATHLESS_NEEDED_MS,
   PING_TIMEOUT_MS,
-  REBALANCE_MS,
-  REBALANCE_RATIO,
   RETRY_PAUSE_MAX_MS,
   SESSION_LINGER_MS,
   SESSIONS_CHECK_MS,
   SILENCE_STEP_MS,
   STANDBY_ASK_MS,
   UPGRADE_AFTER_MS,
-  UPGRADE_BACKOFF_MAX_MS,
-  UPGRADE_BACKOFF_MS,
-  UPGRADE_TURN_MS,
 } from '../limits.ts'
 import type { Negotiable } from '../peer-options.ts'
 import type { Path } from '../session/path.ts'
@@ -42,6 +36,7 @@ import { type Opening, Switchboard, type SwitchboardOwner } from '../session/swi
 import { type Carrier, Wire } from '../session/wire.ts'
 import type { Turn } from '../turn.ts'
 import type { OnReached } from './attempt.ts'
+import { BetterPaths, type BetterPathsPort } from './better-paths.ts'
 import { CircuitEnd, type CircuitLoss, Circuits, type CircuitsPort } from './circuits.ts'
 import { Contact, Need } from './contact.ts'
 import { Farewells } from './farewells.ts'
@@ -53,6 +48,7 @@ import { Reaching, type ReachingPort } from './reaching.ts'
 import type { RelayLimits } from './relay-budget.ts'
 import { ScarceBudget } from './scarce-budget.ts'
 import type { SettledState } from './settled-state.ts'
+import { WireMarks } from './wire-marks.ts'
 
 /** What the connector needs of the layer above. */
 export interface ConnectorPort {
@@ -92,7 +88,7 @@ export interface ConnectorPort {
   isHidden(): boolean
 }
 
-export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, PathOffersPort {
+export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, PathOffersPort, BetterPathsPort {
   readonly self: PeerId
   readonly relays: boolean
   readonly relayLimits: RelayLimits | undefined
@@ -101,6 +97,7 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
   private readonly port: ConnectorPort
   private readonly reaching: Reaching
   private readonly offers: PathOffers
+  private readonly better: BetterPaths
   /** Dialled and negotiated wires of one transport are all the same to the host. */
   private readonly budget = new ScarceBudget()
   private readonly asks = new PathAsks()
@@ -110,8 +107,7 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
   private readonly retired = new RareMap<Session, Instant>()
   /** Carriers that no session travels over, and when they are let go. */
   private readonly unused = new RareMap<Carrier, Instant>()
-  /** Those that are to tell when the bytes of others before them have arrived. */
-  private readonly wireMarks = new RareMap<number, { readonly wire: Wire; readonly session: Session }>()
+  private readonly wireMarks = new WireMarks()
   private readonly userPings = new RareMap<number, { readonly request: RequestId; readonly session: Session }>()
   private nextPing = 1
   private wakeAt: Instant | null = null
@@ -131,6 +127,7 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
     this.circuits = new Circuits(this.board, this)
     this.reaching = new Reaching(this.board, this.circuits, dialable, this)
     this.offers = new PathOffers(this.board, port.negotiates ?? [], this.budget, this)
+    this.better = new BetterPaths(this.reaching, this.offers, this.circuits, this)
   }
 
   // ---- what the layers above ask ----
@@ -386,6 +383,10 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
     return this.port.refOf(peer)
   }
 
+  isDialable(): boolean {
+    return this.port.isDialable()
+  }
+
   /** A page, or a peer at home, carries no more of others than it has links itself. */
   circuitsMax(): number {
     return this.port.isHidden() ? this.port.capacity() : Number.POSITIVE_INFINITY
@@ -447,19 +448,14 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
     const session = wire.peer === null ? undefined : this.contacts.get(wire.peer)?.session
     // What travels another way tells nothing of this one.
     const token = session?.path === wire ? this.sendPing(turn, session) : null
-    if (session === undefined || token === null) return
-    this.wireMarks.set(token, { wire, session })
-    wire.onMarked(turn.now)
+    if (session !== undefined && token !== null) this.wireMarks.begin(token, wire, session, turn.now)
   }
 
-  private onMarkAnswered(turn: Turn, token: number, lost: boolean): void {
-    const mark = this.wireMarks.get(token)
-    if (mark === undefined) return
-    this.wireMarks.delete(token)
-    mark.wire.onMarkAnswered(lost ? null : turn.now)
-    if (!mark.wire.open) return
-    if (mark.wire.wantsMark) this.markWire(turn, mark.wire)
-    this.circuits.onWireRoom(turn, mark.wire)
+  /** What had arrived over it is known anew. */
+  private onWireHeard(turn: Turn, wire: Wire): void {
+    if (!wire.open) return
+    if (wire.wantsMark) this.markWire(turn, wire)
+    this.circuits.onWireRoom(turn, wire)
   }
 
   onCarrying(neighbour: PeerId, carries: boolean, now: Instant): void {
@@ -521,9 +517,13 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
   }
 
   onPong(turn: Turn, session: Session, token: number, roundTripMs: number): void {
+    const marked = this.wireMarks.onAnswered(token, turn.now)
+    if (marked !== null) {
+      this.onWireHeard(turn, marked)
+      return
+    }
     const contact = this.contacts.get(session.peer)
-    if (contact?.session === session && !this.wireMarks.has(token)) contact.learnRoundTrip(roundTripMs)
-    this.onMarkAnswered(turn, token, false)
+    if (contact?.session === session) contact.learnRoundTrip(roundTripMs)
     const ping = this.userPings.get(token)
     if (ping?.session !== session) return
     this.userPings.delete(token)
@@ -947,7 +947,7 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
       ? this.tendStandby(turn, contact)
       : silentMs >= LINK_SILENT_MS
         ? null
-        : this.upgrade(turn, contact)
+        : this.better.look(turn, contact)
     if (!contact.wanted) return earlier(upgradeAt, carrier.heardAt + SESSION_LINGER_MS)
     if (contact.pingedAt !== null && carrier.heardAt < contact.pingedAt) {
       const deadAt = contact.pingedAt + PING_TIMEOUT_MS
@@ -968,55 +968,6 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
     contact.pingedAt = turn.now
     contact.session.askForLife(turn)
     this.wakeAt = earlier(this.wakeAt, turn.now + PING_TIMEOUT_MS)
-  }
-
-  /** Looks now and then for a wire in place of a circuit; when next, or null where there is no way to one. */
-  private upgrade(turn: Turn, contact: Contact): Instant | null {
-    const known = this.port.refOf(contact.peer)
-    const ref = known !== null && known.sequence > (contact.ref?.sequence ?? -1) ? known : contact.ref
-    const rerouteAt = ref === null ? null : this.reroute(turn, contact, ref)
-    const canDial = ref !== null && this.reaching.usable(ref.addresses).length > 0
-    const dialAt = canDial ? this.upgradeByDial(turn, contact, ref) : null
-    // The side that opened the session first; a dial, by whichever side can, before that.
-    const turnMs = contact.session.initiator ? 0 : UPGRADE_TURN_MS
-    const dialMs = canDial || this.port.isDialable() ? NEGOTIATION_STAGGER_MS : 0
-    const betterAt = earlier(rerouteAt, dialAt)
-    return earlier(betterAt, this.offers.consider(turn, contact, contact.since + UPGRADE_AFTER_MS + turnMs + dialMs))
-  }
-
-  /** Looks now and then whether a rendezvous that carries less can carry the session's circuit; when next. */
-  private reroute(turn: Turn, contact: Contact, ref: PeerRef): Instant | null {
-    const { path, initiator } = contact.session
-    if (!initiator || !(path instanceof CircuitEnd) || ref.rendezvous.length === 0) return null
-    if (turn.now < contact.rerouteAt) return contact.rerouteAt
-    contact.rerouteAt = turn.now + REBALANCE_MS
-    // Circuits that run over the session would end with the move (`leaveRiders`): what is won is not worth that.
-    if (this.isReaching(contact.peer) || this.circuits.runsOver(contact.peer)) return contact.rerouteAt
-    const { neighbour, via } = path
-    const least = ref.rendezvous
-      .filter(({ peer }) => peer !== neighbour && this.contact(peer)?.session.path instanceof Wire)
-      .sort((a, b) => this.loadOf(a.peer) - this.loadOf(b.peer))[0]
-    if (least === undefined) return contact.rerouteAt
-    const gain = this.loadOf(neighbour) / this.loadOf(least.peer)
-    if (via.length > 1 || gain >= REBALANCE_RATIO) this.reaching.reroute(turn, contact, least)
-    return contact.rerouteAt
-  }
-
-  private upgradeByDial(turn: Turn, contact: Contact, ref: PeerRef): Instant {
-    const { now } = turn
-    if (contact.upgrade?.sequence !== ref.sequence) {
-      // Where the other side can dial as well, the one that opened the session does.
-      const waits = !contact.session.initiator && this.port.isDialable()
-      const at = now + (waits ? UPGRADE_TURN_MS : 0)
-      contact.upgrade = { at, delayMs: UPGRADE_BACKOFF_MS, sequence: ref.sequence }
-    }
-    const { upgrade } = contact
-    if (now >= upgrade.at) {
-      upgrade.at = now + upgrade.delayMs
-      upgrade.delayMs = Math.min(2 * upgrade.delayMs, UPGRADE_BACKOFF_MAX_MS)
-      if (!this.isReaching(contact.peer)) this.reaching.upgrade(turn, contact, ref)
-    }
-    return upgrade.at
   }
 
   /** A session that gave way ends when no stream is open on it, or when nobody is heard over it. */
@@ -1080,7 +1031,7 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
       this.userPings.delete(token)
       turn.emit({ kind: 'failed', request: ping.request, fault: { code: 'closed', detail: 'session' } })
     }
-    for (const [token, mark] of this.wireMarks) if (mark.session === session) this.onMarkAnswered(turn, token, true)
+    for (const wire of this.wireMarks.onSessionEnded(session)) this.onWireHeard(turn, wire)
     const contact = this.contacts.get(session.peer)
     if (contact !== undefined && contact.session !== session)
       contact.elders = contact.elders.filter(elder => elder !== session)
