@@ -32,6 +32,7 @@ const PREFERENCES: Readonly<Record<string, boolean | string | number>> = {
   'services.settings.server': 'http://127.0.0.1:9',
   'toolkit.telemetry.enabled': false,
 }
+const DEBUGGING = ['--remote-debugging-port', '0']
 const START_MS = 20_000
 
 interface Reply {
@@ -76,9 +77,10 @@ export class Firefox {
     const lines = Object.entries(PREFERENCES).map(([name, value]) => `user_pref("${name}", ${JSON.stringify(value)});`)
     writeFileSync(join(profile, 'user.js'), lines.join('\n'))
     const child = spawn(
-      FIREFOX,
-      ['--headless', '--no-remote', '--profile', profile, '--remote-debugging-port', '0'],
-      // Its own processes end with it; what they say must not hold this one's streams open.
+      // It does not end by itself with the process that drives it, which may be killed; its own processes end with it.
+      'setpriv',
+      ['--pdeathsig', 'KILL', FIREFOX, '--headless', '--no-remote', '--profile', profile, ...DEBUGGING],
+      // What they say must not hold this one's streams open.
       { stdio: ['ignore', 'ignore', 'pipe'], env: { ...process.env, HOME: profile, MOZ_CRASHREPORTER_DISABLE: '1' } },
     )
     const socket = new WebSocket(`${await driverOf(child)}/session`)

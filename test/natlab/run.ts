@@ -23,6 +23,9 @@
  *     [--one-by-one] [--webrtc] [--delay MS] [--loss PERCENT] [--mapping-timeout S] [--publics N] [--capacity N] [--settle S] KIND…]
  */
 import { type ChildProcessByStdio, spawn } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Readable, Writable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
@@ -91,9 +94,12 @@ const ALL: readonly Kind[] = ['public', ...NAT_KINDS, 'double', 'ipv6-only', 'du
 const kinds = ALL.filter(kind => wanted.length === 0 || wanted.includes(kind))
 let lab: NatLab | null = null
 const peers: LabPeer[] = []
+/** Of all peers: those that are killed leave it as it is. */
+const folder = mkdtempSync(join(tmpdir(), 'webmesh-lab-'))
 const ending = (): void => {
   for (const { child } of peers) child.kill('SIGKILL')
   lab?.close()
+  rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 })
 }
 for (const signal of ['SIGINT', 'SIGTERM'])
   process.once(signal, () => {
@@ -115,6 +121,7 @@ class LabPeer {
       ['netns', 'exec', namespace, process.execPath, SCRIPTS[program], JSON.stringify(options), program],
       {
         stdio: ['pipe', 'pipe', 'inherit'],
+        env: { ...process.env, TMPDIR: folder },
       },
     )
     createInterface({ input: this.child.stdout }).on('line', line => this.waiting.shift()?.(JSON.parse(line)))
