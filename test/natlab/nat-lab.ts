@@ -406,11 +406,22 @@ export class NatLab {
     rmSync(this.folder, { recursive: true, force: true })
     for (const name of this.namespaces.splice(0).reverse()) {
       try {
+        this.endProcesses(name)
         execFileSync('ip', ['netns', 'del', name], { stdio: 'ignore' })
       } catch {
         // It is gone already.
       }
     }
+  }
+
+  /** Whatever runs there was begun by this lab, a browser's own processes among it. */
+  private endProcesses(namespace: string): void {
+    for (const pid of execFileSync('ip', ['netns', 'pids', namespace], { encoding: 'utf8' }).match(/\d+/g) ?? [])
+      try {
+        process.kill(Number(pid), 'SIGKILL')
+      } catch {
+        // It has ended.
+      }
   }
 
   private namespace(name: string): string {
