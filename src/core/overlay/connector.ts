@@ -449,6 +449,8 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
     // What travels another way tells nothing of this one.
     const token = session?.path === wire ? this.sendPing(turn, session) : null
     if (session !== undefined && token !== null) this.wireMarks.begin(token, wire, session, turn.now)
+    // Where none can be sent nothing will tell of what arrives: the wire is not to wait for it.
+    else wire.onMarkAnswered(null)
   }
 
   /** What had arrived over it is known anew. */
