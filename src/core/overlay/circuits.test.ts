@@ -47,6 +47,20 @@ function send(a: Bare, session: number, bytes: Uint8Array): number {
   return stream
 }
 
+/** How many requests for circuits have come to these peers. */
+function opensAt(bares: readonly Bare[]): () => number {
+  let opens = 0
+  for (const { peer } of bares) {
+    const { circuits } = peer.connector
+    const onOpen = circuits.onOpen.bind(circuits)
+    circuits.onOpen = (...args) => {
+      opens += 1
+      onOpen(...args)
+    }
+  }
+  return () => opens
+}
+
 describe('a circuit', () => {
   it.each([3, 4, 5])('over %i peers carries a stream whole, and its peers are named', count => {
     const net = bareNet(1)
@@ -149,13 +163,7 @@ describe('a circuit', () => {
       }
       a.routeTo(gone, ...hops)
       if (known) closest.peer.closestTo.add(gone.id)
-      let opens = 0
-      const { circuits } = closest.peer.connector
-      const onOpen = circuits.onOpen.bind(circuits)
-      circuits.onOpen = (...args) => {
-        opens += 1
-        onOpen(...args)
-      }
+      const opens = opensAt([closest])
       // Not a user's: that one would be made again for a while.
       let fault: Fault | null = null
       a.peer.connector.reach(new Turn(a.node.now, 0), gone.id, null, false, (_turn, outcome) => {
@@ -164,7 +172,7 @@ describe('a circuit', () => {
       a.node.input({ kind: 'wake' })
       net.world.run(3_000)
       expect(fault).toMatchObject({ code: 'peer-unreachable' })
-      return opens
+      return opens()
     }
     expect(opensWhere(true)).toBe(1)
     expect(opensWhere(false)).toBe(4)
@@ -184,19 +192,11 @@ describe('a circuit', () => {
       gone.node.kill()
       net.world.run(300)
       expect(relays.map(relay => relay.pathTo(gone))).toEqual(['none', 'none', 'none'])
-      let opens = 0
-      for (const { peer } of relays) {
-        const { circuits } = peer.connector
-        const onOpen = circuits.onOpen.bind(circuits)
-        circuits.onOpen = (...args) => {
-          opens += 1
-          onOpen(...args)
-        }
-      }
+      const opens = opensAt(relays)
       a.peer.connector.reach(new Turn(a.node.now, 0), gone.id, null, patient, () => {})
       a.node.input({ kind: 'wake' })
       net.world.run(350)
-      return opens
+      return opens()
     }
     expect(opensFor(false)).toBe(1)
     expect(opensFor(true)).toBe(3)
@@ -210,19 +210,11 @@ describe('a circuit', () => {
       for (const relay of relays) link(a, relay)
       const ref = gone.peer.refBehind(relays.map(({ peer }) => peer))
       gone.node.kill()
-      let opens = 0
-      for (const { peer } of relays) {
-        const { circuits } = peer.connector
-        const onOpen = circuits.onOpen.bind(circuits)
-        circuits.onOpen = (...args) => {
-          opens += 1
-          onOpen(...args)
-        }
-      }
+      const opens = opensAt(relays)
       a.peer.connector.reach(new Turn(a.node.now, 0), gone.id, ref, patient, () => {})
       a.node.input({ kind: 'wake' })
       net.world.run(350)
-      return opens
+      return opens()
     }
     expect(opensFor(false)).toBe(1)
     expect(opensFor(true)).toBe(3)
