@@ -2,8 +2,9 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { fail, ok } from '../../src/core/base/fault.ts'
 import type { Store } from '../../src/host/store.ts'
 import { storeContract } from '../../src/host/store-contract.ts'
-import { Mesh, type MeshOptions } from '../../src/index.node.ts'
+import type { MeshOptions } from '../../src/index.node.ts'
 import { ChromiumPage, noChromium } from './chromium.fixtures.ts'
+import { EchoMeshes } from './echo-meshes.fixtures.ts'
 import type { Given, PageUnderTest } from './page.ts'
 
 declare const page: PageUnderTest
@@ -14,25 +15,17 @@ if (skip) console.warn(`tests in a browser are skipped: ${noChromium}`)
 
 describe.skipIf(skip)('in a real Chromium', () => {
   let browser: ChromiumPage
-  const meshes: Mesh[] = []
+  const meshes = new EchoMeshes()
+  const { start } = meshes
 
   beforeAll(async () => {
     browser = await ChromiumPage.open()
   })
   afterEach(async () => {
     await browser.page.evaluate(() => page.close())
-    await Promise.all(meshes.splice(0).map(mesh => mesh.close()))
+    await meshes.end()
   })
   afterAll(() => browser?.close())
-
-  async function start(options: MeshOptions): Promise<Mesh> {
-    const mesh = await Mesh.start(options)
-    meshes.push(mesh)
-    mesh.handle('echo', async stream => {
-      for await (const chunk of stream) await stream.write(chunk)
-    })
-    return mesh
-  }
 
   storeContract('the store in its IndexedDB', { lasting: true, open: place => storeInPage(browser, place) })
 
@@ -105,7 +98,7 @@ describe.skipIf(skip)('in a real Chromium', () => {
     await browser.page.evaluate(peer => page.echo(peer, 1_000), id)
     const path = (): Promise<string> => browser.page.evaluate(peer => page.pathTo(peer), id)
     await expect.poll(path, { timeout: 10_000 }).toBe('webrtc')
-    await Promise.all(meshes.splice(0).map(mesh => mesh.close()))
+    await meshes.end()
     expect(await browser.page.evaluate(peer => page.echo(peer, 1_048_576), id)).toEqual({ same: true, path: 'wire' })
     expect([...browser.errors, ...other.errors]).toEqual([])
     await other.page.evaluate(() => page.close())
@@ -125,7 +118,7 @@ describe.skipIf(skip)('in a real Chromium', () => {
       await expect.poll(() => pathFrom(tab, idBetween), { timeout: 15_000 }).toBe('webrtc')
     expect(await pathFrom(browser, idOther)).toBe('circuit')
     expect(await between.page.evaluate(() => page.relayed())).toBe(0)
-    await Promise.all(meshes.splice(0).map(mesh => mesh.close()))
+    await meshes.end()
     const there = await browser.page.evaluate(peer => page.echo(peer, 1_048_576), idOther)
     const back = await other.page.evaluate(peer => page.echo(peer, 1_048_576), id)
     expect([there, back]).toEqual(Array(2).fill({ same: true, path: 'circuit' }))

@@ -1,7 +1,7 @@
 /** The same package in another engine than Chromium's: what a page of users' needs of it. */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { Mesh, type MeshOptions } from '../../src/index.node.ts'
 import { ChromiumPage, noChromium } from './chromium.fixtures.ts'
+import { EchoMeshes } from './echo-meshes.fixtures.ts'
 import { FirefoxPage } from './firefox.fixtures.ts'
 import { noFirefox } from './firefox.ts'
 import type { PageUnderTest } from './page.ts'
@@ -11,18 +11,8 @@ declare const page: PageUnderTest
 const skip = noFirefox !== null && process.env.CI === undefined
 if (skip) console.warn(`tests in Firefox are skipped: ${noFirefox}`)
 
-const meshes: Mesh[] = []
-
-async function start(options: MeshOptions): Promise<Mesh> {
-  const mesh = await Mesh.start(options)
-  meshes.push(mesh)
-  mesh.handle('echo', async stream => {
-    for await (const chunk of stream) await stream.write(chunk)
-  })
-  return mesh
-}
-
-const endMeshes = (): Promise<unknown> => Promise.all(meshes.splice(0).map(mesh => mesh.close()))
+const meshes = new EchoMeshes()
+const { start } = meshes
 
 describe.skipIf(skip)('in a real Firefox', () => {
   let browser: FirefoxPage
@@ -32,7 +22,7 @@ describe.skipIf(skip)('in a real Firefox', () => {
   }, 60_000)
   afterEach(async () => {
     await browser.tab.evaluate(() => page.close())
-    await endMeshes()
+    await meshes.end()
   })
   afterAll(() => browser?.close())
 
@@ -81,7 +71,7 @@ describe.skipIf(skip)('in a real Firefox', () => {
       await browser.tab.evaluate(ref => page.start(ref, ''), open.ref)
       expect(await browser.tab.evaluate(peer => page.echo(peer, 100_000), other)).toMatchObject({ same: true })
       await expect.poll(() => pathTo(other), { timeout: 15_000 }).toBe('webrtc')
-      await endMeshes()
+      await meshes.end()
       expect(await browser.tab.evaluate(peer => page.echo(peer, 1_048_576), other)).toEqual({
         same: true,
         path: 'wire',

@@ -3,13 +3,13 @@ import { type AddressInfo, connect, type Socket } from 'node:net'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { type Address, addressText } from '../../src/core/base/address.ts'
 import { textOfBase64url } from '../../src/core/base/base64url.ts'
-import { Mesh, type MeshOptions } from '../../src/index.node.ts'
 import { tcpDriver } from '../../src/paths/tcp/tcp-driver.node.ts'
 import { makeCertificate, readCertificate } from '../../src/paths/webrtc/dtls-certificate.node.ts'
 import { openWebRtcPort } from '../../src/paths/webrtc/webrtc-port.node.ts'
 import { WireEndOfTest } from '../../src/paths/wire-contract.ts'
 import type { WireDriver } from '../../src/paths/wire-driver.ts'
 import { ChromiumPage, noChromium } from './chromium.fixtures.ts'
+import { EchoMeshes } from './echo-meshes.fixtures.ts'
 import type { PageUnderTest } from './page.ts'
 import { PageDriver } from './page-driver.fixtures.ts'
 import { serverFor } from './page-server.fixtures.ts'
@@ -20,25 +20,17 @@ const skip = noChromium !== null && process.env.CI === undefined
 
 describe.skipIf(skip)('a page that came over https', () => {
   let browser: ChromiumPage
-  const meshes: Mesh[] = []
+  const meshes = new EchoMeshes()
+  const { start } = meshes
 
   beforeAll(async () => {
     browser = await ChromiumPage.open('https')
   })
   afterEach(async () => {
     await browser.page.evaluate(() => page.close())
-    await Promise.all(meshes.splice(0).map(mesh => mesh.close()))
+    await meshes.end()
   })
   afterAll(() => browser?.close())
-
-  async function start(options: MeshOptions): Promise<Mesh> {
-    const mesh = await Mesh.start(options)
-    meshes.push(mesh)
-    mesh.handle('echo', async stream => {
-      for await (const chunk of stream) await stream.write(chunk)
-    })
-    return mesh
-  }
 
   it('joins by the ref of a peer without any TLS certificate, finds a service there and exchanges data', async () => {
     const open = await start({ listen: ['127.0.0.1:0'] })
