@@ -63,6 +63,8 @@ export interface LinkView {
   readonly peer: PeerId
   readonly role: 'near' | 'far' | 'random' | 'public' | 'guest'
   readonly path: PathView
+  /** Of its session, smoothed over its pings, in milliseconds; null before the first was answered. */
+  readonly roundTripMs: number | null
 }
 
 export interface PeerSnapshot {

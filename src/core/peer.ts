@@ -126,11 +126,15 @@ class MeshPeer implements Peer, PeerInside {
     const near = links.near()
     return {
       ref: this.ref,
-      links: links.all().map(link => ({
-        peer: link.peer,
-        role: near.includes(link) ? 'near' : link.role === 'near' || link.role === 'way-in' ? 'guest' : link.role,
-        path: this.connector.contact(link.peer)?.session.path?.view() ?? { kind: 'none' },
-      })),
+      links: links.all().map(link => {
+        const contact = this.connector.contact(link.peer)
+        return {
+          peer: link.peer,
+          role: near.includes(link) ? 'near' : link.role === 'near' || link.role === 'way-in' ? 'guest' : link.role,
+          path: contact?.session.path?.view() ?? { kind: 'none' },
+          roundTripMs: contact?.roundTripMs ?? null,
+        }
+      }),
       waysIn: this.overlay.otherWaysIn(),
       rememberedPeers: memory.size,
       estimatedPeers: this.overlay.estimatedPeers(),

@@ -18,7 +18,7 @@ function lookAt(shown: readonly Shown[]): Look {
   const nodes = shown.map(({ links, pathless = [], capacity = 24, estimatedPeers = shown.length }, index) => {
     const view = (to: number): LinkView => {
       const path = pathless.includes(to) ? ({ kind: 'none' } as const) : WIRE
-      return { peer: `p${to}` as Node['id'], role: 'near', path }
+      return { peer: `p${to}` as Node['id'], role: 'near', path, roundTripMs: null }
     }
     const ref = { peer: `p${index}`, position: (index * RING) / shown.length, capacity }
     const snapshot = { ref, links: links.map(view), estimatedPeers, rememberedPeers: 0 }

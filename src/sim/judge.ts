@@ -4,7 +4,7 @@
  */
 import type { PeerId } from '../core/base/peer-id.ts'
 import { type Position, RING } from '../core/base/position.ts'
-import { nextStep, type Step } from '../core/overlay/next-hop.ts'
+import { nextStep, type Step, type StepRules } from '../core/overlay/next-hop.ts'
 import type { PeerSnapshot } from '../core/peer-options.ts'
 import type { RingPicture } from './scenario.ts'
 import type { Node } from './world.ts'
@@ -100,7 +100,7 @@ export class Look {
     for (let hops = 0; hops <= HOPS_MAX; hops += 1) {
       if (at === to) return hops
       const places = this.links[at]!.map(index => this.place(index))
-      const step = nextStep(this.snapshots[at]!.ref.position, position, places, { usable: () => true })
+      const step = nextStep(this.snapshots[at]!.ref.position, position, places, this.rules(at))
       if (step === null) return null
       at = step.index
     }
@@ -146,6 +146,12 @@ export class Look {
       if (index !== undefined && link.path.kind !== 'none') list.push(index)
     }
     return list
+  }
+
+  private rules(index: number): StepRules<Place> {
+    const times = new Map(this.snapshots[index]!.links.map(({ peer, roundTripMs }) => [peer, roundTripMs]))
+    const roundTripMs = ({ peer }: Place): number => times.get(peer) ?? Number.POSITIVE_INFINITY
+    return { usable: () => true, delays: { roundTripMs, gap: RING / this.nodes.length } }
   }
 
   private place(index: number): Place {

@@ -30,6 +30,7 @@ import type {
 import { estimatePeers } from '../core/overlay/size-estimate.ts'
 import { shareKey } from './fake-suite.ts'
 import { slowerOf, WireEnd } from './network.ts'
+import { latencyMs } from './network-model.ts'
 import { Node } from './node.ts'
 import { PeerStore } from './peer-store.ts'
 import { drawLinks, type SettledLinks } from './settled-links.ts'
@@ -305,6 +306,7 @@ class SettledPlan {
       sendKey: this.keys[index]!,
       receiveKey: this.keys[other]!,
       path: this.pathState(link, index, initiator, rng),
+      roundTripMs: this.roundTripMs(link),
       since: -STOOD_MS,
       heardAt: this.heardAt(link),
       neighbours: this.told[other]!,
@@ -314,6 +316,20 @@ class SettledPlan {
       estimate: told ? this.estimates[other]! | 0 : 0,
       estimatedAt: told ? -rng.below(FRESH_MS) | 0 : 0,
     }
+  }
+
+  /** As pings would have measured it; null where the world has no distances. */
+  private roundTripMs(link: number): number | null {
+    if (this.world.model === null) return null
+    const ends = [this.links.askers[link]!, ...this.paths.relaysOf(link), this.links.granters[link]!]
+    const [first, ...others] = ends.map(index => this.peers.all[index]!.profile)
+    let sum = 0
+    let from = first!
+    for (const to of others) {
+      sum += 2 * latencyMs(from, to) + from.lateMs + to.lateMs
+      from = to
+    }
+    return Math.round(sum)
   }
 
   private heardAt(link: number): Instant {

@@ -213,6 +213,7 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
         carrier,
       )
       const contact = new Contact(session, ref, link.since)
+      contact.roundTripMs = link.roundTripMs
       if (link.role !== null) contact.needs |= Need.link
       if (carrier instanceof Wire) this.offers.settleWire(session, carrier)
       if (path.kind === 'circuit') {

@@ -33,19 +33,29 @@ describe('the next step towards a key', () => {
     expect(nextStep(self, key, links, { usable: all })?.position ?? null).toBe(expected)
   })
 
-  it('of those that lead to the same peer takes the one with the shortest round trip, of those that stand closer themselves', () => {
-    const links = [step(60, [99]), step(40, [99]), step(50, [99]), step(180, [99])]
+  it('takes the way that is expected to be the fastest: half a round trip, and so much for each octave that is left', () => {
     const times = new Map([
       [60, 300],
       [40, 20],
       [50, 30],
       [180, 1],
     ])
-    const roundTripMs = (link: Step): number => times.get(link.position) ?? 0
-    const rules = { usable: all, roundTripMs }
-    expect(nextStep(30, 100, links, rules)?.position).toBe(40)
-    expect(nextStep(30, 99, [...links, step(99)], rules)?.position).toBe(99)
-    expect(nextStep(30, 100, links.slice(3), rules)?.position).toBe(180)
+    const chosen = (self: number, key: number, links: readonly Step[]): number | undefined => {
+      const roundTripMs = (link: Step): number => times.get(link.position) ?? Number.POSITIVE_INFINITY
+      return nextStep(self, key, links, { usable: all, delays: { roundTripMs, gap: 1 } })?.position
+    }
+    const links = [step(60, [99]), step(40, [99]), step(50, [99]), step(180, [99])]
+    expect(chosen(30, 100, links)).toBe(40)
+    // The peer itself, whatever its round trip.
+    expect(chosen(30, 99, [...links, step(99)])).toBe(99)
+    // It does not itself stand closer: what it told may be old.
+    expect(chosen(30, 100, [step(180, [99]), step(50, [99])])).toBe(50)
+    expect(chosen(30, 100, links.slice(3))).toBe(180)
+    // Two octaves further on than the fast one, or seven.
+    expect(chosen(30, 100, [step(50, [93]), step(60, [99])])).toBe(50)
+    expect(chosen(1_000, 100, [step(50, [300]), step(70, [99])])).toBe(50)
+    times.set(70, 40)
+    expect(chosen(1_000, 100, [step(50, [300]), step(70, [99])])).toBe(70)
   })
 
   it('can go by where links stand themselves, whatever they say of their neighbours', () => {

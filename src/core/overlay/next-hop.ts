@@ -1,11 +1,14 @@
 /**
  * Greedy routing with one step of lookahead (spec 5.4): peers tell their links whom they are linked to, so a step is
  * chosen by the best position that it leads to within two hops (Manku, Naor, Wieder 2004: know thy neighbour's
- * neighbour).
+ * neighbour), and, where that is known, by how long it takes to get there.
  */
 import type { PeerId } from '../base/peer-id.ts'
 import { type Position, ringDistance } from '../base/position.ts'
+import { ROUTE_BACK_MS, ROUTE_OCTAVE_MS, ROUTE_ROUND_TRIP_MS_MAX } from '../limits.ts'
 import { firstNotBelow } from './ring-order.ts'
+
+const ROUTE_RATIO_MAX = 2 ** 30
 
 export interface Step {
   readonly peer: PeerId
@@ -15,7 +18,15 @@ export interface Step {
   readonly directNeighbours: number
 }
 
-/** Which links count, and which of two that lead equally far is taken. */
+/** How long ways take, as far as this peer knows. */
+export interface Delays<T> {
+  /** Of the session with a link, Infinity where it was not measured. */
+  readonly roundTripMs: (link: T) => number
+  /** How far from each other peers stand on the mean: what is left of a way is counted in octaves of it. */
+  readonly gap: number
+}
+
+/** Which links count, and what makes one better than another. */
 export interface StepRules<T> {
   readonly usable: (link: T) => boolean
   /** What stands exactly at the key does not count: a peer looks for those around itself. */
@@ -24,8 +35,8 @@ export interface StepRules<T> {
   readonly directOnly?: boolean
   /** What links say of their neighbours does not count, only where they stand themselves: it may be a lie. */
   readonly ownOnly?: boolean
-  /** Of the session with a link; where nothing is said all are alike. */
-  readonly roundTripMs?: (link: T) => number
+  /** The fastest way is sought; where nothing is said, the one that leads closest. */
+  readonly delays?: Delays<T> | undefined
 }
 
 /**
@@ -38,10 +49,11 @@ export function nextStep<T extends Step>(
   links: Iterable<T>,
   rules: StepRules<T>,
 ): T | null {
-  const { usable, besides = false, directOnly = false, ownOnly = false } = rules
+  const { usable, besides = false, directOnly = false, ownOnly = false, delays } = rules
   const selfDistance = besides && self === key ? Number.POSITIVE_INFINITY : ringDistance(self, key)
   let best: T | null = null
-  let bestDistance = selfDistance
+  let bestCost = Number.POSITIVE_INFINITY
+  let bestOwn = Number.POSITIVE_INFINITY
   for (const link of links) {
     const own = ringDistance(link.position, key)
     if (besides && own === 0) continue
@@ -49,33 +61,27 @@ export function nextStep<T extends Step>(
     let distance = ownOnly ? own : reach(neighbours, 0, directNeighbours, key, self, besides, own)
     if (!directOnly && !ownOnly)
       distance = reach(neighbours, directNeighbours, neighbours.length, key, self, besides, distance)
-    if (distance > bestDistance) continue
-    if (distance === bestDistance && (best === null || !isBetter(link, best, key, selfDistance, rules))) continue
-    if (!usable(link)) continue
+    if (distance >= selfDistance) continue
+    let cost = own === 0 ? -1 : distance
+    if (delays !== undefined && own > 0) {
+      cost = restMs(distance, delays.gap) + (own < selfDistance ? 0 : ROUTE_BACK_MS)
+      // Most links are told apart by that alone: their round trips need no look.
+      if (cost < bestCost) cost += Math.min(delays.roundTripMs(link), ROUTE_ROUND_TRIP_MS_MAX) / 2
+    }
+    if (cost > bestCost || (cost === bestCost && own >= bestOwn) || !usable(link)) continue
     best = link
-    bestDistance = distance
+    bestCost = cost
+    bestOwn = own
   }
   return best
 }
 
-/**
- * Of two that lead to the same peer: the one that is this peer; the one that stands closer than `self`, in case what it
- * told is old; the one with the shorter round trip; the one closer itself.
- */
-function isBetter<T extends Step>(
-  link: T,
-  than: T,
-  key: Position,
-  selfDistance: number,
-  { roundTripMs }: StepRules<T>,
-): boolean {
-  const own = ringDistance(link.position, key)
-  const other = ringDistance(than.position, key)
-  const leads = own < selfDistance
-  if (roundTripMs === undefined || own === 0 || other === 0 || leads !== other < selfDistance) return own < other
-  const mine = roundTripMs(link)
-  const theirs = roundTripMs(than)
-  return mine === theirs ? own < other : mine < theirs
+/** What a way has left at a distance from its key. */
+function restMs(distance: number, gap: number): number {
+  const ratio = Math.min(1 + distance / gap, ROUTE_RATIO_MAX)
+  // The logarithm, straight from octave to octave: that of the engine differs between machines in its last bits.
+  const whole = 31 - Math.clz32(ratio)
+  return ROUTE_OCTAVE_MS * (whole - 1 + ratio / (1 << whole))
 }
 
 /** How close `neighbours[from, to)`, in rising order and without `self`, come to the key: less than `distance`, or that. */

@@ -12,6 +12,7 @@ import type { Turn } from '../turn.ts'
 import type { Contact } from './contact.ts'
 import { type Link, LinkTable } from './link-table.ts'
 import { LossAlarm } from './loss-alarm.ts'
+import type { Delays } from './next-hop.ts'
 import type { OverlayMessage } from './overlay-messages.ts'
 import { RememberedPeers } from './remembered-peers.ts'
 import { estimatePeers } from './size-estimate.ts'
@@ -138,9 +139,10 @@ export class Surrounds {
     return (this.needs.contact(peer)?.session.path ?? null) !== null
   }
 
-  /** Of the session with the peer; Infinity before it was measured. */
-  roundTripMs(peer: PeerId): number {
-    return this.needs.contact(peer)?.roundTripMs ?? Number.POSITIVE_INFINITY
+  /** By which the fastest way is found. */
+  delays(): Delays<Link> {
+    const { links, needs } = this
+    return { roundTripMs: ({ peer }) => needs.contact(peer)?.roundTripMs ?? Number.POSITIVE_INFINITY, gap: links.gap() }
   }
 
   /** A wire leads to the peer, no circuit. */

@@ -185,23 +185,23 @@ export class Overlay implements LinkCareOwner {
       return link.ref.relays && !avoid.includes(link.peer) && around.hasPath(link.peer)
     }
     const overWire = (link: Link): boolean => usable(link) && around.isDirect(link.peer)
-    const roundTripMs = (link: Link): number => around.roundTripMs(link.peer)
+    const delays = around.delays()
     // Over wires alone if that leads on: a circuit over circuits is long.
     const spared = this.spared()
     const overSome = (link: Link): boolean => overWire(link) && !spared.includes(link.peer)
     const overPublic = (link: Link): boolean => overSome(link) && around.isPublic(link.ref)
     const all = links.all()
-    const best = nextStep(self, position, all, { usable: overSome, directOnly: true, roundTripMs })
+    const best = nextStep(self, position, all, { usable: overSome, directOnly: true, delays })
     // Who cannot be dialled carries circuits only where no public peer leads as far.
     if (best !== null && !around.isPublic(best.ref)) {
-      const open = nextStep(self, position, all, { usable: overPublic, directOnly: true, roundTripMs })
+      const open = nextStep(self, position, all, { usable: overPublic, directOnly: true, delays })
       if (open !== null && (!leadsTo(best, position) || leadsTo(open, position))) return open.peer
     }
     if (best !== null) return best.peer
     // Each step looks at every link and all that it told: mostly nobody else leads on either.
-    const any = nextStep(self, position, all, { usable, roundTripMs })
+    const any = nextStep(self, position, all, { usable, delays })
     if (any === null || spared.length === 0) return any?.peer ?? null
-    return (nextStep(self, position, all, { usable: overWire, directOnly: true, roundTripMs }) ?? any).peer
+    return (nextStep(self, position, all, { usable: overWire, directOnly: true, delays }) ?? any).peer
   }
 
   /** Ways in through which many come, and those that this peer has left: others carry its circuits as long as any can. */
@@ -612,9 +612,9 @@ export class Overlay implements LinkCareOwner {
     const usable = (link: Link): boolean => !avoid.includes(link.peer) && around.hasPath(link.peer)
     const besides = method === RoutedMethod.closest
     // What the registry answers proves nothing: a liar that is quick and says that it is linked to all would draw it to itself.
-    const roundTripMs = (link: Link): number => (isForRegistry(method) ? 0 : around.roundTripMs(link.peer))
+    const delays = isForRegistry(method) ? undefined : around.delays()
     const ownOnly = method === RoutedMethod.witness
-    return nextStep(around.needs.position, key, links.all(), { usable, besides, roundTripMs, ownOnly })?.peer ?? null
+    return nextStep(around.needs.position, key, links.all(), { usable, besides, delays, ownOnly })?.peer ?? null
   }
 
   private linkCloserThan(peer: PeerId | null, key: Position, method: number, avoid: readonly PeerId[]): PeerId | null {

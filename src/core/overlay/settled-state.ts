@@ -32,6 +32,7 @@ export interface SettledLink {
   readonly sendKey: Uint8Array
   readonly receiveKey: Uint8Array
   readonly path: SettledPath
+  readonly roundTripMs: number | null
   readonly since: Instant
   /** When something came over the path last. */
   readonly heardAt: Instant
