@@ -1,12 +1,13 @@
 /**
- * Hops between two peers of a settled world by the links that its generator draws, greedy with one step ahead (spec 5.4): no
- * peer is made, so that a million fit. Ends with 1 if the mean is above that of `webmesh sim --scenario settled`, or a pair
- * has no way.
+ * Hops between two peers of a settled world by the links that its generator draws, by the rule of spec 5.4 as if each ran
+ * over a wire: no peer is made, so that a million fit. Ends with 1 if the mean is above that of `webmesh sim --scenario
+ * settled`, or a pair has no way.
  *
  *   npm run settled:hops -- [PEERS] [SEED] [PAIRS]
  */
+import { RING, ringDistance } from '../../src/core/base/position.ts'
 import { nextStep, type Step } from '../../src/core/overlay/next-hop.ts'
-import { NetworkModel } from '../../src/sim/network-model.ts'
+import { latencyMs, NetworkModel } from '../../src/sim/network-model.ts'
 import { SETTING_DEFAULTS } from '../../src/sim/scenario.ts'
 import { meanHopsMax } from '../../src/sim/scenarios/settled.ts'
 import { drawLinks } from '../../src/sim/settled-links.ts'
@@ -43,12 +44,20 @@ process.exitCode = hops.length === pairs && mean <= target ? 0 : 1
 function hopsBetween(from: number, to: number): number | null {
   const key = all.all[to]!.position
   let at = from
+  /** How far from the key the hop before stood: one that stands farther goes on through links closer than that one alone. */
+  let before = Number.POSITIVE_INFINITY
   for (let count = 0; count <= HOPS_MAX; count += 1) {
     if (at === to) return count
+    const { position, profile } = all.all[at]!
+    const own = ringDistance(position, key)
+    const limit = before < own ? before : Number.POSITIVE_INFINITY
     const around = othersOf(at)
     const steps = around.map(stepOf)
-    const step = nextStep(all.all[at]!.position, key, steps, { usable: () => true })
+    const roundTripMs = (step: Step): number => 2 * latencyMs(profile, all.all[around[steps.indexOf(step)]!]!.profile)
+    const usable = (step: Step): boolean => ringDistance(step.position, key) < limit
+    const step = nextStep(position, key, steps, { usable, delays: { roundTripMs, gap: RING / peers } })
     if (step === null) return null
+    before = own
     at = around[steps.indexOf(step)]!
   }
   return null

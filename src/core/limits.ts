@@ -248,12 +248,13 @@ export const NEIGHBOURS_DELAY_MS = 500
 /** And how long they hear no more after that: links come and go together. */
 export const NEIGHBOURS_PAUSE_MS = 3_000
 /** So long while this peer has what it needs and nothing was lost: who was let go still knows the way. A server tells 256. */
-export const NEIGHBOURS_CALM_MS = 15_000
+export const NEIGHBOURS_CALM_MS = 30_000
 /**
- * The next hop is the one over which a request is expected there soonest: half the round trip with it, so much for each octave
- * that the best position it leads to is off the key, and so much more where it does not itself stand closer than this peer.
+ * The next hop towards a peer is the one over which a request is expected there soonest: half the round trip with it, a hop more
+ * and so much for each octave where what it leads to is not that peer, and so much where it does not itself stand closer than this one.
  */
-export const ROUTE_OCTAVE_MS = 15
+export const ROUTE_HOP_MS = 60
+export const ROUTE_OCTAVE_MS = 40
 export const ROUTE_BACK_MS = 30
 /** What a round trip counts at most, and where it was not measured. */
 export const ROUTE_ROUND_TRIP_MS_MAX = 400

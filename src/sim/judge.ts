@@ -3,8 +3,8 @@
  * link counts where both ends show it and have a path. One look asks each peer once.
  */
 import type { PeerId } from '../core/base/peer-id.ts'
-import { type Position, RING } from '../core/base/position.ts'
-import { nextStep, type Step, type StepRules } from '../core/overlay/next-hop.ts'
+import { type Position, RING, ringDistance } from '../core/base/position.ts'
+import { type Delays, nextStep, type Step } from '../core/overlay/next-hop.ts'
 import type { PeerSnapshot } from '../core/peer-options.ts'
 import type { RingPicture } from './scenario.ts'
 import type { Node } from './world.ts'
@@ -95,13 +95,20 @@ export class Look {
    * null where it ends elsewhere. What peers know late of each other's links does not show in it.
    */
   hops(from: number, to: number): number | null {
-    const { position } = this.snapshots[to]!.ref
+    const key = this.snapshots[to]!.ref.position
     let at = from
+    let before = Number.POSITIVE_INFINITY
     for (let hops = 0; hops <= HOPS_MAX; hops += 1) {
       if (at === to) return hops
+      const { position } = this.snapshots[at]!.ref
+      const own = ringDistance(position, key)
+      // Who stands farther than the hop before it goes on through what is closer than that one.
+      const limit = before < own ? before : Number.POSITIVE_INFINITY
+      const usable = (place: Place): boolean => ringDistance(place.position, key) < limit
       const places = this.links[at]!.map(index => this.place(index))
-      const step = nextStep(this.snapshots[at]!.ref.position, position, places, this.rules(at))
+      const step = nextStep(position, key, places, { usable, delays: this.delays(at) })
       if (step === null) return null
+      before = own
       at = step.index
     }
     return null
@@ -148,10 +155,9 @@ export class Look {
     return list
   }
 
-  private rules(index: number): StepRules<Place> {
+  private delays(index: number): Delays<Place> {
     const times = new Map(this.snapshots[index]!.links.map(({ peer, roundTripMs }) => [peer, roundTripMs]))
-    const roundTripMs = ({ peer }: Place): number => times.get(peer) ?? Number.POSITIVE_INFINITY
-    return { usable: () => true, delays: { roundTripMs, gap: RING / this.nodes.length } }
+    return { roundTripMs: ({ peer }) => times.get(peer) ?? Number.POSITIVE_INFINITY, gap: RING / this.nodes.length }
   }
 
   private place(index: number): Place {

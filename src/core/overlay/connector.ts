@@ -4,7 +4,7 @@
  * overlay for links, by services, by the user.
  */
 import type { Address, AddressScheme } from '../base/address.ts'
-import { NO_BYTES } from '../base/bytes.ts'
+import { NO_BYTES, readU32 } from '../base/bytes.ts'
 import { type Fault, type FaultCode, fail, ok } from '../base/fault.ts'
 import { earlier, type Instant } from '../base/instant.ts'
 import type { PeerId } from '../base/peer-id.ts'
@@ -90,6 +90,8 @@ export interface ConnectorPort {
 
 export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, PathOffersPort, BetterPathsPort {
   readonly self: PeerId
+  /** When within a step silence is looked at: the two ends of a link that are silent since the same packet do not both ask. */
+  private readonly stepPhaseMs: number
   readonly relays: boolean
   readonly relayLimits: RelayLimits | undefined
   readonly board: Switchboard
@@ -120,6 +122,7 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
     port: ConnectorPort,
   ) {
     this.relayLimits = port.relayLimits
+    this.stepPhaseMs = readU32(identity.publicKey, 0) % SILENCE_STEP_MS
     this.self = identity.peer
     this.relays = relays
     this.port = port
@@ -961,7 +964,8 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
     contact.pingedAt = null
     if (silentMs < LINK_SILENT_MS) {
       // Together with all whose silence ends about then: each look goes over every contact.
-      return earlier(upgradeAt, Math.ceil((carrier.heardAt + LINK_SILENT_MS) / SILENCE_STEP_MS) * SILENCE_STEP_MS)
+      const steps = Math.ceil((carrier.heardAt + LINK_SILENT_MS - this.stepPhaseMs) / SILENCE_STEP_MS)
+      return earlier(upgradeAt, steps * SILENCE_STEP_MS + this.stepPhaseMs)
     }
     this.pingPath(turn, contact)
     return earlier(upgradeAt, now + PING_TIMEOUT_MS)

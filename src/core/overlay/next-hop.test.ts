@@ -51,11 +51,13 @@ describe('the next step towards a key', () => {
     // It does not itself stand closer: what it told may be old.
     expect(chosen(30, 100, [step(180, [99]), step(50, [99])])).toBe(50)
     expect(chosen(30, 100, links.slice(3))).toBe(180)
-    // Two octaves further on than the fast one, or seven.
+    // What the slow one leads to is two octaves closer to the key, or four.
     expect(chosen(30, 100, [step(50, [93]), step(60, [99])])).toBe(50)
-    expect(chosen(1_000, 100, [step(50, [300]), step(70, [99])])).toBe(50)
-    times.set(70, 40)
-    expect(chosen(1_000, 100, [step(50, [300]), step(70, [99])])).toBe(70)
+    expect(chosen(30, 100, [step(50, [68]), step(60, [99])])).toBe(60)
+    // The peer that is sought is a hop less away.
+    expect(chosen(30, 100, [step(50, [93]), step(60, [100])])).toBe(60)
+    times.delete(50)
+    expect(chosen(30, 100, [step(50, [99]), step(60, [99])])).toBe(60)
   })
 
   it('can go by where links stand themselves, whatever they say of their neighbours', () => {

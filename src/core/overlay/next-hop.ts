@@ -5,7 +5,7 @@
  */
 import type { PeerId } from '../base/peer-id.ts'
 import { type Position, ringDistance } from '../base/position.ts'
-import { ROUTE_BACK_MS, ROUTE_OCTAVE_MS, ROUTE_ROUND_TRIP_MS_MAX } from '../limits.ts'
+import { ROUTE_BACK_MS, ROUTE_HOP_MS, ROUTE_OCTAVE_MS, ROUTE_ROUND_TRIP_MS_MAX } from '../limits.ts'
 import { firstNotBelow } from './ring-order.ts'
 
 const ROUTE_RATIO_MAX = 2 ** 30
@@ -76,12 +76,13 @@ export function nextStep<T extends Step>(
   return best
 }
 
-/** What a way has left at a distance from its key. */
+/** What a way has left at a distance from its key, beside the hop that leads to whom it is about. */
 function restMs(distance: number, gap: number): number {
+  if (distance === 0) return 0
   const ratio = Math.min(1 + distance / gap, ROUTE_RATIO_MAX)
   // The logarithm, straight from octave to octave: that of the engine differs between machines in its last bits.
   const whole = 31 - Math.clz32(ratio)
-  return ROUTE_OCTAVE_MS * (whole - 1 + ratio / (1 << whole))
+  return ROUTE_HOP_MS + ROUTE_OCTAVE_MS * (whole - 1 + ratio / (1 << whole))
 }
 
 /** How close `neighbours[from, to)`, in rising order and without `self`, come to the key: less than `distance`, or that. */

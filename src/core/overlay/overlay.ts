@@ -42,7 +42,7 @@ import { allNeighbours, inOrder, type NeighbourView, neighbourNews } from './nei
 import { nextStep } from './next-hop.ts'
 import type { LinkPurpose, OverlayMessage, RefEntry } from './overlay-messages.ts'
 import { type OverlayNeeds, Surrounds } from './overlay-needs.ts'
-import { isForRegistry, RoutedMethod } from './overlay-port.ts'
+import { RoutedMethod } from './overlay-port.ts'
 import { PeerSearch } from './peer-search.ts'
 import { readRefName } from './ref-names.ts'
 import type { RememberedPeers } from './remembered-peers.ts'
@@ -612,7 +612,8 @@ export class Overlay implements LinkCareOwner {
     const usable = (link: Link): boolean => !avoid.includes(link.peer) && around.hasPath(link.peer)
     const besides = method === RoutedMethod.closest
     // What the registry answers proves nothing: a liar that is quick and says that it is linked to all would draw it to itself.
-    const delays = isForRegistry(method) ? undefined : around.delays()
+    // The others are answered by whoever stands closest: to go straight there takes the fewest hops.
+    const delays = method === RoutedMethod.locate ? around.delays() : undefined
     const ownOnly = method === RoutedMethod.witness
     return nextStep(around.needs.position, key, links.all(), { usable, besides, delays, ownOnly })?.peer ?? null
   }
