@@ -25,7 +25,7 @@ export { refText } from './core/crypto/peer-ref.ts'
 export type { PathView, ServiceEntry } from './core/effect.ts'
 export type { RelayLimits } from './core/overlay/relay-budget.ts'
 export type { LinkView } from './core/peer-options.ts'
-export type { NatStatus } from './host/own-network.ts'
+export type { DialInHost, NatStatus } from './host/own-network.ts'
 export type { Waiting } from './mesh/abort.ts'
 export type { JoinOptions, MeshEvents, MeshStatus, PingOptions, PingOutcome } from './mesh/mesh.ts'
 export type {

@@ -4,6 +4,7 @@ import type { PortMappingState } from '../index.node.ts'
 import {
   addressFinding,
   clockFinding,
+  dialInFinding,
   type Finding,
   listenFinding,
   mappingFinding,
@@ -28,6 +29,11 @@ const mapping = (state: Partial<Extract<PortMappingState, { kind: 'mapped' }>>):
   mappingFinding({ ...mapped, udpPort: 4101, webrtcPort: null, trust: 'confirmed', ...state })
 const worked = { way: 'tcp://a:1', fault: null, ms: 1 }
 const failed = { way: 'tcp://b:1', fault: 'nobody listens there', ms: 1 }
+
+function dialIn(states: Readonly<Record<string, 'open' | 'closed' | 'unknown'>>): Finding {
+  const hosts = Object.entries(states).map(([host, state]) => ({ host, state }))
+  return dialInFinding(hosts, ['tcp://[::]:4100', 'tcp://0.0.0.0:4200'])
+}
 
 describe('what the doctor says', () => {
   const cases: [string, Finding, Verdict, RegExp, RegExp][] = [
@@ -94,6 +100,11 @@ describe('what the doctor says', () => {
       /^$/,
     ],
     ['of a gateway that is asked still', mappingFinding({ kind: 'searching' }), 'told', /not answered yet/, /^$/],
+    ['of no address that can be dialled', dialInFinding([], []), 'told', /no address of its own/, /^$/],
+    ['of an address nobody has tried', dialIn({ a: 'unknown' }), 'told', /dial a is not known/, /^$/],
+    ['of an open address', dialIn({ a: 'open', b: 'unknown' }), 'fine', /can dial a:/, /^$/],
+    ['of a closed address', dialIn({ a: 'closed' }), 'poor', /dial a and could not\. Others/, /TCP port 4100, 4200,/],
+    ['of a closed and an open one', dialIn({ a: 'closed', b: 'open' }), 'poor', /not; they can dial b\./, /firewall/],
     ['of a clock', clockFinding(-800, 2), 'fine', /2 peers/, /^$/],
     ['of a clock that is a bit off', clockFinding(-30_000, 1), 'told', /30 s behind 1 peer$/, /^$/],
     ['of a clock that is wrong', clockFinding(3_600_000, 3), 'poor', /3600 s ahead of 3 peers/, /set it/],

@@ -2,7 +2,7 @@
  * What `webmesh doctor` says: from what was found out, one finding for each thing that matters, in words that a user can act
  * on. Decides nothing else, and asks nobody.
  */
-import type { NatStatus } from '../host/own-network.ts'
+import type { DialInHost, NatStatus } from '../host/own-network.ts'
 import type { LinkView, PortMappingState } from '../index.node.ts'
 import type { MappingProtocol } from '../paths/port-mapping/port-mapping.ts'
 
@@ -152,6 +152,34 @@ const FORWARD = 'forward a TCP port to this machine by hand and start with --ann
 function portsText(ports: readonly (string | null)[]): string {
   const known = ports.filter(port => port !== null)
   return [known.slice(0, -1).join(', '), known.at(-1)].filter(Boolean).join(' and ')
+}
+
+/** Of the addresses of the machine itself; what a gateway maps is `mappingFinding`'s. */
+export function dialInFinding(hosts: readonly DialInHost[], listening: readonly string[]): Finding {
+  const check = 'dial-in'
+  const named = (state: DialInHost['state']): string =>
+    hosts.flatMap(item => (item.state === state ? [item.host] : [])).join(', ')
+  const [open, closed, unknown] = [named('open'), named('closed'), named('unknown')]
+  if (closed !== '') {
+    const reached = open === '' ? '' : `; they can dial ${open}`
+    return {
+      check,
+      verdict: 'poor',
+      text: `several peers tried to dial ${closed} and could not${reached}. Others are not told of it, and come by way of other peers`,
+      advice: `a firewall, in the router or here, lets nobody in: let it pass TCP port ${portsOf(listening)}, and UDP for WebRTC`,
+    }
+  }
+  if (open !== '')
+    return { check, verdict: 'fine', text: `others can dial ${open}: a peer that was asked to did`, advice: '' }
+  const text =
+    unknown === ''
+      ? 'this machine has no address of its own that others could dial from anywhere'
+      : `whether others can dial ${unknown} is not known: nobody was there to try`
+  return { check, verdict: 'told', text, advice: '' }
+}
+
+function portsOf(listening: readonly string[]): string {
+  return [...new Set(listening.map(place => place.slice(place.lastIndexOf(':') + 1)))].join(', ')
 }
 
 export function mappingFinding(state: PortMappingState): Finding {

@@ -19,6 +19,7 @@ import {
 import {
   addressFinding,
   clockFinding,
+  dialInFinding,
   type Finding,
   linksFinding,
   listenFinding,
@@ -45,6 +46,8 @@ const FIRST_ANSWER_MS = 2_000
 const SURVEY_MS = 3_000
 /** A gateway that says nothing in three protocols is done with by then. */
 const MAPPING_MS = 9_000
+/** Several peers have dialled this machine by then, or given up. */
+const DIAL_IN_MS = 8_000
 const LOOK_MS = 50
 const CLOCK_PEERS = 3
 /** Of those that dialled this peer nobody listens at the other end. */
@@ -65,7 +68,7 @@ export const doctor: CliCommand = {
   help: `Runs a peer for a few seconds and prints what it finds, one thing a line: Node's version,
 the store, whether it can listen, the ways in, links, whether UDP is usable, the public
 addresses as other peers see them, the kind of NAT and what it means, whether the gateway
-maps ports, the clock. Under what could be better stands what to do about it.
+maps ports, whether others can dial this machine, the clock. Under what could be better stands what to do about it.
 
   --join REF           a way into the mesh; each one given is tried on its own
   --listen HOST:PORT   the place to listen that is checked; any free port unless given
@@ -120,13 +123,17 @@ Ends with 0 if this machine can talk to the network, with 1 and the reason if no
         if (mesh.status().nat.askedPeers > 0) await until(() => mesh.status().nat.answeredPeers > 2, SURVEY_MS, signal)
       }
       await until(() => isSettled(mesh), MAPPING_MS, signal)
+      // Somebody has to be there who can try.
+      const mayBeTried = mesh.status().links.length > 1 ? DIAL_IN_MS : 0
+      await until(() => mesh.status().dialIn.every(({ state }) => state !== 'unknown'), mayBeTried, signal)
       if (signal.aborted) throw new WebmeshError({ code: 'aborted', detail: 'interrupted' })
-      const { links, estimatedPeers, nat, portMapping } = mesh.status()
+      const { links, estimatedPeers, nat, portMapping, dialIn } = mesh.status()
       say(report, linksFinding(links, estimatedPeers), { links, estimatedPeers })
       say(report, udpFinding(nat), { asked: nat.askedPeers, answered: nat.answeredPeers })
       say(report, addressFinding(nat, ownHosts()), { ipv4: nat.ipv4, ipv6: nat.ipv6 })
       say(report, natFinding(nat), { kind: nat.kind })
       say(report, mappingFinding(portMapping), { mapping: portMapping })
+      say(report, dialInFinding(dialIn, mesh.listening), { hosts: dialIn })
       const skews = await clockSkews(links)
       const skewMs = median(skews)
       say(report, clockFinding(skewMs, skews.length), { skewMs, peers: skews.length })

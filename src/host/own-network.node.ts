@@ -68,7 +68,7 @@ class NodeOwnNetwork implements OwnNetwork {
           })
   }
 
-  view(): OwnNetworkView {
+  view(): Omit<OwnNetworkView, 'dialIn'> {
     return { nat: natStatus(this.survey), portMapping: this.mapping }
   }
 

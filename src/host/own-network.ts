@@ -10,6 +10,14 @@ import type { HostClock } from './platform.ts'
 export interface OwnNetworkView {
   readonly nat: NatStatus
   readonly portMapping: PortMappingState
+  readonly dialIn: readonly DialInHost[]
+}
+
+/** An address of this machine that others might dial. */
+export interface DialInHost {
+  readonly host: string
+  /** `open`: a peer that was asked to has dialled it. `closed`: several could not, so others are not told of it. */
+  readonly state: 'open' | 'closed' | 'unknown'
 }
 
 export interface NatStatus {
@@ -27,7 +35,7 @@ export interface NatStatus {
 }
 
 export interface OwnNetwork {
-  view(): OwnNetworkView
+  view(): Omit<OwnNetworkView, 'dialIn'>
   /** There is one more link: more peers to ask, perhaps. */
   onLink(): void
   /** Takes away what was mapped, and waits two seconds for it at most. */
@@ -70,6 +78,7 @@ export interface OwnNetworkOptions {
 export const NOTHING_KNOWN: OwnNetworkView = {
   nat: natStatus(NOT_SURVEYED),
   portMapping: { kind: 'off', why: 'not-supported' },
+  dialIn: [],
 }
 
 export function natStatus({ kind, ipv4, ipv6, askedPeers, answeredPeers }: NatSurvey): NatStatus {

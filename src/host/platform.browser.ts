@@ -39,6 +39,7 @@ export function browserPlatform(): Platform {
     watchNetwork,
     certificate: null,
     listen: null,
+    answersAt: null,
     openOwnNetwork: null,
   }
 }

@@ -13,6 +13,7 @@ import { refsOfDns } from '../waysin/dns-refs.node.ts'
 import { meetLan } from '../waysin/lan.node.ts'
 import { refsOfUrl } from '../waysin/url-refs.ts'
 import { openClassicStore } from './classic-store.node.ts'
+import { answersAt } from './dial-probe.node.ts'
 import { driverOf } from './driver-choice.ts'
 import { openPorts } from './listening.node.ts'
 import { MemoryStore } from './memory-store.ts'
@@ -43,6 +44,7 @@ export function nodePlatform(): Platform {
     watchNetwork: watchOwnHosts,
     certificate: kept => (kept !== null && readCertificate(kept) !== null ? kept : makeCertificate()),
     listen: openPorts,
+    answersAt,
     openOwnNetwork,
   }
 }

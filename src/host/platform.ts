@@ -5,6 +5,7 @@
 import type { Address, AddressScheme } from '../core/base/address.ts'
 import type { Result } from '../core/base/fault.ts'
 import type { Instant, WallTime } from '../core/base/instant.ts'
+import type { PeerId } from '../core/base/peer-id.ts'
 import type { CryptoSuite } from '../core/crypto/suite.ts'
 import type { Negotiator } from '../paths/negotiator.ts'
 import type { PeerReport } from '../paths/shared-port/peer-page.ts'
@@ -42,6 +43,8 @@ export interface Platform {
   readonly certificate: ((kept: Uint8Array | null) => Uint8Array) | null
   /** Null where nothing can listen. Faults: 'port-in-use', 'listen-failed'. */
   readonly listen: ((options: ListenOptions) => Promise<Result<Listening>>) | null
+  /** Whether a peer answers at a place; null where there is no way from here to such addresses, or none to find out. */
+  readonly answersAt: ((place: Address, peer: PeerId) => Promise<boolean | null>) | null
   /** Null where the platform shows nothing of the network. */
   readonly openOwnNetwork: ((options: OwnNetworkOptions) => OwnNetwork) | null
 }

@@ -5,8 +5,9 @@
 import { type Address, addressText } from '../core/base/address.ts'
 import { textOfBase64url } from '../core/base/base64url.ts'
 import type { Fault } from '../core/base/fault.ts'
+import { isGlobalHost } from '../core/base/global-host.ts'
 import type { PeerId } from '../core/base/peer-id.ts'
-import { refText } from '../core/crypto/peer-ref.ts'
+import { type PeerRef, refText } from '../core/crypto/peer-ref.ts'
 import { type MappedPlace, NOTHING_KNOWN, type OwnNetwork, type OwnNetworkView } from '../host/own-network.ts'
 import type { Listening } from '../host/platform.ts'
 import type { RunLoop } from '../host/run-loop.ts'
@@ -14,6 +15,8 @@ import type { Store } from '../host/store.ts'
 import type { Negotiator } from '../paths/negotiator.ts'
 import type { PeerReport } from '../paths/shared-port/peer-page.ts'
 import { announcedAddresses, type ServedUdp } from './announced-addresses.ts'
+import { DialBack, type DialVerdict } from './dial-back.ts'
+import { askToDial, DIAL_BACK_SUBJECT, DialBackHelper } from './dial-back-stream.ts'
 import type { Dispatch } from './dispatch.ts'
 import { CERTIFICATE_KEY, type MeshPlatform } from './mesh.ts'
 import type { CheckedOptions, ListenPoint } from './mesh-options.ts'
@@ -32,12 +35,16 @@ export interface ListeningMesh {
   warn(fault: Fault): void
 }
 
+/** Within this a peer that was asked to dial this one has answered, or does not. */
+const DIAL_BACK_PATIENCE_MS = 6_000
+
 export class ListeningSide {
   private readonly mesh: ListeningMesh
   private readonly listeners: Listening[] = []
   /** Where STUN is served. */
   private udp: ServedUdp | null = null
   private ownNetwork: OwnNetwork | null = null
+  private dialBack: DialBack | null = null
   private mappedPlace: MappedPlace | null = null
   private lookedAround: Promise<void> = Promise.resolve()
   /** What others were told to dial. */
@@ -53,7 +60,7 @@ export class ListeningSide {
   }
 
   view(): OwnNetworkView {
-    return this.ownNetwork?.view() ?? NOTHING_KNOWN
+    return { ...(this.ownNetwork?.view() ?? NOTHING_KNOWN), dialIn: this.dialBack?.view() ?? [] }
   }
 
   /** `kept`: the certificate that the store has for WebRTC. */
@@ -110,8 +117,11 @@ export class ListeningSide {
     const { listeners, udp, mappedPlace } = this
     const { options, platform, loop } = this.mesh
     const given = options.announce
+    const isOpen = ({ host }: Address): boolean => this.dialBack?.isClosed(host) !== true
     const addresses =
-      given === null ? announcedAddresses(listeners, udp, platform.ownHosts, mappedPlace) : this.withCertificate(given)
+      given === null
+        ? announcedAddresses(listeners, udp, platform.ownHosts, mappedPlace).filter(isOpen)
+        : this.withCertificate(given)
     const announced = addresses.map(addressText).join()
     if (announced === this.announced) return
     this.announced = announced
@@ -125,13 +135,20 @@ export class ListeningSide {
       await this.ownNetwork?.close()
       if (this.closed) return
       this.mappedPlace = null
+      this.dialBack?.forget()
       this.announce()
       this.lookAround()
     })
   }
 
-  /** How other peers see this machine, and whether its gateway lets them in: found out while the user goes on. */
-  lookAround(): void {
+  /** What is to be known of this machine's network is found out while the user goes on. */
+  begin(): void {
+    this.lookAround()
+    this.watchDialIn()
+  }
+
+  /** How other peers see this machine, and whether its gateway lets them in. */
+  private lookAround(): void {
     const { platform, options, negotiators, dispatch } = this.mesh
     const survey = negotiators.map(negotiator => negotiator.survey?.bind(negotiator)).find(known => known)
     if (platform.openOwnNetwork === null || survey === undefined) return
@@ -153,12 +170,39 @@ export class ListeningSide {
     })
   }
 
+  /** Others are asked to dial this peer, and dial them when they ask. */
+  private watchDialIn(): void {
+    const { platform, options, dispatch, loop } = this.mesh
+    const { answersAt, clock, ownHosts } = platform
+    if (answersAt === null || this.listeners.length === 0) return
+    dispatch.handle(DIAL_BACK_SUBJECT, new DialBackHelper({ clock, answersAt }).serve)
+    // What a user says of it is not doubted.
+    if (options.announce !== null) return
+    this.dialBack = new DialBack({
+      clock,
+      ownHosts,
+      places: () => onePerHost(announcedAddresses(this.listeners, null, ownHosts)),
+      helpers: () => loop.snapshot().waysIn,
+      ask: (helper, place) => this.askToDial(helper, place).catch(() => 'not-tried'),
+      onChange: () => this.announce(),
+    })
+  }
+
+  private async askToDial(helper: PeerRef, place: Address): Promise<DialVerdict> {
+    const signal = AbortSignal.timeout(DIAL_BACK_PATIENCE_MS)
+    const session = await this.mesh.dispatch.connect(helper, signal)
+    const stream = await session.open(DIAL_BACK_SUBJECT, { signal })
+    return askToDial(stream, place, signal)
+  }
+
   onLink(): void {
     this.ownNetwork?.onLink()
+    this.dialBack?.onLink()
   }
 
   async close(): Promise<void> {
     this.closed = true
+    this.dialBack?.close()
     await Promise.all([...this.listeners.map(listener => listener.close()), this.ownNetwork?.close()])
   }
 
@@ -173,4 +217,10 @@ export class ListeningSide {
       return []
     })
   }
+}
+
+/** The places of TCP that are the same machine from anywhere, the first of each host. */
+function onePerHost(addresses: readonly Address[]): readonly Address[] {
+  const global = addresses.filter(({ scheme, host }) => scheme === 'tcp' && isGlobalHost(host))
+  return global.filter(({ host }, at) => global.findIndex(other => other.host === host) === at)
 }

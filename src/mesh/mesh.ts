@@ -11,7 +11,7 @@ import type { PathView, ServiceEntry } from '../core/effect.ts'
 import type { NegotiatedTransport, Target } from '../core/input.ts'
 import { createPeer } from '../core/peer.ts'
 import type { LinkView } from '../core/peer-options.ts'
-import { type NatStatus, NOTHING_KNOWN } from '../host/own-network.ts'
+import { type DialInHost, type NatStatus, NOTHING_KNOWN } from '../host/own-network.ts'
 import type { Platform } from '../host/platform.ts'
 import { RunLoop } from '../host/run-loop.ts'
 import type { Store } from '../host/store.ts'
@@ -78,6 +78,8 @@ export interface MeshStatus {
   readonly nat: NatStatus
   /** Whether this network's gateway lets others dial this peer. */
   readonly portMapping: PortMappingState
+  /** Which of this machine's addresses others can dial, as several peers found that were asked to. */
+  readonly dialIn: readonly DialInHost[]
   /** What went wrong that the peer went on without. */
   readonly warnings: readonly WebmeshError[]
 }
@@ -180,7 +182,7 @@ export async function startMesh(platform: MeshPlatform, options: MeshOptions): P
     throwIfAborted(signal)
     mesh.announce()
     mesh.watchNetwork()
-    mesh.side?.lookAround()
+    mesh.side?.begin()
     mesh.meet()
     const joining = mesh.joinMesh(checked.value, before.rememberedPeers)
     if (waysIn.length + sources.length > 0) await joining
@@ -391,8 +393,8 @@ class RunningMesh extends TypedEventTarget<MeshEvents> implements Mesh, Listenin
   status(): MeshStatus {
     const { ref, waysIn: _, ...snapshot } = this.loop.snapshot()
     const { peer, listening, warnings } = { peer: this.id, listening: this.listening, warnings: [...this.warnings] }
-    const { nat, portMapping } = this.side?.view() ?? NOTHING_KNOWN
-    return { peer, ref: refText(ref), listening, ...snapshot, nat, portMapping, warnings }
+    const network = this.side?.view() ?? NOTHING_KNOWN
+    return { peer, ref: refText(ref), listening, ...snapshot, ...network, warnings }
   }
 
   close(): Promise<void> {

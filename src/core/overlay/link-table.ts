@@ -2,7 +2,7 @@
 import type { Instant } from '../base/instant.ts'
 import { invariant } from '../base/invariant.ts'
 import type { PeerId } from '../base/peer-id.ts'
-import { type Position, RING } from '../base/position.ts'
+import type { Position } from '../base/position.ts'
 import type { Rng } from '../base/rng.ts'
 import type { PeerRef } from '../crypto/peer-ref.ts'
 import { ESTIMATE_DRIFT, ESTIMATE_MS, NEAR_PER_SIDE } from '../limits.ts'
@@ -163,10 +163,10 @@ export class LinkTable {
     return this.bounds
   }
 
-  /** How far from each other peers stand here on the mean; the whole ring while it has too few links to tell. */
+  /** How far from each other peers stand here on the mean; Infinity while it has too few links to tell. */
   gap(): number {
     const { after, before } = this.nearBounds()
-    return Math.min((after + before) / (2 * NEAR_PER_SIDE), RING)
+    return (after + before) / (2 * NEAR_PER_SIDE)
   }
 
   /** Whether a peer at this position belongs among the nearest on either side, or is there. */

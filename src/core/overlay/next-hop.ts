@@ -8,8 +8,6 @@ import { type Position, ringDistance } from '../base/position.ts'
 import { ROUTE_BACK_MS, ROUTE_HOP_MS, ROUTE_OCTAVE_MS, ROUTE_ROUND_TRIP_MS_MAX } from '../limits.ts'
 import { firstNotBelow } from './ring-order.ts'
 
-const ROUTE_RATIO_MAX = 2 ** 30
-
 export interface Step {
   readonly peer: PeerId
   readonly position: Position
@@ -79,10 +77,11 @@ export function nextStep<T extends Step>(
 /** What a way has left at a distance from its key, beside the hop that leads to whom it is about. */
 function restMs(distance: number, gap: number): number {
   if (distance === 0) return 0
-  const ratio = Math.min(1 + distance / gap, ROUTE_RATIO_MAX)
   // The logarithm, straight from octave to octave: that of the engine differs between machines in its last bits.
-  const whole = 31 - Math.clz32(ratio)
-  return ROUTE_HOP_MS + ROUTE_OCTAVE_MS * (whole - 1 + ratio / (1 << whole))
+  let octaves = 0
+  let rest = 1 + distance / gap
+  for (; rest >= 2; rest /= 2) octaves += 1
+  return ROUTE_HOP_MS + ROUTE_OCTAVE_MS * (octaves + rest - 1)
 }
 
 /** How close `neighbours[from, to)`, in rising order and without `self`, come to the key: less than `distance`, or that. */

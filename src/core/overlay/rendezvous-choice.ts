@@ -2,7 +2,7 @@
  * Which public links a peer that cannot be dialled names as its rendezvous (spec 5.2): in different ranges of addresses where
  * it can choose, so that no one place takes all of them with it; among those the least loaded.
  */
-import type { Address } from '../base/address.ts'
+import type { Address, AddressScheme } from '../base/address.ts'
 import { isGlobalHost } from '../base/global-host.ts'
 import type { PeerRef } from '../crypto/peer-ref.ts'
 import { RELAYED_WEIGHT, RENDEZVOUS_ADDRESSES_MAX } from '../limits.ts'
@@ -50,11 +50,37 @@ export function leastLoaded(links: readonly Link[]): Link | undefined {
   return [...links].sort((a, b) => loadOf(a) - loadOf(b))[0]
 }
 
-/** Those of a rendezvous by which a ref tells where it is: first the ones that can be dialled from anywhere. */
+/** Who can dial addresses of a scheme, as bits: programs, pages, pages that came over https. `udp` serves STUN alone. */
+const DIALLERS: Readonly<Record<AddressScheme, number>> = { tcp: 1, ws: 3, wss: 7, webrtc: 6, udp: 0, tab: 0 }
+const DIALLER_KINDS = 3
+
+/**
+ * Those of a rendezvous by which a ref tells where it is: of those that can be dialled from anywhere its first, then those by
+ * which most others get in, by kind and by family of addresses; then the ones of its own network.
+ */
 export function namedAddresses({ addresses }: PeerRef): readonly Address[] {
-  const dialled = addresses.filter(({ scheme }) => scheme !== 'udp')
-  const rank = ({ host }: Address): number => (isGlobalHost(host) ? 0 : 1)
-  return dialled.sort((a, b) => rank(a) - rank(b)).slice(0, RENDEZVOUS_ADDRESSES_MAX)
+  const named: Address[] = []
+  let served = 0
+  for (const isGlobal of [true, false]) {
+    const left = addresses.filter(({ scheme, host }) => DIALLERS[scheme] > 0 && isGlobalHost(host) === isGlobal)
+    while (left.length > 0 && named.length < RENDEZVOUS_ADDRESSES_MAX) {
+      const gains = left.map(address => countBits(diallersOf(address) & ~served))
+      const at = named.length === 0 ? 0 : gains.indexOf(Math.max(...gains))
+      served |= diallersOf(left[at]!)
+      named.push(...left.splice(at, 1))
+    }
+  }
+  return named
+}
+
+/** The upper bits are those who have IPv6; a name may be looked up in either family. */
+function diallersOf({ scheme, host }: Address): number {
+  const kinds = DIALLERS[scheme]
+  return (host.includes(':') ? 0 : kinds) | (/^[\d.]+$/.test(host) ? 0 : kinds << DIALLER_KINDS)
+}
+
+function countBits(bits: number): number {
+  return bits === 0 ? 0 : (bits & 1) + countBits(bits >> 1)
 }
 
 function sameRange(a: Link, b: Link): boolean {
