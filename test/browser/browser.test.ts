@@ -142,6 +142,24 @@ describe.skipIf(skip)('in a real Chromium', () => {
     await other.page.close()
   }, 30_000)
 
+  it('a page looks for another way as soon as its browser is online again, and loses nothing', async () => {
+    const sockets: string[] = []
+    const onSocket = (socket: { url(): string }): number => sockets.push(socket.url())
+    browser.page.on('websocket', onSocket)
+    const open = await start({ listen: ['127.0.0.1:0'] })
+    await browser.page.evaluate(ref => page.start(ref, 'offline'), open.ref)
+    expect(await browser.page.evaluate(peer => page.echo(peer, 1_000), open.id)).toEqual({ same: true, path: 'wire' })
+    expect(sockets).toHaveLength(1)
+    const echo = browser.page.evaluate(peer => page.echo(peer, 4_194_304), open.id)
+    const context = browser.page.context()
+    await context.setOffline(true)
+    await context.setOffline(false)
+    await expect.poll(() => sockets.length, { timeout: 5_000 }).toBe(2)
+    expect(await echo).toMatchObject({ same: true })
+    browser.page.off('websocket', onSocket)
+    expect(browser.errors).toEqual([])
+  }, 30_000)
+
   it('a page that is loaded again is the same peer', async () => {
     const open = await start({ listen: ['127.0.0.1:0'] })
     const before = await browser.page.evaluate(ref => page.start(ref, 'kept'), open.ref)
