@@ -142,7 +142,7 @@ describe.skipIf(skip)('in a real Chromium', () => {
     await other.page.close()
   }, 30_000)
 
-  it('a page looks for another way as soon as its browser is online again, and loses nothing', async () => {
+  it('a page whose browser goes offline and comes back looks for another way at once, and loses nothing', async () => {
     const sockets: string[] = []
     const onSocket = (socket: { url(): string }): number => sockets.push(socket.url())
     browser.page.on('websocket', onSocket)
@@ -154,7 +154,7 @@ describe.skipIf(skip)('in a real Chromium', () => {
     const context = browser.page.context()
     await context.setOffline(true)
     await context.setOffline(false)
-    await expect.poll(() => sockets.length, { timeout: 5_000 }).toBe(2)
+    await expect.poll(() => sockets.length, { timeout: 5_000 }).toBeGreaterThan(1)
     expect(await echo).toMatchObject({ same: true })
     browser.page.off('websocket', onSocket)
     expect(browser.errors).toEqual([])
