@@ -67,8 +67,8 @@ export const up: CliCommand = {
                        it is asked only where the peer listens behind a NAT.
   --json               one JSON object a line. The first is
                        {"event":"ready","peer":…,"ref":"webmesh:…","listen":[…]},
-                       then link, unlink, self (a newer ref), member, message and
-                       warning events.
+                       then link, unlink, self (a newer ref), closed (a host that
+                       others cannot dial), member, message and warning events.
 
 --listen, --join, --announce and --service may be given several times.`,
 
@@ -143,11 +143,19 @@ function sayEvents(mesh: Mesh, report: Report): void {
   })
   // Whoever copied the first ref should have the one with the address that others can dial.
   let told = addressesOf(mesh)
+  let closed: readonly string[] = []
   mesh.addEventListener('self', ({ ref }) => {
     const addresses = addressesOf(mesh)
-    const text = addresses === told ? null : `${report.paint('bold', 'ref')}     now at ${addresses}\n        ${ref}`
+    const places = addresses === '' ? 'no address of its own' : addresses
+    const text = addresses === told ? null : `${report.paint('bold', 'ref')}     now at ${places}\n        ${ref}`
     told = addresses
     report.event('self', { ref }, text)
+    const hosts = mesh.status().dialIn.flatMap(({ host, state }) => (state === 'closed' ? [host] : []))
+    for (const host of hosts.filter(host => !closed.includes(host))) {
+      report.event('closed', { host }, null)
+      report.note(`webmesh: nobody can dial ${host}, a firewall is before it: others come by way of other peers.`)
+    }
+    closed = hosts
   })
   const warn = ({ code, message }: { code: string; message: string }): void => {
     report.event('warning', { code, message }, null)

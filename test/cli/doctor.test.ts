@@ -46,6 +46,7 @@ describe('webmesh doctor', () => {
       'address',
       'nat',
       'port mapping',
+      'dial-in',
       'clock',
     ])
       expect(text).toMatch(new RegExp(`^(ok|--) +${check} `, 'm'))

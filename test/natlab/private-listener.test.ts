@@ -73,13 +73,15 @@ function behindNat(): void {
     const both = ['--listen', '[::]:4100', '--no-port-mapping']
     const peer = webmeshIn(namespace, 'up', '--json', ...both, '--join', refs[0]!)
     const { peer: id, ref: first } = await peer.event('ready')
-    const isGlobal = (text: string): boolean => /2a0e:5eed:/.test(text)
+    const isGlobal6 = /2a0e:5eed:/
+    const isGlobal = (text: string): boolean => isGlobal6.test(text)
     const before = parseRefText(nativeSuite, String(first), Date.now())
     expect(before.ok && before.value.addresses.map(addressText).some(isGlobal)).toBe(true)
 
     await peer.event('self', () => mailOf(peer).ref.rendezvous.length === 3)
     const { text, ref } = mailOf(peer)
     expect(ref.addresses.map(addressText).filter(isGlobal)).toEqual([])
+    expect(await peer.event('closed')).toMatchObject({ host: expect.stringMatching(isGlobal6) })
     for (const stranger of [lab.hostWithIpv6().namespace, lab.hostBehind('port-restricted').namespace]) {
       const ping = webmeshIn(stranger, 'ping', text, '--count', '1', '--json')
       expect(await ping.exit(), ping.stderr).toBe(0)
