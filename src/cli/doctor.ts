@@ -124,7 +124,7 @@ Ends with 0 if this machine can talk to the network, with 1 and the reason if no
       }
       await until(() => isSettled(mesh), MAPPING_MS, signal)
       // Somebody has to be there who can try.
-      const mayBeTried = mesh.status().links.length > 1 ? DIAL_IN_MS : 0
+      const mayBeTried = mesh.status().nat.askedPeers > 1 ? DIAL_IN_MS : 0
       await until(() => mesh.status().dialIn.every(({ state }) => state !== 'unknown'), mayBeTried, signal)
       if (signal.aborted) throw new WebmeshError({ code: 'aborted', detail: 'interrupted' })
       const { links, estimatedPeers, nat, portMapping, dialIn } = mesh.status()
