@@ -247,8 +247,10 @@ export const SEARCH_MAX_MS = 120_000
 export const NEIGHBOURS_DELAY_MS = 500
 /** And how long they hear no more after that: links come and go together. */
 export const NEIGHBOURS_PAUSE_MS = 3_000
-/** So long while this peer has what it needs and nothing was lost: who was let go still knows the way. A server tells 256. */
-export const NEIGHBOURS_CALM_MS = 30_000
+/** So long while this peer has what it needs and nothing was lost: who was let go still knows the way. */
+export const NEIGHBOURS_CALM_MS = 15_000
+/** Twice that with more links than this: some always change, and a server tells 256. */
+export const NEIGHBOURS_MANY = 64
 /**
  * The next hop towards a peer is the one over which a request is expected there soonest: half the round trip with it, a hop more
  * and so much for each octave where what it leads to is not that peer, and so much where it does not itself stand closer than this one.

@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import type { FaultCode } from '../core/base/fault.ts'
-import { WebmeshError } from './webmesh-error.ts'
+import { SYSTEM_WORDS } from './system-words.node.ts'
+import { learnPlainWords, WebmeshError } from './webmesh-error.ts'
 
 /** The codes as the source declares them: the type is gone at run time. */
 const CODES = readFileSync(new URL('../core/base/fault.ts', import.meta.url), 'utf8')
@@ -30,6 +31,7 @@ describe('WebmeshError', () => {
     ['frame-too-large', 'what answers there is no Webmesh peer'],
     ['/home/ENOENTS/x', '/home/ENOENTS/x'],
   ])('puts what systems say in plain words: %s', (detail, words) => {
+    learnPlainWords(SYSTEM_WORDS)
     expect(new WebmeshError({ code: 'no-way-in', detail }).message).toContain(`(${words})`)
   })
 

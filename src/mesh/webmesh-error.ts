@@ -80,27 +80,8 @@ const SENTENCES: Record<FaultCode, string> = {
   aborted: 'It was given up by its AbortSignal%: start it again to go on.',
 }
 
-/** What systems and other layers say in a code, in plain words. */
+/** Codes of faults that caused the one told of, in plain words. */
 const PLAIN_WORDS: Partial<Record<string, string>> = {
-  ECONNREFUSED: 'nobody listens there',
-  ECONNRESET: 'the other side cut the connection',
-  EPIPE: 'the other side cut the connection',
-  ETIMEDOUT: 'no answer came',
-  EHOSTUNREACH: 'no way leads to that host',
-  ENETUNREACH: 'no way leads to that network',
-  ENOTFOUND: 'there is no host of that name',
-  EAI_AGAIN: 'host names cannot be looked up now',
-  EADDRNOTAVAIL: 'this machine has no such address',
-  EACCES: 'that is not permitted',
-  EPERM: 'that is not permitted',
-  EROFS: 'it can only be read',
-  ENOSPC: 'the disk is full',
-  EEXIST: 'it is no folder',
-  ENOTDIR: 'it is no folder, or lies in something that is none',
-  ENOENT: 'it does not exist and cannot be made',
-  ENAMETOOLONG: 'its name is too long',
-  EMFILE: 'too many files are open',
-  // Codes of faults that caused the one told of.
   'no-route': 'no way was found to it',
   timeout: 'no answer came',
   handshake: 'no answer came',
@@ -111,6 +92,11 @@ const PLAIN_WORDS: Partial<Record<string, string>> = {
   'handshake-failed': 'what answers there is no Webmesh peer',
   closed: 'the other side hung up',
   'wire-lost': 'the connection was lost',
+}
+
+/** More codes, of where the program runs: pages carry none of them. */
+export function learnPlainWords(words: Readonly<Record<string, string>>): void {
+  Object.assign(PLAIN_WORDS, words)
 }
 
 /** ` (detail; got 3, limit 2)`, or nothing where the fault says no more than its code. */

@@ -22,6 +22,7 @@ import {
   NEAR_PER_SIDE,
   NEIGHBOURS_CALM_MS,
   NEIGHBOURS_DELAY_MS,
+  NEIGHBOURS_MANY,
   NEIGHBOURS_PAUSE_MS,
   SEARCH_MIN_MS,
   SUSPECT_SILENT_MS,
@@ -564,7 +565,8 @@ export class Overlay implements LinkCareOwner {
     this.nearest = this.links.near()
     const nearChanged = !samePeers(before, this.nearest)
     const isUrgent = lost || nearChanged || this.around.hungry || this.around.alarm.isOn(turn.now)
-    const pauseMs = isUrgent ? NEIGHBOURS_PAUSE_MS : NEIGHBOURS_CALM_MS
+    const calmMs = NEIGHBOURS_CALM_MS * (this.links.size > NEIGHBOURS_MANY ? 2 : 1)
+    const pauseMs = isUrgent ? NEIGHBOURS_PAUSE_MS : calmMs
     const tellAt = Math.max(turn.now + NEIGHBOURS_DELAY_MS, this.neighboursToldAt + pauseMs)
     this.neighboursAt = Math.min(this.neighboursAt ?? tellAt, tellAt)
     if (!nearChanged) return

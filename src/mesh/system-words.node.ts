@@ -1,0 +1,21 @@
+/** What operating systems say in a code, in plain words. */
+export const SYSTEM_WORDS = {
+  ECONNREFUSED: 'nobody listens there',
+  ECONNRESET: 'the other side cut the connection',
+  EPIPE: 'the other side cut the connection',
+  ETIMEDOUT: 'no answer came',
+  EHOSTUNREACH: 'no way leads to that host',
+  ENETUNREACH: 'no way leads to that network',
+  ENOTFOUND: 'there is no host of that name',
+  EAI_AGAIN: 'host names cannot be looked up now',
+  EADDRNOTAVAIL: 'this machine has no such address',
+  EACCES: 'that is not permitted',
+  EPERM: 'that is not permitted',
+  EROFS: 'it can only be read',
+  ENOSPC: 'the disk is full',
+  EEXIST: 'it is no folder',
+  ENOTDIR: 'it is no folder, or lies in something that is none',
+  ENOENT: 'it does not exist and cannot be made',
+  ENAMETOOLONG: 'its name is too long',
+  EMFILE: 'too many files are open',
+} as const
