@@ -171,6 +171,8 @@ export const REMEMBERED_LOST_MAX = 64
 export const REMEMBERED_NEAR_MAX = 64
 /** A silent link is pinged after this time and dead when it does not answer (prototype, rule 1). */
 export const LINK_SILENT_MS = 20_000
+/** The same over a circuit, whose relays ask each other: one of them tells both ends when the way on is lost. */
+export const CIRCUIT_SILENT_MS = 30_000
 /** The link to the next peer on the ring that a wire leads to is pinged after this: when all are lost at once it is the first to tell. */
 export const WATCHED_SILENT_MS = 8_000
 /** Silence is looked at in such steps: a ping leaves up to so much later. */
@@ -249,7 +251,7 @@ export const NEIGHBOURS_DELAY_MS = 500
 export const NEIGHBOURS_PAUSE_MS = 3_000
 /** So long while this peer has what it needs and nothing was lost: who was let go still knows the way. */
 export const NEIGHBOURS_CALM_MS = 15_000
-/** Twice that with more links than this: some always change, and a server tells 256. */
+/** Three times that with more links than this: some always change, and a server tells 256. */
 export const NEIGHBOURS_MANY = 64
 /**
  * The next hop towards a peer is the one over which a request is expected there soonest: half the round trip with it, a hop more
@@ -639,12 +641,12 @@ invariant(
 )
 invariant(ACKNOWLEDGE_BYTES_UNRELIABLE <= WINDOW_BYTES_FIRST, 'the first that is under way is acknowledged at once')
 invariant(
-  LINK_SILENT_MS + SILENCE_STEP_MS + PING_TIMEOUT_MS < SESSION_LINGER_MS,
+  CIRCUIT_SILENT_MS + SILENCE_STEP_MS + PING_TIMEOUT_MS < SESSION_LINGER_MS,
   'a session that one side needs stays open at the other',
 )
 invariant(AWAY_MS >= SESSION_LINGER_MS, 'nobody else keeps a session that begins anew')
-invariant(AWAY_MS >= LINK_SILENT_MS + PING_TIMEOUT_MS + PATHLESS_MS, 'nobody else keeps a session that begins anew')
-invariant(LINK_SILENT_MS + PING_TIMEOUT_MS < CIRCUIT_IDLE_MS, 'a circuit in use is not forgotten')
+invariant(AWAY_MS >= CIRCUIT_SILENT_MS + PING_TIMEOUT_MS + PATHLESS_MS, 'nobody else keeps a session that begins anew')
+invariant(CIRCUIT_SILENT_MS + SILENCE_STEP_MS + PING_TIMEOUT_MS < CIRCUIT_IDLE_MS, 'a circuit in use is not forgotten')
 invariant(REMEMBERED_LOST_MAX + REMEMBERED_NEAR_MAX < REMEMBERED_MAX, 'room for random peers in the memory')
 invariant(PATH_DESCRIPTION_BYTES_MAX + 16 <= MESSAGE_BYTES_MAX, 'a path offer fits a message')
 invariant(DIAL_TIMEOUT_MS < NEGOTIATION_STAGGER_MS, 'a dial is over before a wire is negotiated instead')

@@ -14,6 +14,7 @@ import type { CryptoSuite, Identity } from '../crypto/suite.ts'
 import type { RequestId, SessionId, WireId } from '../input.ts'
 import {
   CARRIER_GRACE_MS,
+  CIRCUIT_SILENT_MS,
   DOUBT_AFTER_MS,
   GLARE_MS,
   HELD_DOUBT_AFTER_MS,
@@ -949,9 +950,10 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
       this.leave(turn, contact)
       return this.contacts.get(contact.peer) === contact ? now + SESSION_LINGER_MS : null
     }
+    const silentMsMax = carrier.reliable ? LINK_SILENT_MS : CIRCUIT_SILENT_MS
     const upgradeAt = carrier.reliable
       ? this.tendStandby(turn, contact)
-      : silentMs >= LINK_SILENT_MS
+      : silentMs >= silentMsMax
         ? null
         : this.better.look(turn, contact)
     if (!contact.wanted) return earlier(upgradeAt, carrier.heardAt + SESSION_LINGER_MS)
@@ -962,9 +964,9 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
       return now + PING_TIMEOUT_MS
     }
     contact.pingedAt = null
-    if (silentMs < LINK_SILENT_MS) {
+    if (silentMs < silentMsMax) {
       // Together with all whose silence ends about then: each look goes over every contact.
-      const steps = Math.ceil((carrier.heardAt + LINK_SILENT_MS - this.stepPhaseMs) / SILENCE_STEP_MS)
+      const steps = Math.ceil((carrier.heardAt + silentMsMax - this.stepPhaseMs) / SILENCE_STEP_MS)
       return earlier(upgradeAt, steps * SILENCE_STEP_MS + this.stepPhaseMs)
     }
     this.pingPath(turn, contact)

@@ -565,7 +565,7 @@ export class Overlay implements LinkCareOwner {
     this.nearest = this.links.near()
     const nearChanged = !samePeers(before, this.nearest)
     const isUrgent = lost || nearChanged || this.around.hungry || this.around.alarm.isOn(turn.now)
-    const calmMs = NEIGHBOURS_CALM_MS * (this.links.size > NEIGHBOURS_MANY ? 2 : 1)
+    const calmMs = NEIGHBOURS_CALM_MS * (this.links.size > NEIGHBOURS_MANY ? 3 : 1)
     const pauseMs = isUrgent ? NEIGHBOURS_PAUSE_MS : calmMs
     const tellAt = Math.max(turn.now + NEIGHBOURS_DELAY_MS, this.neighboursToldAt + pauseMs)
     this.neighboursAt = Math.min(this.neighboursAt ?? tellAt, tellAt)
