@@ -68,7 +68,8 @@ export const doctor: CliCommand = {
   help: `Runs a peer for a few seconds and prints what it finds, one thing a line: Node's version,
 the store, whether it can listen, the ways in, links, whether UDP is usable, the public
 addresses as other peers see them, the kind of NAT and what it means, whether the gateway
-maps ports, whether others can dial this machine, the clock. Under what could be better stands what to do about it.
+maps ports, whether others can dial this machine, the clock. Under what could be better
+stands what to do about it.
 
   --join REF           a way into the mesh; each one given is tried on its own
   --listen HOST:PORT   the place to listen that is checked; any free port unless given

@@ -128,6 +128,20 @@ it('what was closed is looked at again, and nothing is known any more in another
   expect(asked).toHaveLength(6)
 })
 
+it('as soon as there are enough to ask they are asked', async () => {
+  const helpers: Record<string, { places: string[]; verdict: DialVerdict }> = {
+    four: { places: ['tcp://5.5.5.5:1'], verdict: 'not-reached' },
+  }
+  const { clock, dialBack, asked, state } = peerWith(helpers)
+  dialBack.onLink()
+  await clock.pass(1_000)
+  for (const name of ['a', 'b', 'c']) helpers[name] = { places: [`tcp://[2a0${name}::1]:1`], verdict: 'not-reached' }
+  await clock.pass(9_000)
+  expect(asked).toEqual([])
+  await clock.pass(1_000)
+  expect([asked.length, state()]).toEqual([3, 'closed'])
+})
+
 function request(text: string): { readonly stream: MeshStream; readonly written: Uint8Array[] } {
   const written: Uint8Array[] = []
   const stream = {

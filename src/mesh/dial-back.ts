@@ -35,6 +35,8 @@ const HELPERS = 3
 const FAILURES_MIN = 2
 /** How long until a host is looked at again, by what is known of it. */
 const AGAIN_MS = { unknown: 60_000, closed: 600_000, open: 3_600_000 } as const
+/** Where there were not enough to ask: more have come by then, perhaps. */
+const FEW_AGAIN_MS = 10_000
 
 invariant(FAILURES_MIN < HELPERS, 'one liar does not hide a peer')
 
@@ -110,13 +112,15 @@ export class DialBack {
 
   private async check(place: Address): Promise<void> {
     const { clock, ask, onChange } = this.options
-    const verdicts = await Promise.all(this.helpersFor(place).map(helper => ask(helper, place)))
+    const helpers = this.helpersFor(place)
+    const verdicts = await Promise.all(helpers.map(helper => ask(helper, place)))
     if (this.closed) return
     const before = this.stateOf(place.host)
     const found = stateBy(verdicts)
     // What was found once stands until something else is.
     const state = found === 'unknown' ? before : found
-    this.known.set(place.host, { state, dueAt: clock.monotonicNow() + AGAIN_MS[found] })
+    const againMs = found === 'unknown' && helpers.length < HELPERS ? FEW_AGAIN_MS : AGAIN_MS[found]
+    this.known.set(place.host, { state, dueAt: clock.monotonicNow() + againMs })
     if (state !== before) onChange()
   }
 

@@ -32,6 +32,7 @@ export interface SettledLink {
   readonly sendKey: Uint8Array
   readonly receiveKey: Uint8Array
   readonly path: SettledPath
+  /** As pings have measured it; null where none has. */
   readonly roundTripMs: number | null
   readonly since: Instant
   /** When something came over the path last. */
