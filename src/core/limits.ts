@@ -178,6 +178,8 @@ export const WATCHED_SILENT_MS = 8_000
 /** Silence is looked at in such steps: a ping leaves up to so much later. */
 export const SILENCE_STEP_MS = 2_000
 export const PING_TIMEOUT_MS = 3_000
+/** Over several wires one slow moment comes to the other. */
+export const CIRCUIT_PING_TIMEOUT_MS = 5_000
 /** When one link dies, all that have been silent for so long are pinged (rule 2). */
 export const SUSPECT_SILENT_MS = 3_000
 /** So many links, and this share of all, lost within the window, are an alarm of this length (rule 2). */
@@ -258,7 +260,7 @@ export const NEIGHBOURS_MANY = 64
  * and so much for each octave where what it leads to is not that peer, and so much where it does not itself stand closer than this one.
  */
 export const ROUTE_HOP_MS = 60
-export const ROUTE_OCTAVE_MS = 40
+export const ROUTE_OCTAVE_MS = 80
 export const ROUTE_BACK_MS = 30
 /** What a round trip counts at most, and where it was not measured. */
 export const ROUTE_ROUND_TRIP_MS_MAX = 400
@@ -641,12 +643,18 @@ invariant(
 )
 invariant(ACKNOWLEDGE_BYTES_UNRELIABLE <= WINDOW_BYTES_FIRST, 'the first that is under way is acknowledged at once')
 invariant(
-  CIRCUIT_SILENT_MS + SILENCE_STEP_MS + PING_TIMEOUT_MS < SESSION_LINGER_MS,
+  CIRCUIT_SILENT_MS + SILENCE_STEP_MS + CIRCUIT_PING_TIMEOUT_MS < SESSION_LINGER_MS,
   'a session that one side needs stays open at the other',
 )
 invariant(AWAY_MS >= SESSION_LINGER_MS, 'nobody else keeps a session that begins anew')
-invariant(AWAY_MS >= CIRCUIT_SILENT_MS + PING_TIMEOUT_MS + PATHLESS_MS, 'nobody else keeps a session that begins anew')
-invariant(CIRCUIT_SILENT_MS + SILENCE_STEP_MS + PING_TIMEOUT_MS < CIRCUIT_IDLE_MS, 'a circuit in use is not forgotten')
+invariant(
+  AWAY_MS >= CIRCUIT_SILENT_MS + CIRCUIT_PING_TIMEOUT_MS + PATHLESS_MS,
+  'nobody else keeps a session that begins anew',
+)
+invariant(
+  CIRCUIT_SILENT_MS + SILENCE_STEP_MS + CIRCUIT_PING_TIMEOUT_MS < CIRCUIT_IDLE_MS,
+  'a circuit in use is not forgotten',
+)
 invariant(REMEMBERED_LOST_MAX + REMEMBERED_NEAR_MAX < REMEMBERED_MAX, 'room for random peers in the memory')
 invariant(PATH_DESCRIPTION_BYTES_MAX + 16 <= MESSAGE_BYTES_MAX, 'a path offer fits a message')
 invariant(DIAL_TIMEOUT_MS < NEGOTIATION_STAGGER_MS, 'a dial is over before a wire is negotiated instead')

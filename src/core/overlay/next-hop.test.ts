@@ -51,9 +51,9 @@ describe('the next step towards a key', () => {
     // It does not itself stand closer: what it told may be old.
     expect(chosen(30, 100, [step(180, [99]), step(50, [99])])).toBe(50)
     expect(chosen(30, 100, links.slice(3))).toBe(180)
-    // What the slow one leads to is two octaves closer to the key, or four.
-    expect(chosen(30, 100, [step(50, [93]), step(60, [99])])).toBe(50)
-    expect(chosen(30, 100, [step(50, [68]), step(60, [99])])).toBe(60)
+    // What the slow one leads to is one octave closer to the key, or two.
+    expect(chosen(30, 100, [step(50, [97]), step(60, [99])])).toBe(50)
+    expect(chosen(30, 100, [step(50, [93]), step(60, [99])])).toBe(60)
     // The peer that is sought is a hop less away.
     expect(chosen(30, 100, [step(50, [93]), step(60, [100])])).toBe(60)
     times.delete(50)
