@@ -53,9 +53,12 @@ export class DialBackHelper {
     const key = `${peer} ${place.host.includes(':')}`
     if (this.dialling >= DIALS_MAX || !this.served.add(key, clock.monotonicNow())) return 'not-tried'
     this.dialling += 1
-    const answers = await answersAt(place, peer)
-    this.dialling -= 1
-    return answers === null ? 'not-tried' : answers ? 'reached' : 'not-reached'
+    try {
+      const answers = await answersAt(place, peer)
+      return answers === null ? 'not-tried' : answers ? 'reached' : 'not-reached'
+    } finally {
+      this.dialling -= 1
+    }
   }
 }
 

@@ -45,7 +45,10 @@ class TestClock {
 const SIX = at('tcp://[2a02::7]:4100')
 
 /** A peer with these helpers, each with its addresses and what it answers. */
-function peerWith(helpers: Readonly<Record<string, { readonly places: readonly string[]; verdict: DialVerdict }>>) {
+function peerWith(
+  helpers: Readonly<Record<string, { readonly places: readonly string[]; verdict: DialVerdict }>>,
+  onAsk = (): void => {},
+) {
   const clock = new TestClock()
   const asked: string[] = []
   let changes = 0
@@ -58,6 +61,7 @@ function peerWith(helpers: Readonly<Record<string, { readonly places: readonly s
       Object.entries(helpers).map(([peer, { places }]) => ({ peer, addresses: places.map(at) }) as unknown as PeerRef),
     ask: async ({ peer }, place) => {
       asked.push(`${peer} ${addressText(place)}`)
+      onAsk()
       return helpers[peer]!.verdict
     },
     onChange: () => {
@@ -126,6 +130,21 @@ it('what was closed is looked at again, and nothing is known any more in another
   dialBack.close()
   await clock.pass(10_000_000)
   expect(asked).toHaveLength(6)
+})
+
+it('what was found in the network before says nothing of the one that the machine is in now', async () => {
+  const helpers = {
+    a: { places: ['tcp://[2a01::1]:1'], verdict: 'not-reached' as DialVerdict },
+    b: { places: ['tcp://[2a03::1]:1'], verdict: 'not-reached' as DialVerdict },
+  }
+  const { clock, dialBack, asked, state, changes } = peerWith(helpers, () => {
+    if (asked.length === 2) dialBack.forget()
+  })
+  dialBack.onLink()
+  await clock.pass(1_000)
+  expect([asked.length, state(), changes()]).toEqual([2, 'unknown', 0])
+  await clock.pass(1_000)
+  expect([asked.length, state(), changes()]).toEqual([4, 'closed', 1])
 })
 
 it('as soon as there are enough to ask they are asked', async () => {

@@ -47,7 +47,8 @@ interface Known {
 
 export class DialBack {
   private readonly options: DialBackOptions
-  private readonly known = new Map<string, Known>()
+  /** By host; another object in another network. */
+  private known = new Map<string, Known>()
   /** Where among the helpers to begin: others than the last time. */
   private turn = 0
   private looking = false
@@ -74,7 +75,7 @@ export class DialBack {
 
   /** The machine may be in another network: nothing is known of it. */
   forget(): void {
-    this.known.clear()
+    this.known = new Map()
     this.lookWithin(LINKS_SETTLE_MS)
   }
 
@@ -112,15 +113,17 @@ export class DialBack {
 
   private async check(place: Address): Promise<void> {
     const { clock, ask, onChange } = this.options
+    const { known } = this
     const helpers = this.helpersFor(place)
     const verdicts = await Promise.all(helpers.map(helper => ask(helper, place)))
-    if (this.closed) return
+    // What they found may hold of the network before.
+    if (this.closed || this.known !== known) return
     const before = this.stateOf(place.host)
     const found = stateBy(verdicts)
     // What was found once stands until something else is.
     const state = found === 'unknown' ? before : found
     const againMs = found === 'unknown' && helpers.length < HELPERS ? FEW_AGAIN_MS : AGAIN_MS[found]
-    this.known.set(place.host, { state, dueAt: clock.monotonicNow() + againMs })
+    known.set(place.host, { state, dueAt: clock.monotonicNow() + againMs })
     if (state !== before) onChange()
   }
 
@@ -134,8 +137,8 @@ export class DialBack {
     })
     this.turn += HELPERS
     const turned = able.map((_, at) => able[(at + this.turn) % able.length]!)
-    const ranges = new Set<number>()
-    const alone = turned.filter(ref => ranges.size < ranges.add(rangeOf(ref)).size)
+    const ranges = turned.map(rangeOf)
+    const alone = turned.filter((_, at) => ranges.indexOf(ranges[at]!) === at)
     return [...new Set([...alone, ...turned])].slice(0, HELPERS)
   }
 }
