@@ -1,5 +1,6 @@
 /** The same package in another engine than Chromium's: what a page of users' needs of it. */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { closedPort } from '../../src/paths/tcp/tcp-bench.fixtures.ts'
 import { ChromiumPage, noChromium } from './chromium.fixtures.ts'
 import { EchoMeshes } from './echo-meshes.fixtures.ts'
 import { FirefoxPage } from './firefox.fixtures.ts'
@@ -81,4 +82,24 @@ describe.skipIf(skip)('in a real Firefox', () => {
     },
     60_000,
   )
+
+  it('counts what a page throws as its error, and not what Firefox says of a WebSocket to a peer that is gone', async () => {
+    const port = await closedPort()
+    const { tab } = browser
+    const before = tab.errors.length
+    const refused = await tab.evaluate(
+      url =>
+        new Promise<boolean>(resolve => {
+          new WebSocket(url).onerror = () => {
+            setTimeout(() => {
+              throw new Error('thrown after it')
+            })
+            resolve(true)
+          }
+        }),
+      `ws://127.0.0.1:${port}/`,
+    )
+    expect(refused).toBe(true)
+    await expect.poll(() => tab.errors.slice(before)).toEqual(['Error: thrown after it'])
+  }, 30_000)
 })

@@ -41,12 +41,16 @@ interface Reply {
   readonly result?: unknown
   readonly message?: string
   readonly method?: string
-  readonly params?: {
-    readonly level?: string
-    readonly text?: string
-    readonly type?: string
-    readonly source?: { readonly context?: string }
-  }
+  readonly params?: LogEntry
+}
+
+/** What `log.entryAdded` tells (WebDriver BiDi, 7.7.2). */
+interface LogEntry {
+  readonly level?: string
+  readonly text?: string
+  readonly type?: string
+  readonly source?: { readonly context?: string }
+  readonly stackTrace?: object
 }
 
 /** What `script.callFunction` gives: here always a string of JSON, or what was thrown. */
@@ -123,14 +127,22 @@ export class Firefox {
     if (id !== undefined) {
       this.waiting.get(id)?.(reply)
       this.waiting.delete(id)
-    } else if (params?.type === 'javascript' && params.level === 'error') {
+    } else if (params?.type === 'javascript' && params.level === 'error' && !isOfWire(params)) {
       this.tabs.get(params.source?.context ?? '')?.errors.push(params.text ?? '')
     }
   }
 }
 
+/**
+ * Whether an entry is Firefox's own word on a WebSocket that did not open, which it files with the errors of scripts:
+ * a page of ours may well dial a peer that is gone. Chromium does not count that as an error of the page either.
+ */
+function isOfWire({ text, stackTrace }: LogEntry): boolean {
+  return stackTrace === undefined && /\bwss?:\/\//.test(text ?? '')
+}
+
 export class FirefoxTab {
-  /** Errors that the page reported. */
+  /** Errors that the page reported, without those of Firefox on wires. */
   readonly errors: string[] = []
   private readonly context: string
   private readonly command: (method: string, params: object) => Promise<unknown>
