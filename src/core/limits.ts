@@ -178,6 +178,9 @@ export const WATCHED_SILENT_MS = 8_000
 /** Silence is looked at in such steps: a ping leaves up to so much later. */
 export const SILENCE_STEP_MS = 2_000
 export const PING_TIMEOUT_MS = 3_000
+/** Far away a wire takes longer: TCP that loses a packet four times in a row is 15 round trips late (RFC 6298, 5.5). */
+export const PING_TIMEOUT_ROUND_TRIPS = 16
+export const PING_TIMEOUT_FAR_MS = 8_000
 /** Over several wires one slow moment comes to the other. */
 export const CIRCUIT_PING_TIMEOUT_MS = 5_000
 /** When one link dies, all that have been silent for so long are pinged (rule 2). */

@@ -504,6 +504,26 @@ describe('a session', () => {
     expect(a.peer.lost).toHaveLength(1)
   })
 
+  it('over a wire to far away outlives a silence that a near one does not', () => {
+    // Four seconds after it was asked: TCP lost the same packet five times, or four times where a round trip takes long.
+    const outcome = [20, 160].map(delayMs => {
+      const net = bareNet(1, [delayMs, delayMs])
+      const { world } = net
+      const [a, b] = [net.add(), net.add()]
+      link(a, b)
+      world.run(50_000)
+      const contact = a.peer.connector.contact(b.id)
+      const mend = silence(net, a, b)
+      world.runUntil(() => contact?.pingedAt !== null, 30_000, 20)
+      world.run(4_000)
+      mend()
+      world.run(3_000)
+      return a.node.events.filter(({ kind }) => kind === 'path').length
+    })
+    // One is lost and another taken; or nothing happens.
+    expect(outcome).toEqual([2, 0])
+  })
+
   it('whose first packet ends it takes no place of another', () => {
     const net = bareNet(5)
     const { world } = net

@@ -959,7 +959,7 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
         : this.better.look(turn, contact)
     if (!contact.wanted) return earlier(upgradeAt, carrier.heardAt + SESSION_LINGER_MS)
     if (contact.pingedAt !== null && carrier.heardAt < contact.pingedAt) {
-      const deadAt = contact.pingedAt + (carrier.reliable ? PING_TIMEOUT_MS : CIRCUIT_PING_TIMEOUT_MS)
+      const deadAt = contact.pingedAt + (carrier.reliable ? contact.answerMs : CIRCUIT_PING_TIMEOUT_MS)
       if (now < deadAt) return earlier(upgradeAt, deadAt)
       this.closeCarrier(turn, carrier, { code: 'timeout', detail: 'the peer does not answer' })
       return now + PING_TIMEOUT_MS

@@ -2,7 +2,7 @@
 import type { Instant } from '../base/instant.ts'
 import type { PeerId } from '../base/peer-id.ts'
 import type { PeerRef } from '../crypto/peer-ref.ts'
-import { REBALANCE_MS } from '../limits.ts'
+import { PING_TIMEOUT_FAR_MS, PING_TIMEOUT_MS, PING_TIMEOUT_ROUND_TRIPS, REBALANCE_MS } from '../limits.ts'
 import type { Session } from '../session/session.ts'
 import type { Carrier } from '../session/wire.ts'
 import type { CircuitEnd } from './circuits.ts'
@@ -53,6 +53,12 @@ export class Contact {
   learnRoundTrip(sampleMs: number): void {
     const before = this.roundTripMs ?? sampleMs
     this.roundTripMs = Math.round(before + (sampleMs - before) / 4)
+  }
+
+  /** How long a peer at the other end of a wire may take to answer a ping before it is dead. */
+  get answerMs(): number {
+    const far = PING_TIMEOUT_ROUND_TRIPS * (this.roundTripMs ?? 0)
+    return Math.min(Math.max(PING_TIMEOUT_MS, far), PING_TIMEOUT_FAR_MS)
   }
 
   get peer(): PeerId {
