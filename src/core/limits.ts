@@ -228,6 +228,10 @@ export const TEND_SOON_MS = 20
 /** Far and random links are asked for this often at most; each refusal doubles it (rule 3). */
 export const ROAM_MIN_MS = 1_000
 export const ROAM_MAX_MS = 300_000
+/** The same while a peer has fewer links than it needs to be safe; and where it has not even this share of those, or is in an alarm. */
+export const STARVING_SHARE = 3 / 4
+export const ROAM_HUNGRY_MAX_MS = 12_000
+export const ROAM_STARVING_MAX_MS = 3_000
 /** Where no known peer fits a far link, one is searched for this often at most. */
 export const FAR_SEARCH_MS = 15_000
 /** In smaller networks drawn far links lead to the next server in any case. */

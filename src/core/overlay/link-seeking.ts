@@ -28,9 +28,10 @@ import {
   REACH_TIMEOUT_MS,
   REFUSED_BACKOFF_MAX_MS,
   REFUSED_BACKOFF_MS,
+  ROAM_HUNGRY_MAX_MS,
   ROAM_MAX_MS,
   ROAM_MIN_MS,
-  SEARCH_MIN_MS,
+  ROAM_STARVING_MAX_MS,
   TEND_MS,
 } from '../limits.ts'
 import type { Turn } from '../turn.ts'
@@ -420,7 +421,8 @@ export class LinkSeeking {
 
   private roamLater(turn: Turn): void {
     const { rng, hungry } = this.around
-    this.roamDelayMs = Math.min(this.roamDelayMs * 2, hungry ? SEARCH_MIN_MS : ROAM_MAX_MS)
+    const hungryMs = this.around.isStarving(turn.now) ? ROAM_STARVING_MAX_MS : ROAM_HUNGRY_MAX_MS
+    this.roamDelayMs = Math.min(this.roamDelayMs * 2, hungry ? hungryMs : ROAM_MAX_MS)
     this.roamAt = turn.now + rng.around(this.roamDelayMs, 0.3)
   }
 

@@ -7,7 +7,7 @@ import type { Position } from '../base/position.ts'
 import type { Rng } from '../base/rng.ts'
 import type { PeerRef, Rendezvous } from '../crypto/peer-ref.ts'
 import type { Target } from '../input.ts'
-import { OUTSIDE_KEPT_MS, OWN_ESTIMATE_MS, PUBLIC_LINKS_MIN, WAY_IN_KEPT_LINKS } from '../limits.ts'
+import { OUTSIDE_KEPT_MS, OWN_ESTIMATE_MS, PUBLIC_LINKS_MIN, STARVING_SHARE, WAY_IN_KEPT_LINKS } from '../limits.ts'
 import type { Turn } from '../turn.ts'
 import type { Contact } from './contact.ts'
 import { type Link, LinkTable } from './link-table.ts'
@@ -108,6 +108,11 @@ export class Surrounds {
   /** Fewer links than a peer needs to be safe, while others are known. */
   get hungry(): boolean {
     return this.links.size < this.linksWanted
+  }
+
+  /** Hungry, and in danger: it asks on and on, however many refuse. */
+  isStarving(now: Instant): boolean {
+    return this.links.size < this.linksWanted * (this.alarm.isOn(now) ? 1 : STARVING_SHARE)
   }
 
   private get linksWanted(): number {
