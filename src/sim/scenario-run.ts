@@ -19,6 +19,9 @@ const SAMPLE_MS_MIN = 5_000
 const SAMPLES_MAX = 400
 /** Beside the ways in, in any world that grows. */
 const DIALABLE_MIN = 3
+/** Refs that all share: of the living, and of those that went lately. More would be counted as what peers hold. */
+const REFS_PER_PEER = 4
+const REFS_MIN = 1_024
 const PROGRESS_MS_MIN = 250
 const PROGRESS_WORDS_MAX = 10_000
 
@@ -63,7 +66,8 @@ export class ScenarioRun {
     this.rng = new Rng(`${plan.scenario}/${setting.seed}`)
     this.probeRng = this.rng.fork('probe')
     const model = new NetworkModel(setting)
-    this.world = new World({ seed: setting.seed, model, keepsEvents: false, ...plan.world })
+    const refsMax = Math.max(REFS_MIN, REFS_PER_PEER * setting.peers)
+    this.world = new World({ seed: setting.seed, model, keepsEvents: false, refsMax, ...plan.world })
     this.watch = new Watch(this.world)
     this.sampleMs = Math.max(SAMPLE_MS_MIN, plan.plannedMs / SAMPLES_MAX)
   }

@@ -38,6 +38,8 @@ export interface WorldOptions {
   readonly model?: NetworkModel
   /** Whether nodes keep all their events. Large runs keep none: `onEvent` and `ask` hear of them as well. */
   readonly keepsEvents?: boolean
+  /** So many refs that were read once need not be read again: the peers share them. */
+  readonly refsMax?: number
 }
 
 /** What is settled of a peer; the rest is drawn from the world's model. */
@@ -71,7 +73,7 @@ export interface Happening {
   happen(): void
 }
 
-/** More than the peers of any world: each peer has one place. */
+/** Where nobody says how many peers there are to be: more than those of any world. */
 const SHARED_REFS_MAX = 8_388_608
 const WALL_TIME_AT_START = 1_800_000_000_000
 
@@ -107,7 +109,7 @@ export class World {
   constructor(options: WorldOptions) {
     this.rng = new Rng(options.seed)
     this.suite = options.suite ?? createFakeSuite(this.rng.fork('keys'))
-    this.refs = new VerifiedRefs(this.suite, SHARED_REFS_MAX)
+    this.refs = new VerifiedRefs(this.suite, options.refsMax ?? SHARED_REFS_MAX)
     this.delayMs = options.delayMs ?? [20, 60]
     this.make = options.make ?? createPeer
     this.model = options.model ?? null

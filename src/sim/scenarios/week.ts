@@ -93,8 +93,8 @@ function holdingOf(nodes: readonly Node[], liveBytes: (() => number) | undefined
   let entries = 0
   for (const node of nodes) {
     const { links, records, circuitsRelayed, services } = node.peer.snapshot()
-    // How long the oldest attempt may last is no entry.
-    const { attemptsEnd: _, ...counts } = countsOf(node)
+    // How long the oldest attempt may last is no entry, nor what was refused at any time.
+    const { attemptsEnd: _, offersRefused: __, ...counts } = countsOf(node)
     entries += links.length + records + circuitsRelayed
     for (const { members } of services) entries += members.length
     for (const count of Object.values(counts)) entries += count
