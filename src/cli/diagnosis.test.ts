@@ -30,8 +30,8 @@ const mapping = (state: Partial<Extract<PortMappingState, { kind: 'mapped' }>>):
 const worked = { way: 'tcp://a:1', fault: null, ms: 1 }
 const failed = { way: 'tcp://b:1', fault: 'nobody listens there', ms: 1 }
 
-function dialIn(states: Readonly<Record<string, 'open' | 'closed' | 'unknown'>>): Finding {
-  const hosts = Object.entries(states).map(([host, state]) => ({ host, state }))
+function dialIn(states: Readonly<Record<string, 'open' | 'closed' | 'unknown'>>, hole = false): Finding {
+  const hosts = Object.entries(states).map(([host, state]) => ({ host, state, hole }))
   return dialInFinding(hosts, ['tcp://[::]:4100', 'tcp://0.0.0.0:4200'])
 }
 
@@ -103,6 +103,14 @@ describe('what the doctor says', () => {
     ['of no address that can be dialled', dialInFinding([], []), 'told', /no address of its own/, /^$/],
     ['of an address nobody has tried', dialIn({ a: 'unknown' }), 'told', /dial a is not known/, /^$/],
     ['of an open address', dialIn({ a: 'open', b: 'unknown' }), 'fine', /can dial a:/, /^$/],
+    [
+      'of one that the gateway opens',
+      dialIn({ a: 'open' }, true),
+      'fine',
+      /firewall lets them in to a,.*\(PCP\)/,
+      /^$/,
+    ],
+    ['of one that it promised to open', dialIn({ a: 'closed' }, true), 'poor', /though the gateway says/, /firewall/],
     ['of a closed address', dialIn({ a: 'closed' }), 'poor', /dial a and could not\. Others/, /TCP port 4100, 4200,/],
     ['of a closed and an open one', dialIn({ a: 'closed', b: 'open' }), 'poor', /not; they can dial b\./, /firewall/],
     ['of a clock', clockFinding(-800, 2), 'fine', /2 peers/, /^$/],

@@ -162,15 +162,21 @@ export function dialInFinding(hosts: readonly DialInHost[], listening: readonly 
   const [open, closed, unknown] = [named('open'), named('closed'), named('unknown')]
   if (closed !== '') {
     const reached = open === '' ? '' : `; they can dial ${open}`
+    const promised = hosts.some(({ state, hole }) => state === 'closed' && hole)
+      ? ', though the gateway says that it lets them in (PCP)'
+      : ''
     return {
       check,
       verdict: 'poor',
-      text: `several peers tried to dial ${closed} and could not${reached}. Others are not told of it, and come by way of other peers`,
+      text: `several peers tried to dial ${closed} and could not${promised}${reached}. Others are not told of it, and come by way of other peers`,
       advice: `a firewall, in the router or here, lets nobody in: let it pass TCP port ${portsOf(listening)}, and UDP for WebRTC`,
     }
   }
-  if (open !== '')
-    return { check, verdict: 'fine', text: `others can dial ${open}: a peer that was asked to did`, advice: '' }
+  if (open !== '') {
+    const holes = hosts.flatMap(({ host, state, hole }) => (state === 'open' && hole ? [host] : [])).join(', ')
+    const how = holes === '' ? '' : `; the gateway's firewall lets them in to ${holes}, as it was asked to (PCP)`
+    return { check, verdict: 'fine', text: `others can dial ${open}: a peer that was asked to did${how}`, advice: '' }
+  }
   const text =
     unknown === ''
       ? 'this machine has no address of its own that others could dial from anywhere'

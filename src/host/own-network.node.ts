@@ -1,6 +1,7 @@
 /**
- * Asks public peers how they see this machine, when there are some and now and then after; has its ports mapped; and tells of the
- * mapped place once other peers see this machine at the same address as the gateway says.
+ * Asks public peers how they see this machine, when there are some and now and then after; has its ports mapped, and the
+ * gateway's firewall opened to its IPv6 addresses; and tells of the mapped place once other peers see this machine at the same
+ * address as the gateway says.
  */
 import type { Address } from '../core/base/address.ts'
 import { isGlobalHost } from '../core/base/global-host.ts'
@@ -26,6 +27,8 @@ const UNSURE_AGAIN_MS = 60_000
 const SURE_AGAIN_MS = 600_000
 /** With so many answers one liar changes nothing. */
 const ANSWERS_WANTED = 3
+/** A machine has one that lasts and some that pass; a gateway is not asked for more. */
+const HOLES_MAX = 4
 
 invariant(GATHER_TIMEOUT_MS < PAUSE_MS, 'one survey is over before the next')
 
@@ -36,6 +39,8 @@ export function openOwnNetwork(options: OwnNetworkOptions): OwnNetwork {
 class NodeOwnNetwork implements OwnNetwork {
   private readonly options: OwnNetworkOptions
   private readonly mapper: PortMapper | null
+  private readonly openers: readonly PortMapper[]
+  private readonly open = new Set<string>()
   private survey = NOT_SURVEYED
   private mapping: PortMappingState
   private toldPlace: MappedPlace | null = null
@@ -66,10 +71,34 @@ class NodeOwnNetwork implements OwnNetwork {
             from: isAny(place.host) ? undefined : place.host,
             onChange: state => this.onMapping(state),
           })
+    this.openers = options.noMapping === null ? this.openHoles(ownHosts) : []
+  }
+
+  /** For each IPv6 address at which others could dial this machine, if nothing stood before it. */
+  private openHoles(ownHosts: readonly string[]): readonly PortMapper[] {
+    const { listening, udpPort6 } = this.options
+    const places = listening.flatMap(place => {
+      const hosts = place.host === '::' ? ownHosts : [place.host]
+      return hosts.filter(host => host.includes(':') && isGlobalHost(host)).map(host => ({ ...place, host }))
+    })
+    return places.slice(0, HOLES_MAX).map(
+      ({ host, port, webrtc }) =>
+        new PortMapper({
+          tcpPort: port,
+          udpPort: udpPort6,
+          webrtcPort: webrtc?.port ?? null,
+          from: host,
+          onChange: ({ kind }) => this.onOpener(host, kind === 'mapped'),
+        }),
+    )
   }
 
   view(): Omit<OwnNetworkView, 'dialIn'> {
     return { nat: natStatus(this.survey), portMapping: this.mapping }
+  }
+
+  holes(): readonly string[] {
+    return [...this.open]
   }
 
   onLink(): void {
@@ -79,7 +108,7 @@ class NodeOwnNetwork implements OwnNetwork {
   async close(): Promise<void> {
     this.closed = true
     this.cancel?.()
-    await this.mapper?.close()
+    await Promise.all([...this.openers, this.mapper].map(mapper => mapper?.close()))
   }
 
   private onMapping(state: MapperState): void {
@@ -90,6 +119,13 @@ class NodeOwnNetwork implements OwnNetwork {
         : state
     this.tellPlace()
     if (this.mapping.kind === 'mapped' && this.mapping.trust === 'unconfirmed') this.lookWithin(LINKS_SETTLE_MS)
+  }
+
+  private onOpener(host: string, isOpen: boolean): void {
+    if (this.closed || isOpen === this.open.has(host)) return
+    if (isOpen) this.open.add(host)
+    else this.open.delete(host)
+    this.options.onHoleChanged(host)
   }
 
   private lookWithin(delayMs: number): void {

@@ -18,6 +18,8 @@ export interface DialInHost {
   readonly host: string
   /** `open`: a peer that was asked to has dialled it. `closed`: several could not, so others are not told of it. */
   readonly state: 'open' | 'closed' | 'unknown'
+  /** Whether the gateway says that its firewall lets others in to this peer there, since it was asked to (IPv6, by PCP). */
+  readonly hole: boolean
 }
 
 export interface NatStatus {
@@ -36,6 +38,8 @@ export interface NatStatus {
 
 export interface OwnNetwork {
   view(): Omit<OwnNetworkView, 'dialIn'>
+  /** Addresses of this machine for which the gateway says that it lets others in. */
+  holes(): readonly string[]
   /** There is one more link: more peers to ask, perhaps. */
   onLink(): void
   /** Takes away what was mapped, and waits two seconds for it at most. */
@@ -64,7 +68,9 @@ export interface OwnNetworkOptions {
   readonly clock: HostClock
   /** Where this peer takes connections. */
   readonly listening: readonly ListeningPlace[]
+  /** Of STUN and punched wires, by IPv4 and by IPv6. */
   readonly udpPort: number | null
+  readonly udpPort6: number | null
   /** This machine's addresses now, without loopback and link-local ones. */
   readonly ownHosts: () => readonly string[]
   /** Why ports are not to be mapped, whatever the network is like; null where they may be. */
@@ -73,6 +79,8 @@ export interface OwnNetworkOptions {
   readonly survey: (helpers: readonly Address[]) => Promise<NatSurvey>
   /** Told when it becomes another; null where there is none any more. */
   readonly onMappedPlace: (place: MappedPlace | null) => void
+  /** One was made or has gone: others may be able to dial the address now, or no more. */
+  readonly onHoleChanged: (host: string) => void
 }
 
 export const NOTHING_KNOWN: OwnNetworkView = {

@@ -147,6 +147,26 @@ it('what was found in the network before says nothing of the one that the machin
   expect([asked.length, state(), changes()]).toEqual([4, 'closed', 1])
 })
 
+it('where the gateway was opened what was found is found anew, and what is being tried just then does not count', async () => {
+  const helpers = {
+    a: { places: ['tcp://[2a01::1]:1'], verdict: 'not-reached' as DialVerdict },
+    b: { places: ['tcp://[2a03::1]:1'], verdict: 'not-reached' as DialVerdict },
+  }
+  const { clock, dialBack, asked, state, changes } = peerWith(helpers, () => {
+    if (asked.length !== 4) return
+    helpers.a.verdict = 'reached'
+    dialBack.lookAgain('2a02::7')
+  })
+  dialBack.onLink()
+  await clock.pass(1_000)
+  dialBack.lookAgain('2a02::7')
+  expect([asked.length, state()]).toEqual([2, 'closed'])
+  await clock.pass(1_000)
+  expect([asked.length, state(), changes()]).toEqual([4, 'closed', 1])
+  await clock.pass(1_000)
+  expect([asked.length, state(), changes()]).toEqual([6, 'open', 2])
+})
+
 it('as soon as there are enough to ask they are asked', async () => {
   const helpers: Record<string, { places: string[]; verdict: DialVerdict }> = {
     four: { places: ['tcp://5.5.5.5:1'], verdict: 'not-reached' },

@@ -60,7 +60,7 @@ export class DialBack {
     this.options = options
   }
 
-  view(): readonly DialInHost[] {
+  view(): readonly Omit<DialInHost, 'hole'>[] {
     return this.options.places().map(({ host }) => ({ host, state: this.stateOf(host) }))
   }
 
@@ -76,6 +76,15 @@ export class DialBack {
   /** The machine may be in another network: nothing is known of it. */
   forget(): void {
     this.known = new Map()
+    this.lookWithin(LINKS_SETTLE_MS)
+  }
+
+  /** What stands before it was opened or closed: it is tried anew, and what is known holds until then. */
+  lookAgain(host: string): void {
+    // Whoever is trying just now may have begun before: what that brings does not count.
+    this.known = new Map(this.known)
+    const known = this.known.get(host)
+    if (known !== undefined) this.known.set(host, { ...known, dueAt: 0 })
     this.lookWithin(LINKS_SETTLE_MS)
   }
 

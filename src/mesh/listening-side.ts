@@ -60,7 +60,9 @@ export class ListeningSide {
   }
 
   view(): OwnNetworkView {
-    return { ...(this.ownNetwork?.view() ?? NOTHING_KNOWN), dialIn: this.dialBack?.view() ?? [] }
+    const holes = this.ownNetwork?.holes() ?? []
+    const dialIn = this.dialBack?.view().map(item => ({ ...item, hole: holes.includes(item.host) })) ?? []
+    return { ...(this.ownNetwork?.view() ?? NOTHING_KNOWN), dialIn }
   }
 
   /** `kept`: the certificate that the store has for WebRTC. */
@@ -156,6 +158,7 @@ export class ListeningSide {
       clock: platform.clock,
       listening: this.listeners,
       udpPort: this.udp?.ipv4 ?? null,
+      udpPort6: this.udp?.ipv6 ?? null,
       ownHosts: platform.ownHosts,
       noMapping: options.announce !== null ? 'announce-given' : options.portMapping ? null : 'switched-off',
       findHelpers: async () => {
@@ -167,6 +170,7 @@ export class ListeningSide {
         this.mappedPlace = place
         this.announce()
       },
+      onHoleChanged: host => this.dialBack?.lookAgain(host),
     })
   }
 

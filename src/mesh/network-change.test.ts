@@ -21,6 +21,7 @@ it('the gateway is asked anew when what it mapped is taken away, once for each c
         happened.push(`open ${number}`)
         return {
           view: () => NOTHING_KNOWN,
+          holes: () => [],
           onLink: () => {},
           close: () => {
             happened.push(`close ${number}`)

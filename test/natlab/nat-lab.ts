@@ -11,6 +11,8 @@ import { join } from 'node:path'
 /** None of the nets for examples: routers that map ports refuse to have an address of one. It leads nowhere from here. */
 const PUBLIC_NET = '5.45.100'
 const PUBLIC_NET_6 = '2a0e:5eed'
+/** Of every router, on its inner side. */
+const ROUTER_6 = 'fe80::1'
 
 /** Taken from where npm runs its scripts: the lab itself runs as a bundle somewhere else. */
 const PUMP = 'test/natlab/delay-pump.py'
@@ -134,12 +136,21 @@ const RULES = {
   }),
 }
 
-/** As `port-restricted`, but what the daemon maps is let in; and what hosts ask of the router is counted. */
+/**
+ * As `port-restricted`, but what the daemon maps is let in; and what hosts ask of the router is counted. Its firewall for IPv6 lets
+ * in what the daemon has made a hole for, which marks it.
+ */
 const MAPPING_RULES = `${router({
   forward: 'iifname "wan" ct status dnat accept\n    iifname "wan" ct state new drop',
 })}
 table inet upnp {
   chain forward { }
+  chain firewall {
+    type filter hook forward priority 0
+    meta nfproto ipv4 accept
+    iifname "wan" ct state new jump forward
+    iifname "wan" meta l4proto { tcp, udp } ct state new drop
+  }
   chain mapped { }
   chain masked { }
   chain prerouting {
@@ -206,6 +217,8 @@ export interface MappingRouterOptions {
   readonly leaseSecondsMax?: number
   /** No daemon, and no word that there is none. */
   readonly silent?: boolean
+  /** The machine has IPv6 too, behind a firewall of the router's. */
+  readonly ipv6?: boolean
 }
 
 /** A router whose daemon maps ports, and the one machine behind it. */
@@ -216,8 +229,12 @@ export interface MappingRouter {
   readonly inside: string
   /** The router's address on the public segment. */
   readonly host: string
+  /** The address of IPv6 that the machine has; null where it has none. */
+  readonly address6: string | null
   /** Rules of the daemon now: one for each port that it maps. */
   mapped(): readonly string[]
+  /** The same, for each hole in its firewall. */
+  holes(): readonly string[]
   /** What came from the machine: datagrams to the router's port for PCP and NAT-PMP, and to the group of UPnP. */
   asked(): { readonly unicast: number; readonly multicast: number }
   /** The daemon is gone, and knows nothing any more when it is back. */
@@ -292,16 +309,18 @@ export class NatLab {
     const { namespace } = this.hostBehind('port-restricted')
     const router = this.namespaces.at(-1)!
     const host = `${PUBLIC_NET}.${this.places}`
-    const { natPmp = true, upnp = true, claims, leaseSecondsMax, silent = false } = options
+    const { natPmp = true, upnp = true, claims, leaseSecondsMax, silent = false, ipv6 = false } = options
     const deaf = silent
       ? 'table ip deaf {\n chain in {\n type filter hook input priority 0\n iifname "lan" udp dport 5351 drop\n }\n}'
       : ''
     this.rules(router, `flush ruleset\n${MAPPING_RULES}\n${deaf}`)
     this.bridgeLan(router)
+    const address6 = ipv6 ? this.addIpv6Behind(router, namespace) : null
     const file = join(this.folder, router)
     const yes = (wanted: boolean): string => (wanted ? 'yes' : 'no')
     const lines = [
       'ext_ifname=wan',
+      ...(ipv6 ? ['ext_ifname6=wan', 'ipv6_disable=no'] : []),
       'listening_ip=lan',
       'http_port=5000',
       `enable_natpmp=${yes(natPmp)}`,
@@ -328,10 +347,16 @@ export class NatLab {
       router,
       inside: `${this.nets.get(router)}.1`,
       host,
+      address6,
       mapped: () =>
         list('chain', 'inet', 'upnp', 'mapped')
           .split('\n')
           .filter(line => line.includes('dnat')),
+      holes: () =>
+        list('chain', 'inet', 'upnp', 'forward')
+          .split('\n')
+          // A whole address of IPv6, where it stands in a packet.
+          .filter(line => line.includes('@nh,192,128')),
       asked: () => ({ unicast: count('unicast'), multicast: count('multicast') }),
       stop: async () => {
         if (daemon === null) return
@@ -374,6 +399,22 @@ export class NatLab {
     this.in(name, 'ip', 'addr', 'add', `${net}.3/24`, 'dev', 'eth')
     this.in(name, 'ip', 'route', 'add', 'default', 'via', `${net}.1`)
     return name
+  }
+
+  /** An address of the public segment for a machine behind a router, which answers for it there and passes on what comes. */
+  private addIpv6Behind(router: string, machine: string): string {
+    this.addAddress6(router, 'wan')
+    this.places += 1
+    const address = `${PUBLIC_NET_6}::${this.places.toString(16)}`
+    for (const setting of ['forwarding', 'proxy_ndp'])
+      this.in(router, 'sysctl', '-qw', `net.ipv6.conf.all.${setting}=1`)
+    this.in(router, 'sysctl', '-qw', 'net.ipv6.conf.wan.proxy_ndp=1')
+    this.in(router, 'ip', '-6', 'neigh', 'add', 'proxy', address, 'dev', 'wan')
+    this.in(router, 'ip', 'addr', 'add', `${ROUTER_6}/64`, 'dev', 'lan', 'nodad')
+    this.in(router, 'ip', '-6', 'route', 'add', `${address}/128`, 'dev', 'lan')
+    this.in(machine, 'ip', 'addr', 'add', `${address}/128`, 'dev', 'eth', 'nodad')
+    this.in(machine, 'ip', '-6', 'route', 'add', 'default', 'via', ROUTER_6, 'dev', 'eth')
+    return address
   }
 
   /** The inner side of a router becomes one to which more machines can be added. */

@@ -16,7 +16,7 @@ export class GatewaySocket {
   /** `from`: one address of this machine; any that leads there unless given. Null where no way leads there. */
   static open(host: string, port: number, from: string | undefined): Promise<GatewaySocket | null> {
     return new Promise(resolve => {
-      const socket = createSocket('udp4')
+      const socket = createSocket(host.includes(':') ? 'udp6' : 'udp4')
       const fail = (): void => {
         socket.close()
         resolve(null)

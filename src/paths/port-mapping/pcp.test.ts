@@ -18,6 +18,17 @@ describe('PCP', () => {
     expect(hex(asked)).toBe((HEADER + MAP).replaceAll(' ', ''))
   })
 
+  it('asks for a hole to an address of IPv6, and reads that it was made', () => {
+    const ownHost = '2001:db8::2'
+    const asked = hex(pcpRequest({ nonce, ownHost, port, wanted: 4100, seconds: 7200 }))
+    const own = '20010db8000000000000000000000002'
+    expect(asked.slice(16, 48)).toBe(own)
+    expect(asked.slice(88)).toBe('0'.repeat(32))
+    const granted = bytesOf(`${ANSWER}0102030405060708090a0b0c 06 000000 1004 1004 ${own}`)
+    const answer = { kind: 'granted', host: '2001:db8:0:0:0:0:0:2', port: 4_100, seconds: 3_600 }
+    expect(readPcpAnswer(granted, { nonce, port })).toEqual(answer)
+  })
+
   it('suggests nothing where the mapping is to end', () => {
     const asked = pcpRequest({ nonce, ownHost: '10.0.0.2', port, wanted: 4100, seconds: 0 })
     expect(hex(asked.subarray(42, 44))).toBe('0000')

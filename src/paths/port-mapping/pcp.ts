@@ -1,6 +1,7 @@
 /**
  * The two messages of the Port Control Protocol that are needed (RFC 6887): a mapping for so many seconds, 0 to end it, and the
- * answer. Both go to UDP port 5351 of the gateway, where NAT-PMP is spoken too.
+ * answer. Both go to UDP port 5351 of the gateway, where NAT-PMP is spoken too. Of an IPv6 address of this machine, which
+ * nothing translates, a mapping is a hole in the gateway's firewall.
  *
  *   request  version u8 = 2 | opcode u8 = 1 | 0 u16 | seconds u32 | own IP 16
  *   answer   version u8 = 2 | opcode u8 = 129 | 0 u8 | result u8 | seconds u32 | epoch u32 | 0 12
@@ -59,13 +60,13 @@ export function pcpRequest({ nonce, ownHost, port, wanted, seconds }: PcpRequest
   bytes[0] = VERSION
   bytes[1] = MAP
   writeU32(bytes, 4, seconds)
-  bytes.set(mapped(ownHost), 8)
+  bytes.set(as16(ownHost), 8)
   bytes.set(nonce, HEADER_BYTES)
   bytes[36] = PROTOCOLS[port.transport]
   writeU16(bytes, 40, port.port)
   // Where it ends, nothing is suggested (section 15).
   writeU16(bytes, 42, seconds === 0 ? 0 : wanted)
-  bytes.set(mapped('0.0.0.0'), 44)
+  bytes.set(as16(ownHost.includes(':') ? '::' : '0.0.0.0'), 44)
   return bytes
 }
 
@@ -95,11 +96,8 @@ function refused(result: number): PcpAnswer {
 }
 
 /** IPv4 as IPv6, as all addresses of the protocol are. */
-function mapped(ipv4: string): Uint8Array {
-  const bytes = new Uint8Array(16)
-  bytes.fill(0xff, 10, 12)
-  bytes.set(bytesOfIp(ipv4)!.subarray(-4), 12)
-  return bytes
+function as16(ip: string): Uint8Array {
+  return bytesOfIp(ip.includes(':') ? ip : `::ffff:${ip}`)!
 }
 
 export function readU16(bytes: Uint8Array, at: number): number {

@@ -1,7 +1,8 @@
 /**
  * Keeps ports of the gateway mapped to those of this machine: asks by PCP, NAT-PMP and UPnP in turn, so that multicast goes
  * out only where single datagrams to the gateway brought nothing; renews in time; takes the mappings away at the end. Whatever
- * fails is a state, and is tried again later.
+ * fails is a state, and is tried again later. For an IPv6 address of this machine it keeps holes in the gateway's firewall, by
+ * PCP alone: what is "mapped" then is the address itself.
  */
 import { plainIp } from '../udp/ip-address.ts'
 import { defaultGateway } from './default-gateway.node.ts'
@@ -44,7 +45,7 @@ export interface PortMapperOptions {
   readonly udpPort: number | null
   /** Of UDP too, and another one. */
   readonly webrtcPort: number | null
-  /** The one address of this machine that takes connections; any unless given. */
+  /** The one address of this machine that takes connections; any of IPv4 unless given. */
   readonly from?: string | undefined
   readonly leaseSeconds?: number
   /** First choice first. */
@@ -62,6 +63,7 @@ interface Held {
 
 const NONE: ReadonlyMap<number, Grant> = new Map()
 const PROTOCOLS: readonly MappingProtocol[] = ['pcp', 'nat-pmp', 'upnp']
+const PROTOCOLS_IPV6: readonly MappingProtocol[] = ['pcp']
 const NAMES: Readonly<Record<MappingProtocol, string>> = { pcp: 'PCP', 'nat-pmp': 'NAT-PMP', upnp: 'UPnP' }
 
 export class PortMapper {
@@ -77,6 +79,10 @@ export class PortMapper {
   constructor(options: PortMapperOptions) {
     this.options = options
     this.busy = this.look()
+  }
+
+  private get isIpv6(): boolean {
+    return this.options.from?.includes(':') === true
   }
 
   /** The network has changed, or may have: looks now. */
@@ -107,7 +113,7 @@ export class PortMapper {
   private async look(): Promise<void> {
     if (this.closing.signal.aborted) return
     const { held } = this
-    const host = await defaultGateway()
+    const host = await defaultGateway(this.isIpv6 ? 6 : 4)
     if (held !== null && held.gateway.host === host) {
       const fault = await this.map(held.gateway, held)
       if (fault === null || this.closing.signal.aborted) return
@@ -127,7 +133,8 @@ export class PortMapper {
   private async search(host: string | null): Promise<void> {
     const { signal } = this.closing
     const faults: string[] = []
-    for (const protocol of host === null ? [] : (this.options.protocols ?? PROTOCOLS)) {
+    const protocols = this.options.protocols ?? (this.isIpv6 ? PROTOCOLS_IPV6 : PROTOCOLS)
+    for (const protocol of host === null ? [] : protocols) {
       if (signal.aborted) return
       const gateway = await this.open(protocol, host!)
       const fault = gateway === null ? 'no answer' : await this.map(gateway, null)
@@ -189,9 +196,10 @@ export class PortMapper {
     try {
       const grant = await gateway.map(port, wanted, seconds)
       const host = plainIp(grant.host)
-      if (host !== null && host !== '0.0.0.0' && grant.port > 0) return { ...grant, host }
+      const isHole = host === plainIp(this.options.from ?? '') && grant.port === port.port
+      if (host !== null && (this.isIpv6 ? isHole : host !== '0.0.0.0' && grant.port > 0)) return { ...grant, host }
       await gateway.unmap(port, grant.port)
-      return 'the gateway has no address outside'
+      return this.isIpv6 ? 'the gateway gave another address' : 'the gateway has no address outside'
     } catch (error) {
       return error instanceof Error ? error.message : String(error)
     } finally {
