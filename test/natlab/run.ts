@@ -44,6 +44,10 @@ const BYTES = 1_048_576
 const PATIENCE_MS = 12_000
 /** Where plain ICE connects a pair it is direct within this. */
 const EASY_WITHIN_MS = 3_000
+const USAGE = `npm run natlab [-- [--lan | --tries N | --first-byte | --silent S | --way-in-dies] [--from PROGRAM] [--to PROGRAM]
+  [--one-by-one] [--webrtc] [--delay MS] [--loss PERCENT] [--mapping-timeout S] [--publics N] [--capacity N] [--settle S] KIND…]
+
+PROGRAM is node, chromium or firefox. The top of test/natlab/run.ts says what each option does.`
 /** Until all have links; `--settle`. */
 const SETTLE_S = '3'
 /** Of tries of one pair so many are to be direct, within this. */
@@ -55,26 +59,7 @@ const SCRIPTS: Readonly<Record<Program, string>> = {
   chromium: fileURLToPath(new URL('./natlab-page.js', import.meta.url)),
   firefox: fileURLToPath(new URL('./natlab-page.js', import.meta.url)),
 }
-const { values, positionals: wanted } = parseArgs({
-  options: {
-    from: { type: 'string', default: 'node' },
-    to: { type: 'string', default: 'node' },
-    tries: { type: 'string' },
-    lan: { type: 'boolean' },
-    'first-byte': { type: 'boolean' },
-    silent: { type: 'string' },
-    'one-by-one': { type: 'boolean' },
-    'way-in-dies': { type: 'boolean' },
-    delay: { type: 'string' },
-    loss: { type: 'string' },
-    'mapping-timeout': { type: 'string' },
-    webrtc: { type: 'boolean' },
-    publics: { type: 'string', default: '3' },
-    capacity: { type: 'string' },
-    settle: { type: 'string', default: SETTLE_S },
-  },
-  allowPositionals: true,
-})
+const { values, positionals: wanted } = readOptions()
 const numberOf = (text: string | undefined): number | undefined => (text === undefined ? undefined : Number(text))
 const conditions: Conditions = {
   delayMs: numberOf(values.delay),
@@ -91,6 +76,8 @@ const anyPage = programs.some(program => program !== 'node')
 type Kind = NatKind | 'public' | 'double' | 'ipv6-only' | 'dual-stack'
 
 const ALL: readonly Kind[] = ['public', ...NAT_KINDS, 'double', 'ipv6-only', 'dual-stack']
+const strange = wanted.filter(name => !ALL.some(kind => kind === name))
+if (strange.length > 0) refuse(`there is no kind ${strange.join(', ')}: they are ${ALL.join(', ')}`)
 const kinds = ALL.filter(kind => wanted.length === 0 || wanted.includes(kind))
 let lab: NatLab | null = null
 const peers: LabPeer[] = []
@@ -152,7 +139,8 @@ class LabPeer {
 }
 
 function programNamed(name: string): Program {
-  return name === 'chromium' || name === 'firefox' ? name : 'node'
+  if (name === 'node' || name === 'chromium' || name === 'firefox') return name
+  return refuse(`there is no program ${name}`)
 }
 
 function hasIpv6(kind: Kind): boolean {
@@ -338,4 +326,36 @@ async function tryOften(tries: number, placeOf: PlaceOf): Promise<number> {
       `median ${quantile(direct, 0.5)} ms, slowest ${Math.max(...direct)} ms; first byte back: median ${quantile(first, 0.5)} ms, slowest ${Math.max(...first)} ms`,
   )
   return exchanged === tries && direct.length >= DIRECT_SHARE * tries ? 0 : 1
+}
+
+function readOptions() {
+  try {
+    return parseArgs({
+      options: {
+        from: { type: 'string', default: 'node' },
+        to: { type: 'string', default: 'node' },
+        tries: { type: 'string' },
+        lan: { type: 'boolean' },
+        'first-byte': { type: 'boolean' },
+        silent: { type: 'string' },
+        'one-by-one': { type: 'boolean' },
+        'way-in-dies': { type: 'boolean' },
+        delay: { type: 'string' },
+        loss: { type: 'string' },
+        'mapping-timeout': { type: 'string' },
+        webrtc: { type: 'boolean' },
+        publics: { type: 'string', default: '3' },
+        capacity: { type: 'string' },
+        settle: { type: 'string', default: SETTLE_S },
+      },
+      allowPositionals: true,
+    })
+  } catch (error) {
+    return refuse(error instanceof Error ? error.message : String(error))
+  }
+}
+
+function refuse(why: string): never {
+  console.error(`${why}\n\n${USAGE}`)
+  process.exit(2)
 }
