@@ -1,0 +1,84 @@
+/** How often a peer asks for links that nobody grants. */
+import { expect, it } from 'vitest'
+import { ok } from '../base/fault.ts'
+import type { PeerId } from '../base/peer-id.ts'
+import { RING, ringDistance } from '../base/position.ts'
+import { Rng } from '../base/rng.ts'
+import { type PeerRef, REF_LIFETIME_MS, signPeerRef } from '../crypto/peer-ref.ts'
+import { nativeSuite, testIdentity } from '../crypto/suite.fixtures.ts'
+import { Turn } from '../turn.ts'
+import type { Contact } from './contact.ts'
+import { LinkSeeking } from './link-seeking.ts'
+import { Link } from './link-table.ts'
+import { type OverlayNeeds, Surrounds } from './overlay-needs.ts'
+
+const WALL = 1_800_000_000_000
+const CAPACITY = 12
+const KNOWN = 60
+const TEND_MS = 250
+
+function refOf(byte: number): PeerRef {
+  return signPeerRef(nativeSuite, testIdentity(nativeSuite, byte), {
+    sequence: 1,
+    expires: WALL + REF_LIFETIME_MS,
+    relays: true,
+    rendezvous: [],
+    capacity: CAPACITY,
+    addresses: [{ scheme: 'tcp', host: `5.5.${byte}.1`, port: 4_100, extra: '' }],
+  })
+}
+
+/** How many peers a settled peer asks in two minutes, the nearest of all linked with it, when each is full. */
+function askedWith(linkCount: number, alarmed = false): number {
+  const self = refOf(1)
+  const others = Array.from({ length: KNOWN }, (_, i) => refOf(i + 2)).sort(
+    (a, b) => ringDistance(a.position, self.position) - ringDistance(b.position, self.position),
+  )
+  let asked = 0
+  const refusedSoon: PeerId[] = []
+  // reason: no more of the surroundings is looked at.
+  const needs = {
+    position: (self.position + 1) % RING,
+    capacity: CAPACITY,
+    contact: () => null,
+    self: () => self,
+    reach: (turn, target, onReached) => {
+      if (target.kind === 'ref') onReached(turn, ok({ peer: target.ref.peer } as Contact))
+    },
+    send: (_, peer) => {
+      asked += 1
+      refusedSoon.push(peer)
+      return true
+    },
+  } as Partial<OverlayNeeds> as OverlayNeeds
+  const around = new Surrounds(needs, new Rng(1))
+  const seeking = new LinkSeeking(
+    around,
+    () => {},
+    () => {},
+    () => 10_000,
+  )
+  for (const ref of others) around.memory.learn(ref, 'random', 0)
+  for (const [i, ref] of others.slice(0, linkCount).entries()) {
+    around.links.add(new Link(ref, i < 4 ? 'near' : 'guest'))
+    around.memory.setLinked(ref.peer, true)
+    seeking.onLinked(new Turn(0, WALL), ref.peer)
+  }
+  if (alarmed) for (let i = 0; i < linkCount; i += 1) around.alarm.onLost(60_000, linkCount)
+  for (let now = 60_000; now < 180_000; now += TEND_MS) {
+    const turn = new Turn(now, WALL + now)
+    seeking.seek(turn)
+    for (const peer of refusedSoon.splice(0)) seeking.onRefused(turn, peer)
+  }
+  return asked
+}
+
+it('a peer that is refused everywhere asks on and on while it is in danger, and less the more links it has', () => {
+  // Of 12 links 8 are enough to be safe, and three quarters of those are 6.
+  const [far, few, enough, alarm] = [askedWith(5), askedWith(7), askedWith(9), askedWith(7, true)]
+  expect(far).toBeGreaterThan(40)
+  expect(few).toBeGreaterThan(10)
+  expect(few).toBeLessThan(far / 2)
+  expect(enough).toBeLessThan(few)
+  expect(alarm).toBeGreaterThan(40)
+})
