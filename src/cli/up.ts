@@ -63,8 +63,9 @@ export const up: CliCommand = {
   --relay-circuits N   forward at most N circuits at once; 4096 unless given.
   --rendezvous N       where nobody can dial this peer, the peers to name through
                        which it is reached, 1 to 4; 3 unless given.
-  --no-port-mapping    do not ask the gateway to map the ports (PCP, NAT-PMP, UPnP);
-                       it is asked only where the peer listens behind a NAT.
+  --no-port-mapping    do not ask the gateway to map the ports (PCP, NAT-PMP, UPnP),
+                       nor to open its firewall to them by IPv6 (PCP); it is asked
+                       only where the machine has no public address by IPv4.
   --json               one JSON object a line. The first is
                        {"event":"ready","peer":…,"ref":"webmesh:…","listen":[…]},
                        then link, unlink, self (a newer ref), closed (a host that

@@ -71,7 +71,9 @@ class NodeOwnNetwork implements OwnNetwork {
             from: isAny(place.host) ? undefined : place.host,
             onChange: state => this.onMapping(state),
           })
-    this.openers = options.noMapping === null ? this.openHoles(ownHosts) : []
+    // Whoever has a public address by IPv4 is no home behind a router.
+    const asksForHoles = options.noMapping === null && why !== 'public-address'
+    this.openers = asksForHoles ? this.openHoles(ownHosts) : []
   }
 
   /** For each IPv6 address at which others could dial this machine, if nothing stood before it. */

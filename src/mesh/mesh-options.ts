@@ -38,8 +38,8 @@ export interface MeshOptions extends Waiting {
   readonly udpPort?: number | undefined
   /**
    * Whether to have the port that listens, and those of UDP and WebRTC, mapped by the network's gateway (PCP, NAT-PMP, UPnP), so that others can
-   * dial a peer behind a NAT; true unless given. Nothing is done, or sent, where the peer listens on loopback only, has a
-   * public address already, or `announce` says where it is reached. Node only.
+   * dial a peer behind a NAT, and its firewall opened to them by IPv6 (PCP); true unless given. Nothing is done, or sent, where the
+   * peer listens on loopback only, has a public address by IPv4 already, or `announce` says where it is reached. Node only.
    */
   readonly portMapping?: boolean | undefined
   /** Whether tabs of one origin show each other the way in; true unless given. Browsers only. */
