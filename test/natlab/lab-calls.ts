@@ -12,6 +12,8 @@ export type Call =
   | { readonly kind: 'speak'; readonly peer: string }
   /** Waits up to so long for the first link. */
   | { readonly kind: 'linked'; readonly patienceMs: number }
+  /** How it is part of the mesh. */
+  | { readonly kind: 'state' }
   /** A round trip to the peer. */
   | { readonly kind: 'ping'; readonly peer: string }
 
@@ -25,6 +27,12 @@ export interface Met {
   readonly directMs: number | null
   /** Whether there was a link with the peer before, and with it a session. */
   readonly wasLinked: boolean
+}
+
+export interface State {
+  /** Ids, each with what carries it. */
+  readonly links: readonly string[]
+  readonly estimatedPeers: number
 }
 
 export interface FirstByte {
@@ -75,6 +83,10 @@ export function labPeer(mesh: Mesh): (call: Call) => Promise<unknown> {
       }
       case 'linked':
         return { links: await linked(mesh, call.patienceMs) }
+      case 'state': {
+        const { links, estimatedPeers } = mesh.status()
+        return { links: links.map(({ peer, path }) => `${peer.slice(0, 6)} ${nameOf(path)}`), estimatedPeers }
+      }
       case 'ping': {
         const { roundTripsMs } = await mesh.ping(call.peer, { count: 5, intervalMs: 50 })
         return { roundTripMs: Math.min(...roundTripsMs) }

@@ -32,7 +32,7 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import type { MeshOptions } from '../../src/index.node.ts'
 import { measureFirstBytes } from './first-byte.ts'
-import type { Met } from './lab-calls.ts'
+import type { Met, State } from './lab-calls.ts'
 import type { PageCall } from './lab-page.ts'
 import { everyPair, printTable, quantile, type Sides } from './lab-run.ts'
 import { type Conditions, NAT_KINDS, type NatKind, NatLab, noLab } from './nat-lab.ts'
@@ -280,6 +280,14 @@ async function tryAll({ from, to }: Sides): Promise<number> {
     }),
   )
   printTable(kinds, shown)
+  for (const [j, peer] of to.entries()) {
+    if (cells.every(row => row[j]!.error === undefined)) continue
+    // Whether those who could not reach it are to blame, or it.
+    const { links, estimatedPeers, error } = await peer.ask<State>({ kind: 'state' })
+    console.log(
+      `${kinds[j]}, ${peer.id.slice(0, 6)}: ${error ?? `sees ${estimatedPeers} peers, linked with ${links.join(', ')}`}`,
+    )
+  }
   const all = cells.flat()
   const good = all.filter(({ same }) => same === true)
   const first = good.map(({ firstMs }) => firstMs ?? 0)

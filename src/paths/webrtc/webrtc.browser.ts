@@ -5,7 +5,13 @@
 import { type Address, certificateHashOf } from '../../core/base/address.ts'
 import type { Fault } from '../../core/base/fault.ts'
 import type { WireFacts } from '../../core/input.ts'
-import { GATHER_TIMEOUT_MS, type NegotiatedSink, type NegotiatedWire, type Negotiator } from '../negotiator.ts'
+import {
+  GATHER_TIMEOUT_MS,
+  type NegotiatedSink,
+  type NegotiatedWire,
+  type Negotiator,
+  STUN_OTHERS_MS,
+} from '../negotiator.ts'
 import { DIAL_TIMEOUT_MS, type WireDriver } from '../wire-driver.ts'
 import { bindingOf, calledAt } from './rtc-call.ts'
 import {
@@ -195,14 +201,16 @@ class BrowserEnd implements NegotiatedRtcEnd {
   }
 }
 
-/** Resolves when all places are gathered, or after as long as may be waited for them. */
+/**
+ * Resolves when all places are gathered, or after as long as may be waited for them. A browser does not say which family its
+ * machine lacks, and waits for helpers of that one in vain: once one helper has answered the others may take less.
+ */
 function gathering(connection: RTCPeerConnection): Promise<void> {
   return new Promise(resolve => {
-    const timer = setTimeout(resolve, GATHER_TIMEOUT_MS)
+    setTimeout(resolve, GATHER_TIMEOUT_MS)
     connection.onicecandidate = ({ candidate }) => {
-      if (candidate !== null) return
-      clearTimeout(timer)
-      resolve()
+      if (candidate === null) resolve()
+      else if (candidate.type === 'srflx') setTimeout(resolve, STUN_OTHERS_MS)
     }
   })
 }
