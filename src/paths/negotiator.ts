@@ -49,5 +49,3 @@ export interface NegotiatedSink extends WireSink {
 
 /** How long gathering may take: an address behind the NAT that no helper has told by then is done without. */
 export const GATHER_TIMEOUT_MS = 1_000
-/** Once one helper has answered, the others may take so long. */
-export const STUN_OTHERS_MS = 300

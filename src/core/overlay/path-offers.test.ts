@@ -142,6 +142,15 @@ describe('a session over a circuit', () => {
     expect(hosts.prepared(a)).toEqual([])
   })
 
+  it('is offered a wire at once when somebody needs it that nobody needed for a while', () => {
+    const { net, a, b } = hidden([[UDP], [UDP]])
+    letGo(a, b)
+    net.world.run(12_000)
+    expect(transportTo(a, b)).toBe('circuit')
+    a.callPeer(b.id)
+    expect(net.world.runUntil(() => transportTo(a, b) === 'udp', 10_000, 10)).toBeLessThan(800)
+  })
+
   it('is offered a wire by the side that did not open it, where that one alone needs it', () => {
     const { net, a, b } = hidden([[UDP], [UDP]])
     b.callPeer(a.id)

@@ -8,7 +8,7 @@ import { networkInterfaces } from 'node:os'
 import Udx, { type UdxAddress, type UdxSocket, type UdxStream } from 'udx-native'
 import type { Address } from '../../core/base/address.ts'
 import { isGlobalHost } from '../../core/base/global-host.ts'
-import { GATHER_TIMEOUT_MS, STUN_OTHERS_MS } from '../negotiator.ts'
+import { GATHER_TIMEOUT_MS } from '../negotiator.ts'
 import { Allowance } from './allowance.ts'
 import { bytesOfIp, plainIp } from './ip-address.ts'
 import { judgeMapping } from './nat-mapping.ts'
@@ -21,6 +21,8 @@ const udx = new Udx()
 
 /** A helper that has not answered is asked again after these. */
 const STUN_ASK_AFTER_MS: readonly number[] = [0, 150, 400]
+/** Once one has answered, the others may take so long. */
+const STUN_OTHERS_MS = 300
 /** Answers to strangers' STUN in a second: each is half again as long as its request. */
 const STUN_ANSWERS_PER_SECOND = 500
 

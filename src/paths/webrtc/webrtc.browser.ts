@@ -5,13 +5,7 @@
 import { type Address, certificateHashOf } from '../../core/base/address.ts'
 import type { Fault } from '../../core/base/fault.ts'
 import type { WireFacts } from '../../core/input.ts'
-import {
-  GATHER_TIMEOUT_MS,
-  type NegotiatedSink,
-  type NegotiatedWire,
-  type Negotiator,
-  STUN_OTHERS_MS,
-} from '../negotiator.ts'
+import { GATHER_TIMEOUT_MS, type NegotiatedSink, type NegotiatedWire, type Negotiator } from '../negotiator.ts'
 import { DIAL_TIMEOUT_MS, type WireDriver } from '../wire-driver.ts'
 import { bindingOf, calledAt } from './rtc-call.ts'
 import {
@@ -22,6 +16,9 @@ import {
   withoutBadCandidates,
 } from './rtc-description.ts'
 import { BUFFERED_BYTES_LOW, type NegotiatedRtcEnd, NegotiatedRtcWire, WebRtcWire } from './webrtc-wire.ts'
+
+/** One helper has told an address by then; others may tell another one. */
+const GATHER_REST_MS = 100
 
 /** Null where there is no WebRTC: in workers, and where it is switched off. */
 export function webRtcNegotiator(): Negotiator | null {
@@ -203,14 +200,14 @@ class BrowserEnd implements NegotiatedRtcEnd {
 
 /**
  * Resolves when all places are gathered, or after as long as may be waited for them. A browser does not say which family its
- * machine lacks, and waits for helpers of that one in vain: once one helper has answered the others may take less.
+ * machine lacks, and waits for helpers of that one in vain: once one helper has told an address there is little to wait for.
  */
 function gathering(connection: RTCPeerConnection): Promise<void> {
   return new Promise(resolve => {
     setTimeout(resolve, GATHER_TIMEOUT_MS)
     connection.onicecandidate = ({ candidate }) => {
       if (candidate === null) resolve()
-      else if (candidate.type === 'srflx') setTimeout(resolve, STUN_OTHERS_MS)
+      else if (candidate.type === 'srflx') setTimeout(resolve, GATHER_REST_MS)
     }
   })
 }
