@@ -355,11 +355,11 @@ export const OFFERS_WINDOW_MS = 60_000
 export const OFFERS_TAKEN_MAX = 8
 export const OFFERS_REFUSED_MAX = 64
 /**
- * Wires of a scarce transport, dialled and negotiated: 16 at once and 10 an hour are 96 in 8 hours, and some that were prepared for
+ * Wires of a scarce transport, dialled and negotiated: 32 at once and 8 an hour are 96 in 8 hours, and some that were prepared for
  * nobody yet. Links leave the last few to users.
  */
-export const SCARCE_WIRES_BURST = 16
-export const SCARCE_WIRES_INTERVAL_MS = 360_000
+export const SCARCE_WIRES_BURST = 32
+export const SCARCE_WIRES_INTERVAL_MS = 450_000
 export const SCARCE_WIRES_RESERVE = 4
 /** Addresses of one peer that are dialled: what a ref holds, and a few learnt since. */
 export const ADDRESSES_TRIED_MAX = 12
