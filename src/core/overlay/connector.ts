@@ -234,8 +234,9 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
   need(now: Instant, contact: Contact, need: (typeof Need)[keyof typeof Need]): void {
     // One that stood over a circuit for nobody has no wire as yet, and nothing due: now it wants one.
     const isIdle = !contact.wanted && contact.session.path?.reliable === false
+    const lookAt = isIdle ? Math.max(now, contact.since + UPGRADE_AFTER_MS) : now + LINK_SILENT_MS
     contact.needs |= need
-    this.wakeAt = earlier(this.wakeAt, now + (isIdle ? SESSIONS_CHECK_MS : LINK_SILENT_MS))
+    this.wakeAt = earlier(this.wakeAt, lookAt)
   }
 
   release(contact: Contact, need: (typeof Need)[keyof typeof Need]): void {

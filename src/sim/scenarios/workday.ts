@@ -21,8 +21,8 @@ const TALK_EVERY_MS = 300_000
 const TABS_MAX = 20
 const WAYS_IN = 2
 /** In eight hours; shorter days have what is given at once, and the same by the hour. */
-const CONNECTIONS_AT_ONCE = 20
-const CONNECTIONS_PER_HOUR = 10
+const CONNECTIONS_AT_ONCE = 36
+const CONNECTIONS_PER_HOUR = 8
 const TALKED_SHARE = 0.99
 
 export const workday: Scenario = {
