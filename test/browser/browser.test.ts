@@ -68,8 +68,10 @@ describe.skipIf(skip)('in a real Chromium', () => {
     const pathTo = (peer: string): Promise<string> => browser.page.evaluate(other => page.pathTo(other), peer)
     await expect.poll(() => pathTo(hidden.id), { timeout: 10_000 }).toBe('webrtc')
     expect((await hidden.ping(id)).path).toMatchObject({ kind: 'wire', transport: 'webrtc' })
-    const direct = await browser.page.evaluate(peer => page.echo(peer, 4_194_304), hidden.id)
-    expect(direct).toEqual({ same: true, path: 'wire' })
+    const back = await browser.page.evaluate(peer => page.echo(peer, 4_194_304), hidden.id)
+    expect(back.same).toBe(true)
+    // A burst may overflow the page's socket, and SCTP pause for longer than a path may be silent: then it goes on over the circuit.
+    await expect.poll(() => pathTo(hidden.id), { timeout: 10_000 }).toBe('webrtc')
   }, 30_000)
 
   it('a page for which the browser makes no more WebRTC connections talks over circuits', async () => {

@@ -38,8 +38,10 @@ describe.skipIf(skip)('in a real Firefox', () => {
     const through = await browser.tab.evaluate(peer => page.echo(peer, 1_048_576), hidden.id)
     expect(through).toMatchObject({ same: true })
     await expect.poll(() => pathTo(hidden.id), { timeout: 10_000 }).toBe('webrtc')
-    const direct = await browser.tab.evaluate(peer => page.echo(peer, 4_194_304), hidden.id)
-    expect(direct).toEqual({ same: true, path: 'wire' })
+    const back = await browser.tab.evaluate(peer => page.echo(peer, 4_194_304), hidden.id)
+    expect(back.same).toBe(true)
+    // SCTP may pause after a burst for longer than a path may be silent: then the bytes go on over the circuit for a while.
+    await expect.poll(() => pathTo(hidden.id), { timeout: 10_000 }).toBe('webrtc')
     // And the other way: the page is reached by its id, though nothing can dial it.
     expect((await hidden.ping(id)).path).toMatchObject({ kind: 'wire', transport: 'webrtc' })
     expect(browser.tab.errors).toEqual([])
