@@ -14,7 +14,7 @@ const SCRIPT = 'index.browser.js'
 
 // What the licences of the packages in it ask for.
 const NOTICE =
-  '/*! webmesh, with noble-curves, noble-ciphers, noble-hashes (MIT, (c) 2022 Paul Miller), idb-keyval (Apache-2.0, (c) 2016 Jake Archibald) */'
+  '/*! webmesh, with noble-ed25519 (MIT, (c) 2019 Paul Miller), noble-curves, noble-ciphers, noble-hashes (MIT, (c) 2022 Paul Miller), idb-keyval (Apache-2.0, (c) 2016 Jake Archibald) */'
 
 const OPTIONS = {
   entryPoints: ['src/index.browser.ts'],

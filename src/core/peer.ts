@@ -80,6 +80,7 @@ class MeshPeer implements Peer, PeerInside {
       expires: Math.floor(options.wallTime) + REF_LIFETIME_MS,
       capacity: options.capacity,
       relays: options.relays,
+      negotiates: options.negotiates?.map(({ transport }) => transport),
       addresses: [],
       rendezvous: [],
     })
@@ -461,12 +462,13 @@ class MeshPeer implements Peer, PeerInside {
     turn: Turn,
     changes: Partial<Pick<PeerRefFields, 'addresses'>> & { rendezvous?: readonly Rendezvous[] },
   ): void {
-    const { capacity, relays, addresses, rendezvous } = this.ref
+    const { capacity, relays, negotiates, addresses, rendezvous } = this.ref
     this.ref = signPeerRef(this.suite, this.identity, {
       sequence: Math.max(this.ref.sequence + 1, turn.wallTime),
       expires: turn.wallTime + REF_LIFETIME_MS,
       capacity,
       relays,
+      negotiates,
       addresses,
       rendezvous,
       ...changes,

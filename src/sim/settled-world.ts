@@ -33,6 +33,7 @@ import { slowerOf, WireEnd } from './network.ts'
 import { latencyMs } from './network-model.ts'
 import { Node } from './node.ts'
 import { PeerStore } from './peer-store.ts'
+import { negotiableOn } from './punching.ts'
 import { drawLinks, type SettledLinks } from './settled-links.ts'
 import { SettledMemory } from './settled-memory.ts'
 import { SettledPaths } from './settled-paths.ts'
@@ -208,6 +209,7 @@ class SettledPlan {
       expires: madeAt + REF_LIFETIME_MS,
       capacity,
       relays: true,
+      negotiates: world.model === null ? [] : negotiableOn(profile.device).map(({ transport }) => transport),
       addresses: peer.public ? [peer.address] : [],
       rendezvous: peer.public ? [] : this.rendezvousOf(index),
     })

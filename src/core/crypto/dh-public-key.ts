@@ -2,9 +2,11 @@
  * The X25519 public key that belongs to an Ed25519 one (spec 2.2): u = (1 + y) / (1 - y), RFC 7748 section 4.1. Node has
  * no such function, so both suites take it from noble; the same few peers are met again and again, so it is remembered.
  */
-import { ed25519 } from '@noble/curves/ed25519.js'
-import { bytesToNumberLE } from '@noble/curves/utils.js'
+import { bytesToNumberLE, numberToBytesLE } from '@noble/curves/utils.js'
+import { etc, Point } from '@noble/ed25519'
 import { equalBytes } from '../base/bytes.ts'
+
+const P = Point.CURVE().p
 
 /** About 250 bytes each; a conversion costs a square root and an inversion in BigInt arithmetic, 0.14 ms. */
 const REMEMBERED_MAX = 512
@@ -36,18 +38,17 @@ export class DhPublicKeys {
 /** The same relation without the division: u (1 - y) = 1 + y modulo p, of the one form in which each is written. */
 export function isDhPublicKeyOf(dhPublicKey: Uint8Array, ed25519PublicKey: Uint8Array): boolean {
   if (dhPublicKey.length !== 32 || ed25519PublicKey.length !== 32) return false
-  const { Fp } = ed25519.Point
   const withoutSign = ed25519PublicKey.slice()
   withoutSign[31]! &= 0x7f
   const u = bytesToNumberLE(dhPublicKey)
   const y = bytesToNumberLE(withoutSign)
-  if (!Fp.isValid(u) || !Fp.isValid(y)) return false
-  return Fp.eql(Fp.mul(u, Fp.sub(Fp.ONE, y)), Fp.add(Fp.ONE, y))
+  return u < P && y < P && etc.mod(u * (1n - y) - (1n + y), P) === 0n
 }
 
 function montgomeryOf(ed25519PublicKey: Uint8Array): Uint8Array | null {
   try {
-    return ed25519.utils.toMontgomery(ed25519PublicKey)
+    const { y } = Point.fromBytes(ed25519PublicKey)
+    return numberToBytesLE(etc.mod((1n + y) * etc.invert(1n - y, P), P), 32)
   } catch {
     return null
   }

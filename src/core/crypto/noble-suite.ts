@@ -3,8 +3,10 @@
  * crypto. Results are the same, byte for byte, as those of `native-suite.node.ts`.
  */
 import { chacha20poly1305 } from '@noble/ciphers/chacha.js'
-import { ed25519, x25519 } from '@noble/curves/ed25519.js'
-import { sha256 } from '@noble/hashes/sha2.js'
+import { pow } from '@noble/curves/abstract/modular.js'
+import { montgomery } from '@noble/curves/abstract/montgomery.js'
+import { getPublicKey, hashes, Point, sign, verify as verifySignature } from '@noble/ed25519'
+import { sha256, sha512 } from '@noble/hashes/sha2.js'
 import { concatBytes } from '../base/bytes.ts'
 import { invariant } from '../base/invariant.ts'
 import { type PeerId, peerIdOfBytes } from '../base/peer-id.ts'
@@ -21,6 +23,25 @@ import {
 } from './suite.ts'
 
 type NobleCipher = typeof chacha20poly1305
+
+hashes.sha512 = sha512
+
+/** Its parameters are those of RFC 7748, 4.1 and 5: noble's own `x25519` brings all of its Edwards curves with it, 4 KB gzipped. */
+const P = Point.CURVE().p
+const x25519 = montgomery({
+  P,
+  type: 'x25519',
+  powPminus2: x => pow(x, P - 2n, P),
+  adjustScalarBytes: clamped,
+})
+
+/** As both X25519 (RFC 7748, 5) and Ed25519 (RFC 8032, 5.1.5) want a scalar; in place. */
+function clamped(scalar: Uint8Array): Uint8Array {
+  scalar[0]! &= 248
+  scalar[31]! &= 127
+  scalar[31]! |= 64
+  return scalar
+}
 
 /**
  * `randomBytes` must be unpredictable: keys come from it. Without noble's `gcm` the suite knows ChaCha20-Poly1305 alone, and
@@ -61,7 +82,7 @@ function hash(...parts: readonly Uint8Array[]): Uint8Array {
 function verify(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean {
   if (publicKey.length !== KEY_BYTES || signature.length !== SIGNATURE_BYTES) return false
   try {
-    return ed25519.verify(signature, message, publicKey, { zip215: false })
+    return verifySignature(signature, message, publicKey, { zip215: false })
   } catch {
     return false
   }
@@ -76,13 +97,13 @@ class NobleIdentity implements Identity {
   constructor(seed: Uint8Array) {
     invariant(seed.length === KEY_BYTES, 'an identity has a seed of 32 bytes')
     this.seed = seed.slice()
-    this.publicKey = ed25519.getPublicKey(this.seed)
+    this.publicKey = getPublicKey(this.seed)
     this.peer = peerIdOfBytes(this.publicKey)
-    this.dhKey = new NobleDhKey(ed25519.utils.toMontgomerySecret(this.seed))
+    this.dhKey = new NobleDhKey(sha512(this.seed).slice(0, KEY_BYTES))
   }
 
   sign(message: Uint8Array): Uint8Array {
-    return ed25519.sign(message, this.seed)
+    return sign(message, this.seed)
   }
 }
 

@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { type Address, parseAddress } from '../base/address.ts'
 import type { Result } from '../base/fault.ts'
 import { positionOfHash } from '../base/position.ts'
+import type { NegotiatedTransport } from '../input.ts'
 import {
   type PeerRef,
   type PeerRefFields,
@@ -56,6 +57,7 @@ describe('peer ref', () => {
           expires: fc.integer({ min: 0, max: 2 ** 48 - 1 }),
           capacity: fc.integer({ min: 0, max: 65535 }),
           relays: fc.boolean(),
+          negotiates: fc.subarray<NegotiatedTransport>(['udp', 'webrtc']),
           addresses,
           rendezvous,
         }),
@@ -173,6 +175,7 @@ interface RefVector {
   readonly expires: number
   readonly capacity: number
   readonly relays: boolean
+  readonly negotiates?: readonly NegotiatedTransport[]
   readonly addresses: readonly string[]
   readonly rendezvous: readonly { readonly peer: PeerRef['peer']; readonly addresses: readonly string[] }[]
   readonly peer: string
@@ -182,9 +185,9 @@ interface RefVector {
 }
 
 function fieldsOf(vector: RefVector): PeerRefFields {
-  const { sequence, expires, capacity, relays } = vector
+  const { sequence, expires, capacity, relays, negotiates } = vector
   const rendezvous = vector.rendezvous.map(entry => ({ peer: entry.peer, addresses: entry.addresses.map(address) }))
-  return { sequence, expires, capacity, relays, addresses: vector.addresses.map(address), rendezvous }
+  return { sequence, expires, capacity, relays, negotiates, addresses: vector.addresses.map(address), rendezvous }
 }
 
 function outcomeOf(ref: PeerRef): Pick<RefVector, 'peer' | 'position' | 'bytes' | 'text'> {

@@ -14,7 +14,11 @@ import { isGlobalHost } from '../base/global-host.ts'
 import type { WallTime } from '../base/instant.ts'
 import { bytesOfPeerId, PEER_ID_BYTES, type PeerId, peerIdOfBytes } from '../base/peer-id.ts'
 import { type Position, positionOfHash } from '../base/position.ts'
+import type { NegotiatedTransport } from '../input.ts'
 import { type CryptoSuite, type Identity, SIGNATURE_BYTES } from './suite.ts'
+
+/** By their numbers on the wire. */
+export const NEGOTIATED_TRANSPORTS: readonly NegotiatedTransport[] = ['udp', 'webrtc']
 
 export const REF_BYTES_MAX = 1024
 export const REF_ADDRESSES_MAX = 8
@@ -23,6 +27,8 @@ export const REF_LIFETIME_MS = 7 * 24 * 3_600_000
 
 const REF_VERSION = 1
 const FLAG_RELAYS = 1
+/** That of the first of the transports; the others' follow. */
+const FLAG_NEGOTIATES = 2
 const SCHEME = 'webmesh:'
 const REF_TEXT_MAX = SCHEME.length + Math.ceil((REF_BYTES_MAX * 4) / 3)
 const CONTEXT = new Uint8Array([0x77, 0x65, 0x62, 0x6d, 0x65, 0x73, 0x68, 0x2d, 0x72, 0x65, 0x66, 0x31]) // 'webmesh-ref1'
@@ -46,6 +52,8 @@ export class PeerRef {
   readonly capacity: number
   /** Whether it forwards circuits for others. */
   readonly relays: boolean
+  /** By what transports it negotiates wires; empty where nothing is said. */
+  readonly negotiates: readonly NegotiatedTransport[]
   /** Where it can be dialled; empty for a peer behind a NAT or in a browser. */
   readonly addresses: readonly Address[]
   /** Whether one of these can be dialled from anywhere: none of a private network, and not where STUN is served alone. */
@@ -62,6 +70,7 @@ export class PeerRef {
     this.expires = fields.expires
     this.capacity = fields.capacity
     this.relays = fields.relays
+    this.negotiates = fields.negotiates ?? []
     this.addresses = fields.addresses
     this.isGlobal = areGlobal(fields.addresses)
     this.rendezvous = fields.rendezvous
@@ -69,7 +78,12 @@ export class PeerRef {
   }
 }
 
-export type PeerRefFields = Pick<PeerRef, 'sequence' | 'expires' | 'capacity' | 'relays' | 'addresses' | 'rendezvous'>
+export type PeerRefFields = Pick<
+  PeerRef,
+  'sequence' | 'expires' | 'capacity' | 'relays' | 'addresses' | 'rendezvous'
+> & {
+  readonly negotiates?: readonly NegotiatedTransport[] | undefined
+}
 
 /** Whether one of them can be dialled from anywhere. */
 export function areGlobal(addresses: readonly Address[]): boolean {
@@ -142,7 +156,9 @@ export function readClaimedRef(suite: CryptoSuite, bytes: Uint8Array, now: WallT
   }
   if (!reader.finished) return fail({ code: 'invalid-ref', detail: 'its bytes are incomplete or damaged' })
   if (now !== null && expires <= now) return fail({ code: 'ref-expired' })
-  const fields = { sequence, expires, capacity, relays: (flags & FLAG_RELAYS) !== 0, addresses, rendezvous }
+  const relays = (flags & FLAG_RELAYS) !== 0
+  const negotiates = NEGOTIATED_TRANSPORTS.filter((_, i) => (flags & (FLAG_NEGOTIATES << i)) !== 0)
+  const fields = { sequence, expires, capacity, relays, negotiates, addresses, rendezvous }
   return ok(new PeerRef(peerIdOfBytes(publicKey), positionOfPeer(suite, publicKey), fields, bytes.slice()))
 }
 
@@ -175,13 +191,15 @@ function shortened({ peer, addresses }: Rendezvous): Rendezvous {
 }
 
 function bodyOf(publicKey: Uint8Array, fields: PeerRefFields): Uint8Array {
+  let flags = fields.relays ? FLAG_RELAYS : 0
+  for (const transport of fields.negotiates ?? []) flags |= FLAG_NEGOTIATES << NEGOTIATED_TRANSPORTS.indexOf(transport)
   const writer = new ByteWriter(256)
     .u8(REF_VERSION)
     .raw(publicKey)
     .u48(fields.sequence)
     .u48(fields.expires)
     .u16(fields.capacity)
-    .u8(fields.relays ? FLAG_RELAYS : 0)
+    .u8(flags)
   writeAddresses(writer, fields.addresses)
   writer.u8(fields.rendezvous.length)
   for (const entry of fields.rendezvous) {

@@ -102,8 +102,10 @@ export class BarePeer implements Peer {
 
   private sign(fields: Pick<PeerRefFields, 'addresses' | 'rendezvous'>): PeerRef {
     const { capacity, relays } = this.options
+    const negotiates = this.options.negotiates?.map(({ transport }) => transport)
     const expires = this.options.wallTime + REF_LIFETIME_MS
-    return signPeerRef(this.suite, this.identity, { sequence: this.sequence++, expires, capacity, relays, ...fields })
+    const always = { sequence: this.sequence++, expires, capacity, relays, negotiates }
+    return signPeerRef(this.suite, this.identity, { ...always, ...fields })
   }
 
   private take(turn: Turn, input: Input): void {

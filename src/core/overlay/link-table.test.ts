@@ -14,6 +14,7 @@ function link(position: number, role: LinkRole, open = true): Link {
     expires: 0,
     capacity: 24,
     relays: true,
+    negotiates: [],
     addresses: open ? [{ scheme: 'tcp', host: '10.0.0.1', port: 1, extra: '' }] : [],
     isGlobal: false,
     rendezvous: [],

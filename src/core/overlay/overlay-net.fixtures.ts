@@ -345,6 +345,7 @@ export class OverlayNet {
       expires: 1e15,
       capacity,
       relays: true,
+      negotiates: [],
       addresses,
       isGlobal: areGlobal(addresses),
       rendezvous,

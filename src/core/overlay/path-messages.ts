@@ -13,6 +13,7 @@
  */
 import { ByteReader, ByteWriter } from '../base/bytes.ts'
 import { fail, ok, type Result } from '../base/fault.ts'
+import { NEGOTIATED_TRANSPORTS } from '../crypto/peer-ref.ts'
 import type { NegotiatedTransport } from '../input.ts'
 import { PATH_DESCRIPTION_BYTES_MAX } from '../limits.ts'
 
@@ -47,7 +48,6 @@ const WITHDRAW = 4
 const UNNEEDED = 5
 const NEEDED = 6
 
-const TRANSPORTS: readonly NegotiatedTransport[] = ['udp', 'webrtc']
 const REFUSALS: readonly PathRefusal[] = ['transport', 'busy', 'failed', 'needless']
 const UNKNOWN_TRANSPORT = 255
 
@@ -55,7 +55,7 @@ export function encodePathMessage(message: PathMessage): Uint8Array {
   switch (message.kind) {
     case 'path-offer': {
       const { id, transport, description } = message
-      const number = transport === null ? UNKNOWN_TRANSPORT : TRANSPORTS.indexOf(transport)
+      const number = transport === null ? UNKNOWN_TRANSPORT : NEGOTIATED_TRANSPORTS.indexOf(transport)
       return new ByteWriter(8 + description.length).u8(OFFER).u32(id).u8(number).sized(description).finish()
     }
     case 'path-answer': {
@@ -81,7 +81,7 @@ export function decodePathMessage(bytes: Uint8Array): Result<PathMessage> {
   const id = reader.u32()
   let message: PathMessage | null = null
   if (number === OFFER || number === ANSWER) {
-    const transport = number === OFFER ? (TRANSPORTS[reader.u8()] ?? null) : null
+    const transport = number === OFFER ? (NEGOTIATED_TRANSPORTS[reader.u8()] ?? null) : null
     const length = reader.varint()
     if (!reader.failed && length > PATH_DESCRIPTION_BYTES_MAX) {
       return fail({

@@ -187,10 +187,32 @@ describe('a session over a circuit', () => {
     expect(transportTo(a, b)).toBe('circuit')
   })
 
-  it('tries the next transport where the other side has not the first', () => {
+  it.each([
+    ['offers at once what the ref of the other side tells of', true, ['webrtc']],
+    ['tries the next transport where the other side has not the first', false, ['udp', 'webrtc']],
+  ])('%s', (_, isTold, tried) => {
     const { net, a, b } = hidden([[UDP, WEBRTC], [WEBRTC]])
+    const contact = a.peer.connector.contact(b.id)!
+    expect(contact.ref?.negotiates).toEqual(['webrtc'])
+    if (!isTold) contact.ref = null
+    const prepared: string[] = []
+    const { punching } = net.world
+    const prepare = punching.prepare.bind(punching)
+    punching.prepare = (node, wire, transport, remote) => {
+      if (node === a.node) prepared.push(transport)
+      prepare(node, wire, transport, remote)
+    }
     net.world.run(4_000)
     expect([transportTo(a, b), transportTo(b, a)]).toEqual(['webrtc', 'webrtc'])
+    expect(prepared).toEqual(tried)
+  })
+
+  it('offers nothing where the ref of the other side tells of other transports alone', () => {
+    const { net, a, b } = hidden([[UDP], [WEBRTC]])
+    const hosts = handMade(net)
+    net.world.run(UPGRADE_BACKOFF_MAX_MS)
+    expect([hosts.prepared(a), hosts.prepared(b)]).toEqual([[], []])
+    expect(transportTo(a, b)).toBe('circuit')
   })
 
   it('leaves the path that works alone where the host never opens a wire, and tries ever more rarely', () => {

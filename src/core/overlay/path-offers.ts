@@ -122,7 +122,7 @@ export class PathOffers {
     const { session } = contact
     const account = this.accountOf(session)
     if (account.negotiation !== null) return account.negotiation.giveUpAt
-    const negotiable = this.negotiates[account.transport]
+    const negotiable = this.offerable(contact, account)
     if (negotiable === undefined) return null
     const from = Math.max(account.nextAt, notBefore)
     if (now < from) return from
@@ -179,7 +179,7 @@ export class PathOffers {
     }
     this.drop(turn, negotiation, fault.code)
     if (role === 'offerer') {
-      this.offerNext(turn, session)
+      this.offerNext(turn, negotiation)
       return
     }
     this.send(turn, session, { kind: 'path-refuse', id, reason: 'transport' })
@@ -301,23 +301,29 @@ export class PathOffers {
     const negotiation = this.find(session, 'offerer', id)
     if (negotiation === null) return
     this.drop(turn, negotiation, 'refused')
-    if (reason === 'transport') this.offerNext(turn, session)
+    if (reason === 'transport') this.offerNext(turn, negotiation)
     else if (reason === 'failed') this.offerSoonAfter(turn, negotiation)
   }
 
   /** By this transport there is no way to the other side. Where none is left, it begins anew much later: peers move. */
-  private offerNext(turn: Turn, session: Session): void {
+  private offerNext(turn: Turn, { session, transport }: Negotiation): void {
     const account = this.accountOf(session)
-    account.transport += 1
-    const next = this.negotiates[account.transport]
+    const contact = this.port.contact(session.peer)
+    if (contact?.session !== session) return
+    account.transport = 1 + this.negotiates.findIndex(item => item.transport === transport)
+    const next = this.offerable(contact, account)
     if (next === undefined) {
       account.transport = 0
       account.nextAt = turn.now + UPGRADE_BACKOFF_MAX_MS
-      return
+    } else if (this.freeFrom(turn, contact, next) <= turn.now) {
+      this.begin(turn, session, next, 'offerer', this.newId(), null)
     }
-    const contact = this.port.contact(session.peer)
-    if (contact?.session !== session || this.freeFrom(turn, contact, next) > turn.now) return
-    this.begin(turn, session, next, 'offerer', this.newId(), null)
+  }
+
+  /** The first transport that is left and by which the other side negotiates too, as far as its ref tells. */
+  private offerable({ ref }: Contact, { transport }: Account): Negotiable | undefined {
+    const told = ref?.negotiates ?? []
+    return this.negotiates.find((item, i) => i >= transport && (told.length === 0 || told.includes(item.transport)))
   }
 
   private refuse(turn: Turn, session: Session, account: Account, id: number, reason: PathRefusal): Fault | null {

@@ -20,6 +20,7 @@ function refOf(position: number, sequence: number): PeerRef {
     expires: 0,
     capacity: 24,
     relays: true,
+    negotiates: [],
     addresses: [],
     isGlobal: false,
     rendezvous: [],

@@ -20,6 +20,7 @@ function ref(host: string | null, fields: Partial<PeerRef> = {}): PeerRef {
     expires: 0,
     capacity: 24,
     relays: true,
+    negotiates: [],
     addresses,
     isGlobal: areGlobal(addresses),
     rendezvous: [],
