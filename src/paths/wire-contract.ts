@@ -152,7 +152,10 @@ export function openWireContract(pair: () => Promise<[WireEndOfTest, WireEndOfTe
         if (rng.below(3) === 0) await turn()
       }
       await to.received(bodies.length)
-      await until(() => from.written - before >= sent)
+      await until(
+        () => from.written - before >= sent,
+        () => `${from.written - before} of ${sent} bytes are written, closed ${from.closes} times`,
+      )
       expect(from.written - before, `seed ${seed}`).toBe(sent)
       expect(to.frames.every((frame, i) => equalBytes(frame.subarray(8), bodies[i]!))).toBe(true)
     }
@@ -319,7 +322,11 @@ export class WireEndOfTest implements WireSink {
   }
 
   received(count: number): Promise<void> {
-    return until(() => this.frames.length >= count)
+    return until(
+      () => this.frames.length >= count,
+      () =>
+        `${this.frames.length} of ${count} frames came, ${this.written} bytes are written, closed ${this.closes} times`,
+    )
   }
 
   onOpen(about: WireFacts): void {
@@ -387,9 +394,16 @@ export function frameOf(body: Uint8Array, label = 0): Uint8Array {
   return frame
 }
 
-/** Resolves once `condition` holds; looks again each turn. Vitest's own timeout ends the wait. */
-export async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await turn()
+/** Shorter than a test's time, so that the test says what it waited for. */
+const UNTIL_MS = 50_000
+
+/** Resolves once `condition` holds; looks again each turn. `found`: what there is instead, for the error. */
+export async function until(condition: () => boolean, found = () => ''): Promise<void> {
+  const end = performance.now() + UNTIL_MS
+  while (!condition()) {
+    if (performance.now() > end) throw new Error(`waited in vain for ${condition}: ${found()}`)
+    await turn()
+  }
 }
 
 function turn(): Promise<void> {
