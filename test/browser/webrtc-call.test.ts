@@ -106,6 +106,8 @@ describe.skipIf(skip)('called by Chromium', () => {
     // The port is as good as before.
     const good = dial(pages.driver(), place.address)
     await good.opened
+    // The page may know it first.
+    await until(() => place.port.counts.open === 1)
     expect(place.port.counts).toEqual({ opening: 0, open: 1, refused: 0 })
     good.hangUp()
     await place.close()
