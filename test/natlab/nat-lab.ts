@@ -13,6 +13,7 @@ const PUBLIC_NET = '5.45.100'
 const PUBLIC_NET_6 = '2a0e:5eed'
 /** Of every router, on its inner side. */
 const ROUTER_6 = 'fe80::1'
+const ROUTER_LOCAL_6 = 'fd5e::1'
 
 /** Taken from where npm runs its scripts: the lab itself runs as a bundle somewhere else. */
 const PUMP = 'test/natlab/delay-pump.py'
@@ -411,6 +412,8 @@ export class NatLab {
     this.in(router, 'sysctl', '-qw', 'net.ipv6.conf.wan.proxy_ndp=1')
     this.in(router, 'ip', '-6', 'neigh', 'add', 'proxy', address, 'dev', 'wan')
     this.in(router, 'ip', 'addr', 'add', `${ROUTER_6}/64`, 'dev', 'lan', 'nodad')
+    // As home routers have one: without it miniupnpd with UPnP takes nothing by IPv6.
+    this.in(router, 'ip', 'addr', 'add', `${ROUTER_LOCAL_6}/64`, 'dev', 'lan', 'nodad')
     this.in(router, 'ip', '-6', 'route', 'add', `${address}/128`, 'dev', 'lan')
     this.in(machine, 'ip', 'addr', 'add', `${address}/128`, 'dev', 'eth', 'nodad')
     this.in(machine, 'ip', '-6', 'route', 'add', 'default', 'via', ROUTER_6, 'dev', 'eth')

@@ -426,8 +426,7 @@ function behindRouter(): void {
 
   // The last: its peer serves STUN by IPv6, and others tell of it for a while after it has gone.
   it('a peer is dialled at its own address of IPv6, to which the router opens its firewall by PCP until the peer ends', async () => {
-    // With UPnP the daemon takes no PCP by IPv6.
-    const gateway = await router({ ipv6: true, upnp: false })
+    const gateway = await router({ ipv6: true })
     const address = `tcp://[${gateway.address6}]:4100`
     const closed = hidden(gateway, ...LISTEN_BOTH, '--no-port-mapping')
     await closed.event('closed', ({ host }) => host === gateway.address6)
@@ -447,6 +446,6 @@ function behindRouter(): void {
     expect(peer.events.filter(({ event }) => event === 'closed')).toEqual([])
     peer.signal('SIGINT')
     expect(await peer.exit()).toBe(0)
-    await expect.poll(() => gateway.holes()).toEqual([])
+    await expect.poll(() => gateway.holes(), { timeout: 10_000 }).toEqual([])
   })
 }
