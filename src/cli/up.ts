@@ -31,6 +31,7 @@ export const up: CliCommand = {
     'relay-circuits': { type: 'string' },
     rendezvous: { type: 'string' },
     'no-port-mapping': { type: 'boolean' },
+    'no-remembered': { type: 'boolean' },
   },
   help: `Runs a peer until it is interrupted (Ctrl-C), then leaves politely.
 
@@ -46,6 +47,8 @@ export const up: CliCommand = {
                        way in.
   --store DIR          keep identity, remembered peers and records there. Without
                        it they live in memory, and the identity is a new one.
+  --no-remembered      forget the peers that the store remembers: to come into
+                       another mesh with the same identity.
   --announce ADDRESS   tell others this address instead of the bound ones
                        (tcp://my.example:4100 where a port is forwarded,
                        wss://my.example:443 where a proxy ends TLS,
@@ -89,6 +92,7 @@ export const up: CliCommand = {
       relays: relaysOf(flags),
       rendezvous: flags.number('rendezvous', 1, true, REF_RENDEZVOUS_MAX),
       portMapping: !flags.has('no-port-mapping'),
+      remembered: !flags.has('no-remembered'),
       signal,
     })
     try {

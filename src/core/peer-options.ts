@@ -33,6 +33,8 @@ export interface PeerOptions {
   readonly negotiates?: readonly Negotiable[]
   /** How long a session that a user or a stream counts on may be without any path. */
   readonly pathlessMs?: number | undefined
+  /** The peers that its store remembers are forgotten, in place of being tried; false where nothing is said. */
+  readonly forgets?: boolean
   /** Refs that were read already, where peers of one process share them; its own where nothing is said. */
   readonly refs?: VerifiedRefs
   /** What links told, where peers of one process share it. */

@@ -64,6 +64,7 @@ class MeshPeer implements Peer, PeerInside {
   private renewAt: Instant = REF_RENEW_MS
   /** Null while the store holds what is remembered. */
   private saveAt: Instant | null = null
+  private readonly forgets: boolean
   /** Of the remembered peers when they were last saved. */
   private savedVersion = 0
   /** Refs that peers have just shown, not yet verified, and when the oldest is looked at. */
@@ -75,6 +76,7 @@ class MeshPeer implements Peer, PeerInside {
     this.suite = suite
     this.identity = identity
     this.wallTimeAtZero = options.wallTime
+    this.forgets = options.forgets === true
     this.ref = signPeerRef(suite, identity, {
       sequence: Math.floor(options.wallTime),
       expires: Math.floor(options.wallTime) + REF_LIFETIME_MS,
@@ -485,10 +487,10 @@ class MeshPeer implements Peer, PeerInside {
       this.registry.restore(turn, entries)
       return
     }
-    // What can't be read any more is deleted with the next save.
+    // What can't be read any more, or is to be forgotten, is deleted with the next save.
     for (const entry of entries) this.overlay.memory.onLoaded(peerOfSavedRef(entry.key))
     this.savedVersion = -1
-    this.overlay.restore(turn, entries)
+    this.overlay.restore(turn, this.forgets ? [] : entries)
   }
 
   /** Writes what changed in the memory of peers; the store follows by a few seconds. */

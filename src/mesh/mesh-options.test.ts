@@ -76,6 +76,7 @@ describe('the options of Mesh.start', () => {
     ['a relay of something else', { relays: { bytes: 7 } }, 'invalid-option'],
     ['no rendezvous', { rendezvous: 0 }, 'invalid-option'],
     ['more rendezvous than a ref holds', { rendezvous: 5 }, 'invalid-option'],
+    ['remembered peers by word', { remembered: 'no' }, 'invalid-option'],
     ['a port mapping by word', { portMapping: 'upnp' }, 'invalid-option'],
     ['a signal that is none', { signal: {} }, 'invalid-option'],
   ]

@@ -46,6 +46,8 @@ export interface MeshOptions extends Waiting {
   readonly tabs?: boolean | undefined
   /** Whether peers of the local network show each other the way in, by mDNS; false unless given, since it tells of this one. Node only. */
   readonly lan?: boolean | undefined
+  /** Whether the peers that the store remembers are ways in; true unless given. By `false` they are forgotten: as for another mesh. */
+  readonly remembered?: boolean | undefined
   /** How many links to carry, 4 to 4,096; without it what suits the platform. */
   readonly capacity?: number | undefined
   /**
@@ -78,6 +80,7 @@ export interface CheckedOptions {
   readonly portMapping: boolean
   readonly tabs: boolean
   readonly lan: boolean
+  readonly remembered: boolean
   readonly capacity: number | undefined
   readonly relays: boolean
   readonly relayLimits: RelayLimits
@@ -92,6 +95,7 @@ const PATHLESS_MS_MIN = 1_000
 /** Refs live a week: then nobody is found any more. */
 const PATHLESS_MS_MAX = 604_800_000
 const LISTEN_MAX = 16
+const SWITCHES = ['portMapping', 'tabs', 'lan', 'remembered'] as const
 const WAYS_IN_MAX = 256
 
 /** Faults: `invalid-option`, and those of a way in or an address that cannot be read. */
@@ -103,16 +107,15 @@ export function checkOptions(suite: CryptoSuite, now: WallTime, options: unknown
   for (const key of Object.keys(given)) {
     if (!KNOWN.has(key)) return invalid(`there is no option "${key}"; known ones are ${[...KNOWN].join(', ')}`)
   }
-  const { store, webrtcPort, udpPort, portMapping, tabs, lan, capacity, relays, rendezvous, pathlessMs, signal } = given
+  const { store, webrtcPort, udpPort, capacity, relays, rendezvous, pathlessMs, signal } = given
   if (store !== undefined && (typeof store !== 'string' || store === '')) return invalid('store is a folder as text')
   if (udpPort !== undefined && !isPort(udpPort)) return invalid('udpPort is a whole number from 0 to 65,535')
   if (webrtcPort !== undefined && webrtcPort !== false && !isPort(webrtcPort))
     return invalid('webrtcPort is a whole number from 0 to 65,535, or false')
   if (capacity !== undefined && !isCapacity(capacity))
     return invalid(`capacity is a whole number from ${CAPACITY_MIN} to ${CAPACITY_MAX}`)
-  if (portMapping !== undefined && typeof portMapping !== 'boolean') return invalid('portMapping is true or false')
-  if (tabs !== undefined && typeof tabs !== 'boolean') return invalid('tabs is true or false')
-  if (lan !== undefined && typeof lan !== 'boolean') return invalid('lan is true or false')
+  for (const name of SWITCHES)
+    if (given[name] !== undefined && typeof given[name] !== 'boolean') return invalid(`${name} is true or false`)
   const relayLimits = relayLimitsOf(relays)
   if (relayLimits === null)
     return invalid('relays is true, false, or an object with bytesPerSecond and circuits, whole numbers above 0')
@@ -136,9 +139,10 @@ export function checkOptions(suite: CryptoSuite, now: WallTime, options: unknown
     announce: given.announce === undefined ? null : announce.value,
     webrtcPort,
     udpPort,
-    portMapping: portMapping ?? true,
-    tabs: tabs ?? true,
-    lan: lan ?? false,
+    portMapping: given.portMapping !== false,
+    tabs: given.tabs !== false,
+    lan: given.lan === true,
+    remembered: given.remembered !== false,
     capacity,
     relays: relays !== false,
     relayLimits,
@@ -170,6 +174,7 @@ const KNOWN: ReadonlySet<string> = new Set<keyof MeshOptions>([
   'portMapping',
   'tabs',
   'lan',
+  'remembered',
   'capacity',
   'relays',
   'rendezvous',

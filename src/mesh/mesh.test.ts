@@ -144,6 +144,23 @@ describe('starting', () => {
     await expect.poll(() => after.status().links.map(link => link.peer), { timeout: 10_000 }).toContain(first.id)
   })
 
+  it('forgets the peers that its store remembers where they are to be no way in, and keeps its identity', async () => {
+    const store = await newFolder()
+    const first = await start({ listen: ['127.0.0.1:0'] })
+    const before = await start({ store, join: [first.ref] })
+    await before.close()
+    const elsewhere = Mesh.start({ store, remembered: false, join: ['tcp://127.0.0.1:1'] })
+    await expect(elsewhere).rejects.toMatchObject({ code: 'no-way-in' })
+    const apart = await start({ store, remembered: false })
+    expect(apart.id).toBe(before.id)
+    await new Promise(resolve => setTimeout(resolve, 1_000))
+    expect(apart.status()).toMatchObject({ links: [], rememberedPeers: 0 })
+    await apart.close()
+    const after = await start({ store })
+    await new Promise(resolve => setTimeout(resolve, 1_000))
+    expect(after.status()).toMatchObject({ links: [], rememberedPeers: 0 })
+  })
+
   it('says which port is in use, and leaves nothing open', async () => {
     const blocker = createServer()
     await new Promise<void>(resolve => blocker.listen(0, '127.0.0.1', resolve))

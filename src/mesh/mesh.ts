@@ -184,7 +184,7 @@ export async function startMesh(platform: MeshPlatform, options: MeshOptions): P
     mesh.watchNetwork()
     mesh.side?.begin()
     mesh.meet()
-    const joining = mesh.joinMesh(checked.value, before.rememberedPeers)
+    const joining = mesh.joinMesh(checked.value, checked.value.remembered ? before.rememberedPeers : 0)
     if (waysIn.length + sources.length > 0) await joining
     // Without a way in given, remembered peers are tried while the user goes on.
     else joining.catch(ignore)
@@ -285,6 +285,7 @@ class RunningMesh extends TypedEventTarget<MeshEvents> implements Mesh, Listenin
       dialable: platform.dialable,
       negotiates: this.negotiators,
       pathlessMs: options.pathlessMs,
+      forgets: !options.remembered,
     })
     this.ownRef = peer.snapshot().ref
     this.loop = new RunLoop({

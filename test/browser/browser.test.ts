@@ -281,6 +281,7 @@ const OPTIONS: NamesOf<Required<MeshOptions>> = {
   portMapping: 1,
   tabs: 1,
   lan: 1,
+  remembered: 1,
   capacity: 1,
   relays: 1,
   rendezvous: 1,
