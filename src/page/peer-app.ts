@@ -4,9 +4,11 @@
  */
 import { renderSVG } from 'uqr'
 import { type LinkView, Mesh, type PathView, type Service, WebmeshError } from '../index.browser.ts'
+import { figuresOf } from '../paths/shared-port/peer-page.ts'
 
 const CHAT = 'chat.webmesh-page/1'
 const REFRESH_MS = 1_000
+const PORT_REFRESH_MS = 5_000
 const MESSAGES_KEPT = 200
 const TEXT_MAX = 1_000
 
@@ -51,7 +53,18 @@ async function start(): Promise<void> {
   mesh.addEventListener('self', () => showInvite(mesh))
   showStatus(mesh)
   setInterval(() => showStatus(mesh), REFRESH_MS)
+  void showPort()
   await chat(mesh, await mesh.join(CHAT, { summary: 'the pages of Webmesh peers, talking' }))
+}
+
+/** Of the port's peer; what it told last stays when it is gone. */
+async function showPort(): Promise<void> {
+  if (document.hidden) return
+  const response = await fetch('health').catch(() => null)
+  part('port').hidden = response !== null
+  if (response?.ok !== true) return
+  const figures = document.querySelectorAll('.figure')
+  for (const [i, [, figure]] of figuresOf(await response.json()).entries()) figures[i]!.textContent = figure
 }
 
 function showStatus(mesh: Mesh): void {
@@ -143,4 +156,5 @@ function fail(error: unknown): void {
   state.textContent = error instanceof WebmeshError ? error.message : String(error)
 }
 
+setInterval(showPort, PORT_REFRESH_MS)
 start().catch(fail)

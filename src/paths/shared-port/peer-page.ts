@@ -58,10 +58,11 @@ function page(report: PeerReport, isPeer: boolean): string {
 and talk, whatever stands between them. This port belongs to one of its peers, and any
 peer is a way in.</p>
 <dl>
-<div><dt>Linked to</dt><dd>${counted(report.links, 'peer')}</dd></div>
-<div><dt>Network, as seen from here</dt><dd>about ${counted(report.estimatedPeers, 'peer')}</dd></div>
-<div><dt>Running for</dt><dd>${duration(report.uptimeSeconds)}</dd></div>
+${figuresOf(report)
+  .map(([term, figure]) => `<div><dt>${term}</dt><dd class="figure">${figure}</dd></div>`)
+  .join('\n')}
 </dl>
+<p id="port" role="status" hidden>The port does not answer any more: this is what it told last.</p>
 ${isPeer ? PEER : ''}
 <h2>Join through this peer</h2>
 <p>On the command line:</p>
@@ -76,6 +77,15 @@ const mesh = await Mesh.start({ join: ['${ref}'] })</pre>
 ${isPeer ? '<script type="module" src="peer.js"></script>' : ''}
 </html>
 `
+}
+
+/** What changes while the page is open: it asks for the report again. */
+export function figuresOf(report: PeerReport): readonly (readonly [term: string, figure: string])[] {
+  return [
+    ['Linked to', counted(report.links, 'peer')],
+    ['Network, as seen from here', `about ${counted(report.estimatedPeers, 'peer')}`],
+    ['Running for', duration(report.uptimeSeconds)],
+  ]
 }
 
 /** The parts that `src/page/peer-app.ts` fills. */
@@ -110,7 +120,7 @@ th{text-align:left;opacity:.75;font-weight:500}th,td{padding:.3rem .6rem .3rem 0
 td{font-family:ui-monospace,monospace;word-break:break-word}td:not(:last-child){white-space:nowrap}
 #log{list-style:none;margin:.5rem 0;padding:.6rem .8rem;height:14rem;overflow-y:auto;border:1px solid var(--line);border-radius:.5rem}
 #log li{margin:.25rem 0;overflow-wrap:anywhere}#log b{font:.8rem ui-monospace,monospace;opacity:.75;margin-right:.6rem}
-#log li[data-own]{opacity:.85}
+#log li[data-own]{opacity:.85}#log:empty::before{content:'Nothing has been said yet.';opacity:.6}
 form{display:flex;gap:.5rem}input{flex:1;min-width:0}
 input,button{font:inherit;padding:.45rem .8rem;border:1px solid var(--line);border-radius:.5rem;background:var(--soft);color:inherit}
 button{cursor:pointer}
