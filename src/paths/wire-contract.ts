@@ -62,7 +62,10 @@ export function wireContract(name: string, bench: WireBench): void {
       const dialler = dial(bench.driver(), place.address)
       // An acceptor may know that it has a wire only by its first bytes.
       const greeting = dialler.send(frameOf(Uint8Array.of(0)))
-      const acceptor = await coming
+      const failed = dialler.closed.then(fault => {
+        throw new Error(`no wire: ${fault.code} ${fault.detail ?? ''}`)
+      })
+      const acceptor = await Promise.race([coming, failed])
       await Promise.all([dialler.opened, acceptor.opened, acceptor.received(1)])
       await until(() => dialler.written === greeting)
       acceptor.frames.length = 0

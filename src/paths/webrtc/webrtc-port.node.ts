@@ -81,6 +81,8 @@ class CalledPort implements WebRtcPort {
   /** Not open yet, oldest first. */
   private readonly opening = new Map<string, Call>()
   private readonly open = new Map<string, Call>()
+  /** They have ended, and their last words are on the way: what comes from their places is no longer theirs. */
+  private readonly leaving = new Set<Call>()
   /** By the places that datagrams come from. */
   private readonly lanes = new Map<string, Lane>()
   /** Their callers may go on asking for a while. */
@@ -112,8 +114,7 @@ class CalledPort implements WebRtcPort {
         this.onLastEnded = resolve
       })
     await this.user.end()
-    for (const lane of this.lanes.values()) lane.close()
-    this.lanes.clear()
+    for (const call of this.leaving) closeLanes(call)
     this.socket.close()
   }
 
@@ -170,13 +171,6 @@ class CalledPort implements WebRtcPort {
     return false
   }
 
-  private closeLanes({ lanes }: Call): void {
-    for (const [place, lane] of lanes) {
-      this.lanes.delete(place)
-      lane.close()
-    }
-  }
-
   private onOpen(name: string): void {
     const call = this.opening.get(name)
     if (call === undefined) return
@@ -192,10 +186,19 @@ class CalledPort implements WebRtcPort {
     this.open.delete(name)
     this.sources.leave(call.source)
     this.ended.add(name, performance.now())
+    for (const place of call.lanes.keys()) this.lanes.delete(place)
     // The library's last words, by which the caller learns of it, are still to come.
-    setTimeout(() => this.closeLanes(call), LAST_WORDS_MS).unref()
+    this.leaving.add(call)
+    setTimeout(() => {
+      this.leaving.delete(call)
+      closeLanes(call)
+    }, LAST_WORDS_MS).unref()
     if (this.open.size === 0) this.onLastEnded()
   }
+}
+
+function closeLanes({ lanes }: Call): void {
+  for (const lane of lanes.values()) lane.close()
 }
 
 /** What cannot be sent is as if it were lost on the way. */

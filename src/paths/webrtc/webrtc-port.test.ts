@@ -91,6 +91,17 @@ describe('a port that takes WebRTC', () => {
     expect(port.counts).toEqual({ opening: 1, open: 0, refused: 0 })
   })
 
+  it('takes another call from a place whose call has just ended', async () => {
+    const port = await open('127.0.0.1', 0, 200)
+    const socket = await socketAt('127.0.0.1')
+    for (const i of [1, 2]) {
+      socket.send(call(i), port.port, '127.0.0.1')
+      await until(() => port.counts.opening === 1)
+      await until(() => port.counts.opening === 0)
+    }
+    expect(port.counts.refused).toBe(0)
+  })
+
   it('forwards nothing for a call that it does not know', async () => {
     const port = await open()
     const socket = await socketAt('127.0.0.1')
