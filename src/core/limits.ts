@@ -160,6 +160,8 @@ export const WAY_IN_PUBLIC_REFS = 4
 export const ROOM_CHOICES = 3
 /** A way in that carries no more links than this stays one, where there is room. */
 export const WAY_IN_KEPT_LINKS = 24
+/** It tells a newcomer of so many of its links, those nearest to it; of the rest with what changes later, if that one stays. */
+export const WAY_IN_TOLD_LINKS = 32
 /** Random and public refs in a gossip message, beside those around the partner. */
 export const GOSSIP_RANDOM_REFS = 2
 export const GOSSIP_PUBLIC_REFS = 3
@@ -662,6 +664,7 @@ invariant(
   CIRCUIT_SILENT_MS + SILENCE_STEP_MS + CIRCUIT_PING_TIMEOUT_MS < CIRCUIT_IDLE_MS,
   'a circuit in use is not forgotten',
 )
+invariant(WAY_IN_TOLD_LINKS > WAY_IN_KEPT_LINKS, 'a newcomer sees that its way in is crowded')
 invariant(REMEMBERED_LOST_MAX + REMEMBERED_NEAR_MAX < REMEMBERED_MAX, 'room for random peers in the memory')
 invariant(PATH_DESCRIPTION_BYTES_MAX + 16 <= MESSAGE_BYTES_MAX, 'a path offer fits a message')
 invariant(DIAL_TIMEOUT_MS < NEGOTIATION_STAGGER_MS, 'a dial is over before a wire is negotiated instead')

@@ -1,5 +1,11 @@
-import { expect, it } from 'vitest'
+import { expect, it, vi } from 'vitest'
 import { World } from '../../sim/world.ts'
+import { ringDistance } from '../base/position.ts'
+import { WAY_IN_TOLD_LINKS } from '../limits.ts'
+import type { LinkView } from '../peer-options.ts'
+import { Session } from '../session/session.ts'
+import { Channel } from '../session/session-owner.ts'
+import { decodeOverlayMessage } from './overlay-messages.ts'
 
 it('a newcomer whose only way in dies right after it let it in is not alone', () => {
   for (let seed = 1; seed <= 12; seed += 1) {
@@ -31,4 +37,35 @@ it('those next to a newcomer on the ring hear of it from its way in at once', ()
   late.kill(true)
   world.run(50)
   expect(other.peer.snapshot().rememberedPeers).toBe(2)
+})
+
+it('a newcomer hears from a way in with many links of those nearest to it', () => {
+  const world = new World({ seed: 5 })
+  const first = world.add({ public: true, capacity: 256 })
+  const linksOfFirst = (): readonly LinkView[] => first.peer.snapshot().links
+  for (let i = 0; i < 60; i += 1) world.add({ public: true }).join(first)
+  world.runUntil(() => linksOfFirst().length > WAY_IN_TOLD_LINKS + 10, 5_000, 1)
+  const late = world.add({ public: true })
+  const told: Float64Array[] = []
+  const send = Session.prototype.sendMessage
+  const spy = vi.spyOn(Session.prototype, 'sendMessage').mockImplementation(function (
+    this: Session,
+    turn,
+    channel,
+    bytes,
+  ) {
+    const message = channel === Channel.overlay && this.peer === late.id ? decodeOverlayMessage(bytes) : null
+    if (message?.kind === 'neighbours') told.push(message.positions)
+    return send.call(this, turn, channel, bytes)
+  })
+  late.join(first)
+  world.runUntil(() => told.length > 0, 5_000, 1)
+  spy.mockRestore()
+  expect(linksOfFirst().length).toBeGreaterThan(WAY_IN_TOLD_LINKS + 5)
+  const { position } = late.ref
+  const farthest = Math.max(...told[0]!.map(other => ringDistance(position, other)))
+  const nearer = linksOfFirst()
+    .map(link => world.nodes.find(node => node.id === link.peer)!.ref.position)
+    .filter(other => ringDistance(position, other) <= farthest)
+  expect([told[0]?.length, nearer.length]).toEqual([WAY_IN_TOLD_LINKS, WAY_IN_TOLD_LINKS])
 })

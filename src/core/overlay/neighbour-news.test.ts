@@ -1,10 +1,10 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import type { Position } from '../base/position.ts'
-import { inOrder, type NeighbourView, neighbourNews, withChanges } from './neighbour-news.ts'
+import { type Position, RING, ringDistance } from '../base/position.ts'
+import { inOrder, type NeighbourView, nearestOf, neighbourNews, withChanges } from './neighbour-news.ts'
 
 /** What a link that was told `before` holds after the news. */
-function after(before: NeighbourView, now: NeighbourView): NeighbourView {
+function heldAfter(before: NeighbourView, now: NeighbourView): NeighbourView {
   const news = neighbourNews(before, now, 7)
   if (news?.kind === 'neighbours') return news
   return news?.kind === 'neighbours-changed' ? withChanges(before.positions, before.direct, news.changes) : before
@@ -25,9 +25,29 @@ describe('what a peer tells of its links', () => {
   it('leads from what was told to what is, whatever changed', () => {
     fc.assert(
       fc.property(view, view, (before, now) => {
-        const { positions, direct } = after(before, now)
+        const { positions, direct } = heldAfter(before, now)
         expect({ positions, direct }).toEqual(now)
       }),
+    )
+  })
+
+  it('may begin with those nearest to the other side, and comes to all with the next news', () => {
+    const places = fc.uniqueArray(fc.nat(RING - 1), { minLength: 1, maxLength: 60 })
+    fc.assert(
+      fc.property(
+        places,
+        fc.nat(RING - 1),
+        fc.integer({ min: 1, max: 40 }),
+        fc.nat(60),
+        (positions, place, count, wires) => {
+          const all = viewOf(positions.map((position, i) => [position, i < wires]))
+          const part = nearestOf(all, place, count)
+          const nearest = [...positions].sort((a, b) => ringDistance(place, a) - ringDistance(place, b)).slice(0, count)
+          expect(part).toEqual(viewOf(nearest.map(position => [position, positions.indexOf(position) < wires])))
+          const { positions: later, direct } = heldAfter(part, all)
+          expect({ positions: later, direct }).toEqual(all)
+        },
+      ),
     )
   })
 

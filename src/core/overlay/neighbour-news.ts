@@ -2,7 +2,7 @@
  * What a peer tells its links of whom it is linked to (spec 5.3): everything once, when a link stands, then what changed
  * since. A server that told each of its 256 links all of them at every change would send half a megabyte each time.
  */
-import type { Position } from '../base/position.ts'
+import { type Position, ringDistance } from '../base/position.ts'
 import { NEIGHBOURS_MAX } from '../limits.ts'
 import type { OverlayMessage } from './overlay-messages.ts'
 import { firstNotBelow } from './ring-order.ts'
@@ -22,6 +22,15 @@ export interface NeighbourChange {
 
 export function allNeighbours({ positions, direct }: NeighbourView, relayed: number): OverlayMessage {
   return { kind: 'neighbours', relayed, direct, positions }
+}
+
+/** Of a view the `count` nearest to a place on the ring. */
+export function nearestOf(view: NeighbourView, position: Position, count: number): NeighbourView {
+  const { positions, direct } = view
+  if (positions.length <= count) return view
+  const reach = positions.map(other => ringDistance(position, other)).sort()[count - 1]!
+  const isNear = (other: Position): boolean => ringDistance(position, other) <= reach
+  return { positions: positions.filter(isNear), direct: positions.subarray(0, direct).filter(isNear).length }
 }
 
 /** What to tell one who knows `before`; null where nothing changed. */

@@ -31,6 +31,7 @@ import {
   TEND_MS,
   TEND_REST_STEPS,
   TEND_SOON_MS,
+  WAY_IN_TOLD_LINKS,
   WAYS_IN_TOLD_MAX,
 } from '../limits.ts'
 import type { Turn } from '../turn.ts'
@@ -39,7 +40,7 @@ import { Gossip } from './gossip.ts'
 import { LinkCare, type LinkCareOwner } from './link-care.ts'
 import { LinkSeeking } from './link-seeking.ts'
 import { Link, type LinkRole, type LinkTable } from './link-table.ts'
-import { allNeighbours, inOrder, type NeighbourView, neighbourNews } from './neighbour-news.ts'
+import { allNeighbours, inOrder, type NeighbourView, nearestOf, neighbourNews } from './neighbour-news.ts'
 import { nextStep } from './next-hop.ts'
 import type { LinkPurpose, OverlayMessage, RefEntry } from './overlay-messages.ts'
 import { type OverlayNeeds, Surrounds } from './overlay-needs.ts'
@@ -440,7 +441,8 @@ export class Overlay implements LinkCareOwner {
     const refs = purpose === 'way-in' ? this.gossip.refsForNewcomer(turn, ref) : this.gossip.refsAround(turn, ref)
     needs.send(turn, ref.peer, { kind: 'link-answer', accepted, refs })
     if (accepted && purpose === 'way-in') this.gossip.introduce(turn, ref)
-    if (accepted) this.addLink(turn, contact, ref, this.seeking.purposeOf(ref.peer) ?? 'guest')
+    const tells = purpose === 'way-in' ? { toldMax: WAY_IN_TOLD_LINKS } : {}
+    if (accepted) this.addLink(turn, contact, ref, this.seeking.purposeOf(ref.peer) ?? 'guest', tells)
     // The links that stood in the way may be dead: ask them (rule 4).
     else if (purpose === 'near') needs.suspectSilent(turn, SUSPECT_SILENT_MS)
   }
@@ -477,7 +479,7 @@ export class Overlay implements LinkCareOwner {
     if (accepted && !this.links.has(contact.peer)) {
       // Others may have taken the last place since it was asked for, or it is wanted no more.
       const wanted = purpose !== null && ref !== null && this.makeRoom(turn, ref, 0, purpose === 'public')
-      if (wanted) this.addLink(turn, contact, ref, purpose, refs.length)
+      if (wanted) this.addLink(turn, contact, ref, purpose, { told: refs.length })
       else this.decline(turn, contact)
     } else if (accepted) {
       this.seeking.onLinked(turn, contact.peer)
@@ -489,7 +491,14 @@ export class Overlay implements LinkCareOwner {
     this.waysIn.report(turn, { ok: true, value: contact.peer })
   }
 
-  private addLink(turn: Turn, contact: Contact, ref: PeerRef, role: LinkRole, told = 0): void {
+  /** `told`: of so many peers this one heard with the link; `toldMax`: of so many of its links it tells at first. */
+  private addLink(
+    turn: Turn,
+    contact: Contact,
+    ref: PeerRef,
+    role: LinkRole,
+    { told = 0, toldMax = Number.POSITIVE_INFINITY } = {},
+  ): void {
     const { needs } = this.around
     this.seeking.onLinked(turn, ref.peer)
     const present = this.links.get(ref.peer)
@@ -506,7 +515,7 @@ export class Overlay implements LinkCareOwner {
     needs.need(turn, contact)
     turn.emit({ kind: 'link-up', peer: ref.peer, role, path: contact.session.path?.view() ?? { kind: 'none' } })
     this.linksChanged(turn, false)
-    this.tellAllNeighbours(turn, link, this.neighbours())
+    this.tellAllNeighbours(turn, link, nearestOf(this.neighbours(), ref.position, toldMax))
     // Who is told that this peer is in may pass its ref on at once: it must lead here.
     if (needs.self().rendezvous.length === 0) this.care.renewRendezvous(turn)
     this.waysIn.report(turn, { ok: true, value: ref.peer })
