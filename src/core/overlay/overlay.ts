@@ -441,8 +441,8 @@ export class Overlay implements LinkCareOwner {
     const refs = purpose === 'way-in' ? this.gossip.refsForNewcomer(turn, ref) : this.gossip.refsAround(turn, ref)
     needs.send(turn, ref.peer, { kind: 'link-answer', accepted, refs })
     if (accepted && purpose === 'way-in') this.gossip.introduce(turn, ref)
-    const tells = purpose === 'way-in' ? { toldMax: WAY_IN_TOLD_LINKS } : {}
-    if (accepted) this.addLink(turn, contact, ref, this.seeking.purposeOf(ref.peer) ?? 'guest', tells)
+    const tells = purpose === 'way-in' ? WAY_IN_TOLD_LINKS : undefined
+    if (accepted) this.addLink(turn, contact, ref, this.seeking.purposeOf(ref.peer) ?? 'guest', 0, tells)
     // The links that stood in the way may be dead: ask them (rule 4).
     else if (purpose === 'near') needs.suspectSilent(turn, SUSPECT_SILENT_MS)
   }
@@ -479,7 +479,7 @@ export class Overlay implements LinkCareOwner {
     if (accepted && !this.links.has(contact.peer)) {
       // Others may have taken the last place since it was asked for, or it is wanted no more.
       const wanted = purpose !== null && ref !== null && this.makeRoom(turn, ref, 0, purpose === 'public')
-      if (wanted) this.addLink(turn, contact, ref, purpose, { told: refs.length })
+      if (wanted) this.addLink(turn, contact, ref, purpose, refs.length)
       else this.decline(turn, contact)
     } else if (accepted) {
       this.seeking.onLinked(turn, contact.peer)
@@ -491,13 +491,14 @@ export class Overlay implements LinkCareOwner {
     this.waysIn.report(turn, { ok: true, value: contact.peer })
   }
 
-  /** `told`: of so many peers this one heard with the link; `toldMax`: of so many of its links it tells at first. */
+  /** `heard`: of so many peers with the link; `tells`: of so many of its own links at first. */
   private addLink(
     turn: Turn,
     contact: Contact,
     ref: PeerRef,
     role: LinkRole,
-    { told = 0, toldMax = Number.POSITIVE_INFINITY } = {},
+    heard = 0,
+    tells = Number.POSITIVE_INFINITY,
   ): void {
     const { needs } = this.around
     this.seeking.onLinked(turn, ref.peer)
@@ -515,11 +516,11 @@ export class Overlay implements LinkCareOwner {
     needs.need(turn, contact)
     turn.emit({ kind: 'link-up', peer: ref.peer, role, path: contact.session.path?.view() ?? { kind: 'none' } })
     this.linksChanged(turn, false)
-    this.tellAllNeighbours(turn, link, nearestOf(this.neighbours(), ref.position, toldMax))
+    this.tellAllNeighbours(turn, link, nearestOf(this.neighbours(), ref.position, tells))
     // Who is told that this peer is in may pass its ref on at once: it must lead here.
     if (needs.self().rendezvous.length === 0) this.care.renewRendezvous(turn)
     this.waysIn.report(turn, { ok: true, value: ref.peer })
-    if (this.isSought || (role === 'way-in' && told > 2 * NEAR_PER_SIDE)) return
+    if (this.isSought || (role === 'way-in' && heard > 2 * NEAR_PER_SIDE)) return
     this.isSought = true
     this.gossip.search(turn, needs.position, ref.peer)
   }
