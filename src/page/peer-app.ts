@@ -60,11 +60,13 @@ async function start(): Promise<void> {
 /** Of the port's peer; what it told last stays when it is gone. */
 async function showPort(): Promise<void> {
   if (document.hidden) return
-  const response = await fetch('health').catch(() => null)
-  part('port').hidden = response !== null
-  if (response?.ok !== true) return
+  const report = await fetch('health')
+    .then(response => response.json())
+    .catch(() => null)
+  part('port').hidden = report !== null
+  if (report === null) return
   const figures = document.querySelectorAll('.figure')
-  for (const [i, [, figure]] of figuresOf(await response.json()).entries()) figures[i]!.textContent = figure
+  for (const [i, [, figure]] of figuresOf(report).entries()) figures[i]!.textContent = figure
 }
 
 function showStatus(mesh: Mesh): void {
