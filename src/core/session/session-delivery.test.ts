@@ -31,6 +31,7 @@ const line: fc.Arbitrary<NetworkOptions> = fc.oneof(network, wire)
 
 const scenario = fc.record({
   seed: fc.integer(),
+  flushesAmid: fc.boolean(),
   lines: fc.array(line, { minLength: 1, maxLength: 5 }),
   /** For each line but the first: how long the one before was in use, and whether it dies then. */
   dies: fc.array(fc.boolean(), { minLength: 5, maxLength: 5 }),
@@ -41,6 +42,7 @@ const scenario = fc.record({
 /** Whether the other side lives was asked, and the timeout came, every 600 ms: it never found room on a path that carries one packet. */
 const IN_STEP = {
   seed: -2147483643,
+  flushesAmid: false,
   lines: [
     {
       delayMs: 114,
@@ -60,9 +62,10 @@ const IN_STEP = {
 describe('delivery', () => {
   it('is whole, in order and once, over lossy lines and through changes of path', () => {
     fc.assert(
-      fc.property(scenario, ({ seed, lines, dies, lastsMs, gaps }) => {
+      fc.property(scenario, ({ seed, flushesAmid, lines, dies, lastsMs, gaps }) => {
         const rng = new Rng(seed)
         const two = new Pair(rng)
+        for (const end of [two.a, two.b]) end.flushesAmid = flushesAmid
         const written: Written[] = []
         const messages: [number, number] = [0, 0]
         let present: MemoryPath | null = null

@@ -150,6 +150,8 @@ export class End implements SessionOwner {
   closedBy: FaultCode | null = null
   fault: Fault | null = null
   dirty = false
+  /** What a message brings about may make it flush amid the packets whose turn has come. */
+  flushesAmid = false
 
   constructor(name: 'a' | 'b') {
     this.name = name
@@ -163,8 +165,9 @@ export class End implements SessionOwner {
     })
   }
 
-  onMessage(_turn: Turn, _session: Session, channel: number, bytes: Uint8Array): void {
+  onMessage(turn: Turn, session: Session, channel: number, bytes: Uint8Array): void {
     this.messages.push({ channel, bytes })
+    if (this.flushesAmid) session.flush(turn)
   }
 
   onPong(_turn: Turn, _session: Session, token: number, roundTripMs: number): void {

@@ -622,14 +622,12 @@ export class Session {
 
   /**
    * A loose ping or pong, which acknowledges what came and leaves nothing to be acknowledged. False where only an ordered one
-   * will do: over a path that may drop, and while this side waits for acknowledgement, since that one would show a gap; or
-   * while packets wait for earlier ones: it may be asked for amid those whose turn has come, when what is told of them is
-   * half true.
+   * will do: over a path that may drop, and while this side waits for acknowledgement, since that one would show a gap.
    */
   private sendLooseToken(turn: Turn, kind: typeof FRAME_PING | typeof FRAME_PONG, token: number): boolean {
-    const { path, sent, reorder } = this
+    const { path, sent } = this
     if (path === null || !path.open || !path.reliable || path.room() <= 0) return false
-    if ((sent !== null && sent.size > 0) || (reorder !== null && reorder.size > 0) || this.is(Bit.hereDue)) return false
+    if ((sent !== null && sent.size > 0) || this.is(Bit.hereDue)) return false
     packetContent.u8(LOOSE)
     if (this.acknowledgementDue) {
       this.addAcknowledgement(turn)
@@ -875,7 +873,11 @@ export class Session {
 
   private addAcknowledgement(turn: Turn): void {
     const delayMs = Math.max(0, Math.floor(turn.now - this.arrivedAt))
-    writeAcknowledgeFrame(packetContent, this.expectedSequence, delayMs, this.reorder?.ranges ?? NO_RANGES)
+    const ranges = this.reorder?.ranges ?? NO_RANGES
+    // What one of the packets whose turn has come brings about may make this due amid them: the others are here too.
+    const isAmid = ranges[0] === this.expectedSequence
+    const next = isAmid ? ranges[1]! : this.expectedSequence
+    writeAcknowledgeFrame(packetContent, next, delayMs, isAmid ? ranges.slice(2) : ranges)
   }
 
   private acknowledged(): void {
