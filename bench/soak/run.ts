@@ -1,0 +1,186 @@
+/**
+ * Whole peers on real sockets of this machine who come, talk and go for as long as wanted: processes of several peers, one
+ * in five of them listening, the others without any port of their own; stays are heavy-tailed, and one process after
+ * another is killed; with `--pages` also pages in a real Chromium. Whether everybody reached everybody by peer id alone, whether broadcasts arrived, and whether a
+ * process that stays holds more and more. Ends with 1 where it did not go as it should. On a machine that is busy with
+ * other things it says how long processes stood still.
+ *
+ *   npm run soak [-- [--minutes 30] [--processes 5] [--peers 8] [--median 4] [--kill 3] [--pages 0]]
+ */
+import { type ChildProcess, fork } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { SoakJudge } from './soak-judge.ts'
+import type { Held, Slot, SoakOrder, SoakWord } from './soak-words.ts'
+
+const number = (text: string): { type: 'string'; default: string } => ({ type: 'string', default: text })
+const { values } = parseArgs({
+  options: {
+    minutes: number('30'),
+    processes: number('5'),
+    peers: number('8'),
+    median: number('4'),
+    kill: number('3'),
+    pages: number('0'),
+  },
+})
+const MINUTE_MS = 60_000
+const RUN_MS = Number(values.minutes) * MINUTE_MS
+const MEDIAN_MS = Number(values.median) * MINUTE_MS
+const KILL_EVERY_MS = Number(values.kill) * MINUTE_MS
+const PEERS = Number(values.peers)
+const LISTENS_ONE_IN = 5
+/** Of these of the first process neither goes: one that listens, and one that does not. */
+const STAYING = 2
+const START_GAP_MS = 3_000
+const DOWN_MS = 5_000
+const WAYS_IN = 3
+/** What a process holds is compared from here on, as medians of so many minutes. */
+const SETTLED_MINUTES = 5
+const COMPARED_MINUTES = 5
+const GROWTH_MAX = 1.5
+
+interface Side {
+  readonly child: ChildProcess
+  readonly slots: readonly Slot[]
+}
+
+const judge = new SoakJudge()
+const sides = new Set<Side>()
+/** By the first process, and by the first page, which stay. */
+const held: Held[] = []
+
+const folder = mkdtempSync(join(tmpdir(), 'webmesh-soak-'))
+
+process.on('exit', () => {
+  for (const { child } of sides) child.kill('SIGKILL')
+  rmSync(folder, { recursive: true, force: true })
+})
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130))
+
+const [wayIn, ...others] = slotsOf(0)
+const first = start(wayIn === undefined ? [] : [wayIn])
+while (judge.waysIn().length === 0) await pause(100)
+order(first, { begin: others })
+for (let process = 1; process < Number(values.processes); process += 1) {
+  await pause(START_GAP_MS)
+  start(slotsOf(process))
+}
+const pages = Number(values.pages) === 0 ? null : startPages(Number(values.pages))
+const startedAt = performance.now()
+let killAt = startedAt + KILL_EVERY_MS
+let countAt = startedAt + MINUTE_MS
+for (let now = startedAt; now - startedAt < RUN_MS; now = performance.now()) {
+  await pause(1_000)
+  judge.judgeBroadcasts()
+  const count = now >= countAt
+  for (const side of sides) order(side, count && (side === first || side === pages) ? { count } : {})
+  if (count) countAt += MINUTE_MS
+  if (now >= killAt) {
+    killAt += KILL_EVERY_MS
+    killOne()
+  }
+}
+const isWell = judge.conclude()
+process.exit(isWell && holdsNoMore() ? 0 : 1)
+
+function slotsOf(process: number): Slot[] {
+  return Array.from({ length: PEERS }, (_, i) => ({
+    number: process * PEERS + i,
+    listens: i % LISTENS_ONE_IN === 0,
+    medianMs: process === 0 && i < STAYING ? null : MEDIAN_MS,
+  }))
+}
+
+/** One stays, the others come and go. */
+function startPages(count: number): Side {
+  const slots = Array.from({ length: count }, (_, i) => ({
+    number: i,
+    listens: false,
+    medianMs: i === 0 ? null : MEDIAN_MS,
+  }))
+  return start(slots, './soak-pages.js')
+}
+
+function start(slots: readonly Slot[], script = './soak-side.js'): Side {
+  const child = fork(fileURLToPath(new URL(script, import.meta.url)), [folder], { execArgv: ['--expose-gc'] })
+  const side: Side = { child, slots }
+  const number = child.pid ?? 0
+  sides.add(side)
+  child.on('message', message => {
+    // reason: a side says these words alone.
+    const word = message as SoakWord
+    if (word.kind === 'held') onHeld(word.held)
+    else judge.hear(number, word)
+  })
+  child.on('exit', (code, signal) => {
+    sides.delete(side)
+    judge.onProcessGone(number)
+    if (signal !== 'SIGKILL') judge.trouble(`a process ended with ${code ?? signal}`)
+  })
+  order(side, { begin: slots })
+  return side
+}
+
+function order({ child }: Side, more: Partial<SoakOrder>): void {
+  if (!child.connected) return
+  child.send({ peers: judge.peers(), waysIn: sample(judge.waysIn(), WAYS_IN), ...more } satisfies SoakOrder)
+}
+
+/** Without a word to anybody; others come in its place. */
+function killOne(): void {
+  const [victim] = sample(
+    [...sides].filter(side => side !== first && side !== pages),
+    1,
+  )
+  if (victim === undefined) return
+  judge.log(`process ${victim.child.pid} is killed`)
+  victim.child.kill('SIGKILL')
+  setTimeout(() => start(victim.slots), DOWN_MS)
+}
+
+function onHeld(now: Held): void {
+  held.push(now)
+  const amounts = Object.entries(now.amounts).map(([what, amount]) => `${what} ${amountText(amount)}`)
+  judge.log(
+    `${judge.line()}; the ${now.where} that stays: ${amounts.join(', ')}, ${now.peers} peers, ${now.sessions} sessions,` +
+      ` ${now.links} links, ${now.closed} closed, ${now.closedStillHeld} of them still held`,
+  )
+}
+
+function holdsNoMore(): boolean {
+  let isSame = true
+  for (const where of ['process', 'page'] as const) {
+    const ofIt = held.filter(one => one.where === where)
+    const early = ofIt.slice(SETTLED_MINUTES, SETTLED_MINUTES + COMPARED_MINUTES)
+    const late = ofIt.slice(-COMPARED_MINUTES)
+    isSame &&= (late.at(-1)?.closedStillHeld ?? 0) === 0
+    if (ofIt.length < SETTLED_MINUTES + 2 * COMPARED_MINUTES) continue
+    for (const what of Object.keys(late[0]?.amounts ?? {})) {
+      const [then = 0, now = 0] = [early, late].map(some => median(some.map(({ amounts }) => amounts[what] ?? 0)))
+      const growth = now / then
+      console.log(`${what} of the ${where} that stays: ${growth.toFixed(3)} of what it was in minutes 6 to 10`)
+      isSame &&= growth <= GROWTH_MAX
+    }
+  }
+  return isSame
+}
+
+function median(values: number[]): number {
+  return values.sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0
+}
+
+function sample<T>(all: readonly T[], count: number): T[] {
+  const left = [...all]
+  const drawn: T[] = []
+  while (drawn.length < count && left.length > 0) drawn.push(...left.splice(Math.floor(Math.random() * left.length), 1))
+  return drawn
+}
+
+function amountText(amount: number): string {
+  return amount < 1e5 ? `${amount}` : `${(amount / 1e6).toFixed(1)} MB`
+}
