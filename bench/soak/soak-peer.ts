@@ -89,8 +89,8 @@ async function echo(mesh: Mesh, service: Service, peer: string, leaving: AbortSi
   const outcome = (fault: string | null): Echo => ({ fault, ways, connectMs, firstMs })
   const sent = crypto.getRandomValues(new Uint8Array(TALK_BYTES))
   try {
-    // Half of the sessions are held for good, the others end by themselves.
-    const session = Math.random() < 0.5 ? await mesh.connect(peer, { signal }) : null
+    // One in two by a session that is held, at the same time by the other side perhaps, the others by the service alone.
+    await using session = Math.random() < 0.5 ? await mesh.connect(peer, { signal }) : null
     connectMs = session === null ? null : since()
     ways.push(session === null ? 'service' : wayOf(session.path))
     session?.addEventListener('path', onPath, { signal: over.signal })

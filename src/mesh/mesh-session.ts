@@ -43,10 +43,13 @@ export interface Session extends TypedTarget<SessionEvents> {
   /** Resolves, with why, when the session has ended. */
   readonly closed: Promise<WebmeshError>
   /**
-   * Ends the session for all who hold it: its streams are reset. What links and services need of it stays, unseen. One
-   * that `connect()` gave is held until then; others end by themselves a while after their last stream.
+   * Whoever got it by `connect()` needs it no more; once for each of these. When nobody holds it, here and at the other
+   * side, it ends by itself a while after its last stream.
    */
+  release(): void
+  /** Ends the session for all who hold it, at both sides: its streams are reset. What links and services need of it stays, unseen. */
   close(): void
+  /** As `release()`. */
   [Symbol.asyncDispose](): Promise<void>
 }
 
@@ -61,8 +64,8 @@ export class OpenSession extends TypedEventTarget<SessionEvents> implements Sess
   private streams: Map<StreamId, OpenStream> | null = null
   private endedBy: WebmeshError | null = null
   private whenClosed: Deferred<WebmeshError> | null = null
-  /** A user got it by `connect()`, and may keep it without any stream. */
-  private held = false
+  /** How many got it by `connect()`, and may keep it without any stream. */
+  private holders = 0
   /** The core keeps it open for us: `session-close` gives that up. */
   private kept = false
   private idleTimer: ReturnType<typeof setTimeout> | null = null
@@ -123,8 +126,13 @@ export class OpenSession extends TypedEventTarget<SessionEvents> implements Sess
     this.giveUp({ kind: 'session-close', session: this.id, code: 'closed' })
   }
 
+  release(): void {
+    this.holders -= 1
+    this.endIfIdle()
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
-    this.close()
+    this.release()
   }
 
   // ---- for Dispatch ----
@@ -136,7 +144,7 @@ export class OpenSession extends TypedEventTarget<SessionEvents> implements Sess
   }
 
   hold(): void {
-    this.held = true
+    this.holders += 1
   }
 
   addStream(stream: StreamId, subject: string): OpenStream {
@@ -181,17 +189,21 @@ export class OpenSession extends TypedEventTarget<SessionEvents> implements Sess
 
   /** Without a stream and without a holder it is kept a while, for the next stream to the same peer. */
   private endIfIdle(): void {
-    if (this.streams !== null || this.held || this.endedBy !== null) return
-    if (!this.kept) this.release()
+    if (!this.isIdle || this.endedBy !== null) return
+    if (!this.kept) this.leave()
     else
       this.idleTimer ??= setTimeout(() => {
         this.idleTimer = null
-        if (this.streams === null && !this.held) this.release()
+        if (this.isIdle) this.leave()
       }, SESSION_IDLE_MS)
   }
 
+  private get isIdle(): boolean {
+    return this.streams === null && this.holders <= 0
+  }
+
   /** The other side may be opening a stream just now: the core ends the session when neither side needs it. */
-  private release(): void {
+  private leave(): void {
     this.giveUp({ kind: 'session-release', session: this.id })
   }
 
