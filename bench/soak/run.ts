@@ -1,11 +1,13 @@
 /**
  * Whole peers on real sockets of this machine who come, talk and go for as long as wanted: processes of several peers, one
- * in five of them listening, the others without any port of their own; stays are heavy-tailed, and one process after
- * another is killed; with `--pages` also pages in a real Chromium. Whether everybody reached everybody by peer id alone, whether broadcasts arrived, and whether a
- * process that stays holds more and more. Ends with 1 where it did not go as it should. On a machine that is busy with
- * other things it says how long processes stood still.
+ * in five of them listening, the others without any port of their own, and pages in a real Chromium; stays are heavy-tailed,
+ * and one process after another is killed. Whether everybody reached everybody by peer id alone, whether broadcasts
+ * arrived, and whether a process or page that stays holds more and more. Ends with 1 where it did not go as it should. Of
+ * what was slow it says how long the process stood still: on a busy machine that is why.
  *
  *   npm run soak [-- [--minutes 30] [--processes 5] [--peers 8] [--median 4] [--kill 3] [--pages 0]]
+ *
+ * A stay is below `--median` minutes in one case of two; a process is killed every `--kill` minutes, never with 0.
  */
 import { type ChildProcess, fork } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -29,10 +31,12 @@ const { values } = parseArgs({
   },
 })
 const MINUTE_MS = 60_000
-const RUN_MS = Number(values.minutes) * MINUTE_MS
-const MEDIAN_MS = Number(values.median) * MINUTE_MS
-const KILL_EVERY_MS = Number(values.kill) * MINUTE_MS
-const PEERS = Number(values.peers)
+const RUN_MS = given('minutes') * MINUTE_MS
+const MEDIAN_MS = given('median') * MINUTE_MS
+const KILL_EVERY_MS = given('kill') === 0 ? Number.POSITIVE_INFINITY : given('kill') * MINUTE_MS
+const PEERS = given('peers')
+const PROCESSES = given('processes')
+const PAGES = given('pages')
 const LISTENS_ONE_IN = 5
 /** Of these of the first process neither goes: one that listens, and one that does not. */
 const STAYING = 2
@@ -66,11 +70,11 @@ const [wayIn, ...others] = slotsOf(0)
 const first = start(wayIn === undefined ? [] : [wayIn])
 while (judge.waysIn().length === 0) await pause(100)
 order(first, { begin: others })
-for (let process = 1; process < Number(values.processes); process += 1) {
+for (let index = 1; index < PROCESSES; index += 1) {
   await pause(START_GAP_MS)
-  start(slotsOf(process))
+  start(slotsOf(index))
 }
-const pages = Number(values.pages) === 0 ? null : startPages(Number(values.pages))
+const pages = PAGES === 0 ? null : start(slotsOfPages(), './soak-pages.js')
 const startedAt = performance.now()
 let killAt = startedAt + KILL_EVERY_MS
 let countAt = startedAt + MINUTE_MS
@@ -85,25 +89,27 @@ for (let now = startedAt; now - startedAt < RUN_MS; now = performance.now()) {
     killOne()
   }
 }
-const isWell = judge.conclude()
-process.exit(isWell && holdsNoMore() ? 0 : 1)
+const isWell = [judge.conclude(), holdsNoMore()].every(Boolean)
+process.exit(isWell ? 0 : 1)
 
-function slotsOf(process: number): Slot[] {
+function given(name: keyof typeof values): number {
+  const value = Number(values[name])
+  if (!(value >= 0)) throw new RangeError(`--${name} is a number, 0 or more`)
+  return value
+}
+
+/** Those of a process. */
+function slotsOf(index: number): Slot[] {
   return Array.from({ length: PEERS }, (_, i) => ({
-    number: process * PEERS + i,
+    number: index * PEERS + i,
     listens: i % LISTENS_ONE_IN === 0,
-    medianMs: process === 0 && i < STAYING ? null : MEDIAN_MS,
+    medianMs: index === 0 && i < STAYING ? null : MEDIAN_MS,
   }))
 }
 
-/** One stays, the others come and go. */
-function startPages(count: number): Side {
-  const slots = Array.from({ length: count }, (_, i) => ({
-    number: i,
-    listens: false,
-    medianMs: i === 0 ? null : MEDIAN_MS,
-  }))
-  return start(slots, './soak-pages.js')
+/** One of each; the first stays, the others come and go. */
+function slotsOfPages(): Slot[] {
+  return Array.from({ length: PAGES }, (_, i) => ({ number: i, listens: false, medianMs: i === 0 ? null : MEDIAN_MS }))
 }
 
 function start(slots: readonly Slot[], script = './soak-side.js'): Side {
