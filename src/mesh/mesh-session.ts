@@ -127,7 +127,7 @@ export class OpenSession extends TypedEventTarget<SessionEvents> implements Sess
   }
 
   release(): void {
-    this.holders -= 1
+    this.holders = Math.max(0, this.holders - 1)
     this.endIfIdle()
   }
 
@@ -199,7 +199,7 @@ export class OpenSession extends TypedEventTarget<SessionEvents> implements Sess
   }
 
   private get isIdle(): boolean {
-    return this.streams === null && this.holders <= 0
+    return this.streams === null && this.holders === 0
   }
 
   /** The other side may be opening a stream just now: the core ends the session when neither side needs it. */
