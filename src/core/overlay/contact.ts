@@ -85,6 +85,11 @@ export class Contact {
     return doubt !== null && doubt.carrier === this.session.path && doubt.carrier.heardAt <= doubt.heardAt
   }
 
+  /** When the other side was heard last; null where it never was. */
+  get heardAt(): Instant | null {
+    return this.pathlessSince ?? this.session.path?.heardAt ?? null
+  }
+
   /** Whether the session has a path over which the other side was heard. */
   get isReached(): boolean {
     return this.session.path !== null && this.pathlessSince === null

@@ -11,6 +11,7 @@ import type { Position } from '../base/position.ts'
 import type { Rng } from '../base/rng.ts'
 import type { PeerRef } from '../crypto/peer-ref.ts'
 import {
+  FRESH_MS,
   GOSSIP_ALARM_MAX_MS,
   GOSSIP_MAX_MS,
   GOSSIP_MIN_MS,
@@ -284,16 +285,20 @@ export class Gossip {
     return links.belongsNear(position) || rng.unit() < REF_ASK_SHARE
   }
 
-  /** Links and what is remembered of which somebody had contact lately (rule 7). */
+  /**
+   * Links and what is remembered of which somebody had contact lately (rule 7), in a mass failure since it began: names of
+   * those that it took would hide those that are there.
+   */
   private fresh(turn: Turn, except: PeerId | null): Known[] {
-    const { links, memory } = this.around
+    const { links, memory, alarm } = this.around
     const fresh: Known[] = []
     for (const { peer, position, ref } of links.all()) {
       if (peer !== except) fresh.push({ position, isPublic: this.around.isPublic(ref), ref })
     }
     const exceptAt = except === null ? -1 : memory.indexOf(except)
+    const from = Math.max(turn.now - FRESH_MS, alarm.startedAt)
     for (let i = 0; i < memory.size; i += 1) {
-      if (memory.isLinked(i) || memory.hasFailed(i) || i === exceptAt || !memory.isFresh(i, turn.now)) continue
+      if (memory.heardAt(i) < from || memory.isLinked(i) || memory.hasFailed(i) || i === exceptAt) continue
       fresh.push(memory.known(i))
     }
     return fresh
@@ -310,11 +315,17 @@ export class Gossip {
     return Array.from(chosen, ({ ref }) => this.entryOf(turn, ref, full))
   }
 
-  /** A ref as it is told, with the age of the last contact: none for a link and for this peer itself. */
+  /** A ref as it is told, with the age of the last contact. */
   private entryOf(turn: Turn, ref: PeerRef, full: boolean): RefEntry {
-    const { links, memory } = this.around
-    const index = links.has(ref.peer) ? -1 : memory.indexOf(ref.peer)
-    const ageMs = index < 0 ? 0 : turn.now - memory.heardAt(index)
+    const ageMs = turn.now - this.heardAt(turn, ref.peer)
     return { ageSeconds: Math.max(0, Math.round(ageMs / 1_000)), bytes: full ? ref.bytes : nameOfRef(ref) }
+  }
+
+  /** Now for this peer itself. */
+  private heardAt(turn: Turn, peer: PeerId): Instant {
+    const { links, memory, needs } = this.around
+    if (links.has(peer)) return needs.contact(peer)?.heardAt ?? turn.now
+    const index = memory.indexOf(peer)
+    return index < 0 ? turn.now : memory.heardAt(index)
   }
 }

@@ -3,8 +3,9 @@ import type { Instant } from '../base/instant.ts'
 import { ALARM_LOST_MIN, ALARM_LOST_SHARE, ALARM_MS, ALARM_WINDOW_MS } from '../limits.ts'
 
 export class LossAlarm {
+  /** When the first of those losses came that were an alarm last, over or not; `-Infinity` before any. */
+  startedAt: Instant = Number.NEGATIVE_INFINITY
   private lostAt: Instant[] = []
-  private startedAt: Instant = 0
   private until: Instant = 0
 
   isOn(now: Instant): boolean {

@@ -265,7 +265,7 @@ export class Overlay implements LinkCareOwner {
   /** The session with a peer is over, or has no path: it is no link any more. */
   onContactLost(turn: Turn, contact: Contact, fault: Fault): void {
     this.seeking.onContactLost(contact.peer)
-    this.dropLink(turn, contact.peer, fault, true)
+    this.dropLink(turn, contact.peer, fault, true, contact)
   }
 
   /**
@@ -545,7 +545,7 @@ export class Overlay implements LinkCareOwner {
   }
 
   /** A link is down. Where it was `lost`, others may be too. */
-  private dropLink(turn: Turn, peer: PeerId, fault: Fault, lost: boolean): void {
+  private dropLink(turn: Turn, peer: PeerId, fault: Fault, lost: boolean, before: Contact | null = null): void {
     const { needs, alarm } = this.around
     const link = this.links.remove(peer)
     this.requests.onNeighbourLost(turn, peer)
@@ -553,6 +553,8 @@ export class Overlay implements LinkCareOwner {
     this.memory.setLinked(peer, false)
     if (this.links.size === 0) this.isSought = false
     const contact = needs.contact(peer)
+    const heardAt = (before ?? contact)?.heardAt ?? turn.now
+    this.memory.learn(link.ref, lost ? 'lost' : 'random', heardAt)
     if (contact !== null) {
       needs.release(contact)
       // The session may find another path before the other side has noticed anything: both begin anew then.
@@ -561,7 +563,6 @@ export class Overlay implements LinkCareOwner {
     turn.emit({ kind: 'link-down', peer, fault })
     this.linksChanged(turn, lost)
     if (!lost) return
-    this.memory.learn(link.ref, 'lost', turn.now - 1)
     this.memory.failed(peer, turn.now, SEARCH_MIN_MS)
     needs.suspectSilent(turn, SUSPECT_SILENT_MS)
     alarm.onLost(turn.now, this.links.size)

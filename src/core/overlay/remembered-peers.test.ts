@@ -3,7 +3,7 @@ import type { Address } from '../base/address.ts'
 import type { PeerId } from '../base/peer-id.ts'
 import { Rng } from '../base/rng.ts'
 import { areGlobal, type PeerRef } from '../crypto/peer-ref.ts'
-import { CANDIDATE_BACKOFF_MS, FRESH_MS, REMEMBERED_LOST_MAX, REMEMBERED_MAX, REMEMBERED_NEAR_MAX } from '../limits.ts'
+import { CANDIDATE_BACKOFF_MS, REMEMBERED_LOST_MAX, REMEMBERED_MAX, REMEMBERED_NEAR_MAX } from '../limits.ts'
 import { type MemoryReason, RememberedPeers } from './remembered-peers.ts'
 
 let made = 0
@@ -144,13 +144,6 @@ describe('the memory of peers', () => {
     memory.setGlobalOnly(false)
     expect(publics()).toEqual([true, true, true, true, true, true, false])
     expect(memory.isPublic(7)).toBe(true)
-  })
-
-  it('knows fresh from old, also of before the start of time', () => {
-    const memory = new RememberedPeers(new Rng(6))
-    memory.learn(ref('10.0.0.1'), 'random', -FRESH_MS / 2)
-    expect(memory.isFresh(0, 0)).toBe(true)
-    expect(memory.isFresh(0, FRESH_MS)).toBe(false)
   })
 
   it('no longer counts one as lost with which there is contact', () => {

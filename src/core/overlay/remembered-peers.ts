@@ -14,7 +14,6 @@ import type { PeerRef } from '../crypto/peer-ref.ts'
 import {
   CANDIDATE_BACKOFF_MAX_MS,
   CANDIDATE_BACKOFF_MS,
-  FRESH_MS,
   REMEMBERED_LOST_MAX,
   REMEMBERED_MAX,
   REMEMBERED_NEAR_MAX,
@@ -165,10 +164,6 @@ export class RememberedPeers {
 
   heardAt(index: number): Instant {
     return this.heard[index]!
-  }
-
-  isFresh(index: number, now: Instant): boolean {
-    return now - this.heard[index]! < FRESH_MS
   }
 
   reason(index: number): MemoryReason {
