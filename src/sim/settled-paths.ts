@@ -78,7 +78,7 @@ export class SettledPaths {
     return relays
   }
 
-  /** One, two or three public peers. */
+  /** One, two or three public peers; four in worlds of a million, where those known to both ends are far apart. */
   private chain(asker: number, granter: number, lasting: boolean): Relays | null {
     const near = this.openLinksOf(asker, lasting)
     const there = this.openLinksOf(granter, lasting)
@@ -94,6 +94,12 @@ export class SettledPaths {
     for (const relay of near) {
       const next = this.leastUsed(this.openLinksOf(relay, lasting).filter(other => this.isFound(other)))
       if (next !== null) return [relay, next, this.foundThrough[next]!]
+    }
+    for (const relay of near) {
+      for (const middle of this.openLinksOf(relay, lasting)) {
+        const next = this.leastUsed(this.openLinksOf(middle, lasting).filter(other => this.isFound(other)))
+        if (next !== null) return [relay, middle, next, this.foundThrough[next]!]
+      }
     }
     return null
   }
