@@ -225,6 +225,8 @@ export const WAY_IN_RETRY_MAX_MS = 60_000
 export const WAYS_IN_MAX = 64
 /** A link that was asked for and not answered is given up. */
 export const LINK_ASK_TIMEOUT_MS = 5_000
+/** Who is being reached or asked counts as a neighbour for so long. */
+export const LINK_HOPED_MS = 2_000
 /** When something worth a look happened, the overlay looks at its links so soon. */
 export const TEND_SOON_MS = 20
 /** Far and random links are asked for this often at most; each refusal doubles it (rule 3). */

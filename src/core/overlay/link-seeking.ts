@@ -18,6 +18,7 @@ import {
   HUB_FROM_PEERS,
   HUB_TRIES,
   LINK_ASK_TIMEOUT_MS,
+  LINK_HOPED_MS,
   LINKING_ALARM_MAX,
   LINKING_ALARM_SLOT_MS,
   LINKING_MAX,
@@ -40,7 +41,7 @@ import { drawFarTarget, farMismatch, mayBeHub } from './far-link-choice.ts'
 import { linkQuota } from './link-table.ts'
 import type { LinkPurpose } from './overlay-messages.ts'
 import type { Surrounds } from './overlay-needs.ts'
-import { closestAfter, closestBefore, type NearBounds } from './ring-order.ts'
+import { closestAfter, closestBefore, isWithin, type NearBounds, nearBounds } from './ring-order.ts'
 
 /** Further off its place than this no known peer is taken for a far link: one is searched for. */
 export const FAR_MISMATCH_MAX = 10
@@ -50,6 +51,8 @@ const NOBODY: readonly number[] = []
 
 interface Linking {
   readonly purpose: LinkPurpose
+  /** When it was last gone on with: reached for, or asked. */
+  readonly since: Instant
   readonly until: Instant
   /** The session stands, and the answer is awaited. */
   readonly asked: boolean
@@ -191,7 +194,7 @@ export class LinkSeeking {
     // A way in is sought as a public peer too.
     if (this.linking.get(contact.peer)?.asked === true) return
     const until = turn.now + LINK_ASK_TIMEOUT_MS
-    this.linking.set(contact.peer, { purpose, until, asked: true, slotUntil: until })
+    this.linking.set(contact.peer, { purpose, since: turn.now, until, asked: true, slotUntil: until })
     this.around.needs.send(turn, contact.peer, { kind: 'link-ask', purpose })
   }
 
@@ -288,9 +291,12 @@ export class LinkSeeking {
     const { position } = needs
     const early = this.isNewcomer(turn)
     const nearest: PeerRef[] = []
+    const bounds = this.hopedBounds(turn)
     const candidates = this.knownNear().filter(
       index =>
-        this.isCandidate(turn, index) && !((early || this.cameLately(turn, index)) && this.needsRelay(turn, index)),
+        isWithin(position, bounds, memory.positionOf(index)) &&
+        this.isCandidate(turn, index) &&
+        !((early || this.cameLately(turn, index)) && this.needsRelay(turn, index)),
     )
     if (candidates.length === 0) return nearest
     const refs = memory.refs()
@@ -302,6 +308,21 @@ export class LinkSeeking {
       nearest.push(...new Set(inTurns.filter(ref => ref !== undefined)))
     }
     return nearest
+  }
+
+  /**
+   * How near a peer must stand to be asked for a near link now. Who is being asked most likely will be one: others behind it
+   * would only have to refuse. In an alarm most who are tried are dead.
+   */
+  private hopedBounds(turn: Turn): NearBounds {
+    const { links, memory, alarm, needs } = this.around
+    const hoped: PeerRef[] = []
+    for (const [peer, { since }] of this.linking) {
+      const ref = turn.now - since < LINK_HOPED_MS ? memory.refOf(peer) : undefined
+      if (ref !== undefined) hoped.push(ref)
+    }
+    if (hoped.length === 0 || alarm.isOn(turn.now)) return links.nearBounds()
+    return nearBounds(needs.position, [...links.all(), ...hoped], NEAR_PER_SIDE)
   }
 
   /** A far link at a harmonically drawn distance: the known peer that fits best, or, if none does, a search for one: false. */
@@ -372,7 +393,7 @@ export class LinkSeeking {
     const { needs, memory, alarm } = this.around
     const until = turn.now + REACH_TIMEOUT_MS + LINK_ASK_TIMEOUT_MS
     const slotUntil = alarm.isOn(turn.now) ? turn.now + LINKING_ALARM_SLOT_MS : until
-    this.linking.set(ref.peer, { purpose, until, asked: false, slotUntil })
+    this.linking.set(ref.peer, { purpose, since: turn.now, until, asked: false, slotUntil })
     needs.reach(turn, { kind: 'ref', ref }, (later, outcome) => {
       if (outcome.ok) {
         this.ask(later, outcome.value, purpose)
