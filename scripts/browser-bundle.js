@@ -72,7 +72,14 @@ async function bundle(folder, libs) {
     mangleCache: Object.fromEntries(kept.map(name => [name, false])),
   })
   const [code, map] = ['.js', '.map'].map(ending => outputFiles.find(({ path }) => path.endsWith(ending)).text)
-  return { code: withoutUnusedMethods(code, Object.values(mangleCache).filter(Boolean)), map }
+  return { code: withShortInfinity(withoutUnusedMethods(code, Object.values(mangleCache).filter(Boolean))), map }
+}
+
+/** Columns stay as they are. No minifier does this, as a program could give `Number` another meaning; ours does not. */
+function withShortInfinity(code) {
+  return code.replace(/\bNumber\.(POSITIVE|NEGATIVE)_INFINITY\b/g, (text, sign) =>
+    (sign === 'POSITIVE' ? '(1/0)' : '(-1/0)').padEnd(text.length),
+  )
 }
 
 /**

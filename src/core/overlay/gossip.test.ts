@@ -37,7 +37,7 @@ function gossiping() {
     position: self.position,
     capacity: 24,
     self: () => self,
-    contact: () => ({ session: { path: { heardAt: NOW - 15_000 } } }) as Contact,
+    contact: () => ({ heardAt: NOW - 15_000 }) as Contact,
     send: (_turn, _to, message) => {
       sent.push(message)
       return true

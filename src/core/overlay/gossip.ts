@@ -45,7 +45,7 @@ import {
   readRefName,
 } from './ref-names.ts'
 import type { Known } from './remembered-peers.ts'
-import { closestAfter, closestBefore, closestTo } from './ring-order.ts'
+import { closestAround, closestTo } from './ring-order.ts'
 import type { RoutedRequests } from './routed-requests.ts'
 
 export class Gossip {
@@ -107,8 +107,8 @@ export class Gossip {
    */
   introduce(turn: Turn, newcomer: PeerRef): void {
     const { links, rng } = this.around
-    const pool = this.fresh(turn, newcomer.peer)
-    const near = new Set([...closestAfter(newcomer.position, pool, 1), ...closestBefore(newcomer.position, pool, 1)])
+    const pool = this.fresh(turn, newcomer.position)
+    const near = closestAround(newcomer.position, pool, 1)
     const others = links.all().filter(link => link.peer !== newcomer.peer)
     const told = new Set<PeerId>()
     for (const { ref } of near) if (links.has(ref.peer)) told.add(ref.peer)
@@ -119,13 +119,13 @@ export class Gossip {
 
   /** The refs closest to another on each side of it, by name. */
   refsAround(turn: Turn, other: PeerRef): RefEntry[] {
-    return this.entriesAround(turn, other.position, this.fresh(turn, other.peer), NEAR_PER_SIDE + 1, false)
+    return this.entriesAround(turn, other.position, this.fresh(turn, other.position), NEAR_PER_SIDE + 1, false)
   }
 
   /** In full, since a newcomer holds none: those next to it, and public ones that have room for it. */
   refsForNewcomer(turn: Turn, newcomer: PeerRef): RefEntry[] {
     const { rng, links } = this.around
-    const pool = this.fresh(turn, newcomer.peer)
+    const pool = this.fresh(turn, newcomer.position)
     const refs = this.entriesAround(turn, newcomer.position, pool, NEAR_PER_SIDE, true)
     const roomOf = (ref: PeerRef): number => ref.capacity - (links.get(ref.peer)?.neighbours.length ?? 0)
     let open = pool.filter(known => known.isPublic).map(({ ref }) => ref)
@@ -148,13 +148,12 @@ export class Gossip {
     const request = decodeClosestRequest(payload)
     if (request === null) return null
     const self = this.around.needs.self()
-    const fresh = this.fresh(turn, null).filter(known => known.position !== key)
+    const fresh = this.fresh(turn, key)
     const open = fresh.filter(known => known.isPublic)
     const pool = request.onlyPublic ? open : fresh
     const perSide = request.onlyPublic ? 1 : NEAR_PER_SIDE + 1
     const chosen = new Set([
-      ...closestAfter(key, pool, perSide),
-      ...closestBefore(key, pool, perSide),
+      ...closestAround(key, pool, perSide),
       ...closestTo(key, pool, NEAR_PER_SIDE),
       ...this.around.rng.sample(open, request.publics),
     ])
@@ -196,11 +195,10 @@ export class Gossip {
 
   /** Tells what was asked for, as far as it is held. */
   answerAsk(turn: Turn, from: PeerId, positions: readonly Position[]): void {
-    const { links, memory } = this.around
     const refs: RefEntry[] = []
     for (const position of positions) {
-      const ref = links.at(position)?.ref ?? memory.refAt(position)
-      if (ref !== undefined) refs.push(this.entryOf(turn, ref, true))
+      const ref = this.held(position)
+      if (ref !== null) refs.push(this.entryOf(turn, ref, true))
     }
     if (refs.length === 0) return
     this.send(turn, from, refs)
@@ -208,16 +206,10 @@ export class Gossip {
 
   /** Looks for those around a position, or for the public ones of them, starting through a given link where one is named. */
   search(turn: Turn, key: Position, via: PeerId | null, onlyPublic = false): void {
-    const { memory, links, hidden, hungry } = this.around
-    const held: Known[] = []
-    for (let i = 0; i < memory.size; i += 1) if (!onlyPublic || memory.isPublic(i)) held.push(memory.known(i))
-    for (const { position, ref } of links.all()) {
-      if (memory.indexAt(position) < 0 && (!onlyPublic || this.around.isPublic(ref)))
-        held.push({ position, isPublic: this.around.isPublic(ref), ref })
-    }
+    const { hidden, hungry } = this.around
+    const held = this.known(() => true).filter(({ isPublic }) => isPublic || !onlyPublic)
     const marks = new Set<number>()
-    for (const { ref } of closestAfter(key, held, NEAR_PER_SIDE + 2)) marks.add(markOf(ref))
-    for (const { ref } of closestBefore(key, held, NEAR_PER_SIDE + 2)) marks.add(markOf(ref))
+    for (const { ref } of closestAround(key, held, NEAR_PER_SIDE + 2)) marks.add(markOf(ref))
     const publicMissing = hidden && this.around.publicLinks().length < this.around.publicWanted
     const publics = publicMissing || hungry ? SEARCH_PUBLIC_REFS : onlyPublic ? 0 : 1
     const payload = encodeClosestRequest({ onlyPublic, publics, marks })
@@ -257,7 +249,7 @@ export class Gossip {
   /** Names of those closest to the partner on each side, of random and of public ones (rule 6). */
   private refsFor(turn: Turn, partner: Contact): RefEntry[] {
     const { rng, needs } = this.around
-    const pool = this.fresh(turn, partner.peer)
+    const pool = this.fresh(turn, partner.ref?.position)
     const refs =
       partner.ref === null
         ? this.refsAround(turn, needs.self())
@@ -287,21 +279,29 @@ export class Gossip {
 
   /**
    * Links and what is remembered of which somebody had contact lately (rule 7), in a mass failure since it began: names of
-   * those that it took would hide those that are there.
+   * those that it took would hide those that are there. But for the one that stands at `except`.
    */
-  private fresh(turn: Turn, except: PeerId | null): Known[] {
-    const { links, memory, alarm } = this.around
-    const fresh: Known[] = []
-    for (const { peer, position, ref } of links.all()) {
-      if (peer !== except) fresh.push({ position, isPublic: this.around.isPublic(ref), ref })
-    }
-    const exceptAt = except === null ? -1 : memory.indexOf(except)
+  private fresh(turn: Turn, except: Position | undefined): Known[] {
+    const { memory, alarm } = this.around
     const from = Math.max(turn.now - FRESH_MS, alarm.startedAt)
+    const fresh = this.known(index => memory.heardAt(index) >= from && !memory.hasFailed(index))
+    return fresh.filter(({ position }) => position !== except)
+  }
+
+  /** Links, and those of the remembered that count, by number. */
+  private known(counts: (index: number) => boolean): Known[] {
+    const { links, memory } = this.around
+    const known: Known[] = []
+    let linked = 0
     for (let i = 0; i < memory.size; i += 1) {
-      if (memory.heardAt(i) < from || memory.isLinked(i) || memory.hasFailed(i) || i === exceptAt) continue
-      fresh.push(memory.known(i))
+      const isLinked = memory.isLinked(i)
+      if (isLinked) linked += 1
+      if (isLinked || counts(i)) known.push(memory.known(i))
     }
-    return fresh
+    if (linked === links.size) return known
+    for (const { position, ref } of links.all())
+      if (memory.indexAt(position) < 0) known.push({ position, isPublic: this.around.isPublic(ref), ref })
+    return known
   }
 
   private entriesAround(
@@ -311,14 +311,14 @@ export class Gossip {
     perSide: number,
     full: boolean,
   ): RefEntry[] {
-    const chosen = new Set([...closestAfter(position, pool, perSide), ...closestBefore(position, pool, perSide)])
+    const chosen = new Set(closestAround(position, pool, perSide))
     return Array.from(chosen, ({ ref }) => this.entryOf(turn, ref, full))
   }
 
   /** A ref as it is told, with the age of the last contact. */
   private entryOf(turn: Turn, ref: PeerRef, full: boolean): RefEntry {
     const ageMs = turn.now - this.heardAt(turn, ref.peer)
-    return { ageSeconds: Math.max(0, Math.round(ageMs / 1_000)), bytes: full ? ref.bytes : nameOfRef(ref) }
+    return { ageSeconds: Math.round(ageMs / 1_000), bytes: full ? ref.bytes : nameOfRef(ref) }
   }
 
   /** Now for this peer itself. */

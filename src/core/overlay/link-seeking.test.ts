@@ -1,4 +1,4 @@
-/** How often a peer asks for links that nobody grants. */
+/** How often a peer asks for links that nobody grants, and whom it asks at once. */
 import { expect, it } from 'vitest'
 import { ok } from '../base/fault.ts'
 import type { PeerId } from '../base/peer-id.ts'
@@ -6,6 +6,7 @@ import { RING, ringDistance } from '../base/position.ts'
 import { Rng } from '../base/rng.ts'
 import { type PeerRef, REF_LIFETIME_MS, signPeerRef } from '../crypto/peer-ref.ts'
 import { nativeSuite, testIdentity } from '../crypto/suite.fixtures.ts'
+import { LINK_HOPED_MS, NEAR_PER_SIDE } from '../limits.ts'
 import { Turn } from '../turn.ts'
 import type { Contact } from './contact.ts'
 import { LinkSeeking } from './link-seeking.ts'
@@ -81,4 +82,40 @@ it('a peer that is refused everywhere asks on and on while it is in danger, and 
   expect(few).toBeLessThan(far / 2)
   expect(enough).toBeLessThan(few)
   expect(alarm).toBeGreaterThan(40)
+})
+
+/** How many known peers one without links has begun to reach by now, when nobody answers. */
+function reachedAfter(passed: number, alarmed = false): number {
+  const self = refOf(1)
+  let reached = 0
+  // reason: no more of the surroundings is looked at.
+  const needs = {
+    position: self.position,
+    capacity: CAPACITY,
+    contact: () => null,
+    self: () => self,
+    reach: () => {
+      reached += 1
+    },
+  } as Partial<OverlayNeeds> as OverlayNeeds
+  const around = new Surrounds(needs, new Rng(1))
+  const seeking = new LinkSeeking(
+    around,
+    () => {},
+    () => {},
+    () => 10_000,
+  )
+  for (let i = 0; i < KNOWN; i += 1) around.memory.learn(refOf(i + 2), 'random', 0)
+  if (alarmed) for (let i = 0; i < 4; i += 1) around.alarm.onLost(0, 1)
+  // It is a newcomer at first, that asks for no far and random links.
+  for (let now = 0; now <= passed; now += TEND_MS) seeking.seek(new Turn(now, WALL + now))
+  return reached
+}
+
+it('who is being reached or asked counts as a neighbour for a while, but in an alarm', () => {
+  const nearest = 2 * NEAR_PER_SIDE
+  expect(reachedAfter(0)).toBe(nearest)
+  expect(reachedAfter(LINK_HOPED_MS - TEND_MS)).toBe(nearest)
+  expect(reachedAfter(LINK_HOPED_MS)).toBeGreaterThan(nearest)
+  expect(reachedAfter(LINK_HOPED_MS - TEND_MS, true)).toBeGreaterThan(nearest)
 })

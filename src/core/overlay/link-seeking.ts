@@ -41,7 +41,7 @@ import { drawFarTarget, farMismatch, mayBeHub } from './far-link-choice.ts'
 import { linkQuota } from './link-table.ts'
 import type { LinkPurpose } from './overlay-messages.ts'
 import type { Surrounds } from './overlay-needs.ts'
-import { closestAfter, closestBefore, isWithin, type NearBounds, nearBounds } from './ring-order.ts'
+import { closestAfter, closestBefore, isWithin, type NearBounds, nearBounds, type Placed } from './ring-order.ts'
 
 /** Further off its place than this no known peer is taken for a far link: one is searched for. */
 export const FAR_MISMATCH_MAX = 10
@@ -261,7 +261,7 @@ export class LinkSeeking {
     for (let i = 0; i < refs.length; i += 1) {
       if (mayBe(i, refs[i]!) && this.isCandidate(turn, i)) candidates.push(i)
     }
-    const best = this.byPromise(turn, candidates)[0] ?? NOBODY
+    const best = this.byPromise(candidates)[0] ?? NOBODY
     // While nothing leads outside, those first that may: they tell whether anything does.
     const outside = memory.countsGlobalOnly ? NOBODY : best.filter(index => refs[index]!.isGlobal)
     const index = rng.pick(outside.length > 0 ? outside : best)
@@ -300,7 +300,7 @@ export class LinkSeeking {
     )
     if (candidates.length === 0) return nearest
     const refs = memory.refs()
-    for (const indices of this.byPromise(turn, candidates)) {
+    for (const indices of this.byPromise(candidates)) {
       const alike = indices.map(index => refs[index]!)
       const after = closestAfter(position, alike, NEAR_PER_SIDE)
       const before = closestBefore(position, alike, NEAR_PER_SIDE)
@@ -316,13 +316,13 @@ export class LinkSeeking {
    */
   private hopedBounds(turn: Turn): NearBounds {
     const { links, memory, alarm, needs } = this.around
-    const hoped: PeerRef[] = []
+    if (alarm.isOn(turn.now)) return links.nearBounds()
+    const hoped: Placed[] = [...links.all()]
     for (const [peer, { since }] of this.linking) {
       const ref = turn.now - since < LINK_HOPED_MS ? memory.refOf(peer) : undefined
       if (ref !== undefined) hoped.push(ref)
     }
-    if (hoped.length === 0 || alarm.isOn(turn.now)) return links.nearBounds()
-    return nearBounds(needs.position, [...links.all(), ...hoped], NEAR_PER_SIDE)
+    return nearBounds(needs.position, hoped, NEAR_PER_SIDE)
   }
 
   /** A far link at a harmonically drawn distance: the known peer that fits best, or, if none does, a search for one: false. */
@@ -413,10 +413,10 @@ export class LinkSeeking {
    */
   private restAfter(turn: Turn, peer: PeerId, purpose: LinkPurpose, fault: Fault): number {
     const { alarm, memory } = this.around
-    const since = alarm.since(turn.now)
     const index = memory.indexOf(peer)
-    if (since === null || index < 0) return CANDIDATE_BACKOFF_MS
-    if (memory.heardAt(index) >= since) return purpose === 'near' ? CANDIDATE_BACKOFF_ALARM_MS : CANDIDATE_BACKOFF_MS
+    if (!alarm.isOn(turn.now) || index < 0) return CANDIDATE_BACKOFF_MS
+    if (memory.heardAt(index) >= alarm.startedAt)
+      return purpose === 'near' ? CANDIDATE_BACKOFF_ALARM_MS : CANDIDATE_BACKOFF_MS
     return fault.detail === 'unknown' ? CANDIDATE_BACKOFF_GONE_MS : CANDIDATE_BACKOFF_MS
   }
 
@@ -458,15 +458,14 @@ export class LinkSeeking {
   }
 
   /** Whom it makes most sense to try first: who was heard of since the alarm began, who was not tried, the others. */
-  private byPromise(turn: Turn, candidates: readonly number[]): number[][] {
+  private byPromise(candidates: readonly number[]): number[][] {
     const { alarm, memory } = this.around
-    const alarmSince = alarm.since(turn.now)
     const heard: number[] = []
     const untried: number[] = []
     const failed: number[] = []
     for (const index of candidates) {
       if (memory.hasFailed(index)) failed.push(index)
-      else if (alarmSince !== null && memory.heardAt(index) >= alarmSince) heard.push(index)
+      else if (memory.heardAt(index) >= alarm.startedAt) heard.push(index)
       else untried.push(index)
     }
     return [heard, untried, failed].filter(indices => indices.length > 0)

@@ -3,18 +3,13 @@ import type { Instant } from '../base/instant.ts'
 import { ALARM_LOST_MIN, ALARM_LOST_SHARE, ALARM_MS, ALARM_WINDOW_MS } from '../limits.ts'
 
 export class LossAlarm {
-  /** When the first of those losses came that were an alarm last, over or not; `-Infinity` before any. */
+  /** When the first of the losses came that were an alarm last; `-Infinity` before any. Whoever was heard of since has survived them. */
   startedAt: Instant = Number.NEGATIVE_INFINITY
   private lostAt: Instant[] = []
   private until: Instant = 0
 
   isOn(now: Instant): boolean {
     return now < this.until
-  }
-
-  /** When the first of the losses came; null where there is no alarm. Whoever was heard of since then has survived it. */
-  since(now: Instant): Instant | null {
-    return this.isOn(now) ? this.startedAt : null
   }
 
   /** A link was lost; `left` are still there. */

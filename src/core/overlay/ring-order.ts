@@ -18,6 +18,11 @@ export function closestBefore<T extends Placed>(self: Position, items: readonly 
   return closest(self, items, count, 'before')
 }
 
+/** The `perSide` items nearest to `self` on either side, those that follow first; where there are few, one may be in it twice. */
+export function closestAround<T extends Placed>(self: Position, items: readonly T[], perSide: number): T[] {
+  return [...closestAfter(self, items, perSide), ...closestBefore(self, items, perSide)]
+}
+
 /** The `count` items nearest to `key` either way, nearest first; what stands exactly there included. */
 export function closestTo<T extends Placed>(key: Position, items: readonly T[], count: number): T[] {
   return closest(key, items, count, 'either')
