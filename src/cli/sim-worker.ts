@@ -38,7 +38,7 @@ const startedAt = performance.now()
 let toldAt = Number.NEGATIVE_INFINITY
 const onProgress = (progress: Progress): void => {
   const now = performance.now()
-  if (now - toldAt < PROGRESS_GAP_MS) return
+  if (progress.sample === undefined && now - toldAt < PROGRESS_GAP_MS) return
   toldAt = now
   tell({ kind: 'progress', progress })
 }

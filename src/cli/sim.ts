@@ -5,7 +5,7 @@ import { dirname } from 'node:path'
 import { WebmeshError } from '../mesh/webmesh-error.ts'
 import { reportPage } from '../sim/report-page.ts'
 import { reportText, settingText } from '../sim/report-text.ts'
-import type { Scenario } from '../sim/scenario.ts'
+import type { Progress, Scenario } from '../sim/scenario.ts'
 import { SCENARIOS } from '../sim/scenario-list.ts'
 import { replayCommand } from '../sim/setting-options.ts'
 import { type CliCall, type CliCommand, CommandFailed, FailureTold, JSON_OPTION, UsageError } from './command.ts'
@@ -96,7 +96,6 @@ async function simulate(call: CliCall, scenario: Scenario, run: RunSimulation): 
 
   report.event('start', { scenario: scenario.name, setting }, `${settingText(scenario.name, setting)}\n`)
   const { outcome, realMs } = await runAndTell(call, { scenario: scenario.name, setting }, replay, run)
-  for (const sample of outcome.samples) report.event('sample', { ...sample }, null)
   if (file !== undefined) {
     await writeFile(file, reportPage(outcome, { summary: scenario.summary, realMs, replay }))
     report.event('page', { file }, null)
@@ -117,7 +116,11 @@ async function runAndTell(
 ): Promise<SimRun> {
   const progress = new ProgressReport(report)
   try {
-    return await run(order, word => progress.take(word), signal)
+    const take = (word: Progress): void => {
+      if (word.sample !== undefined) report.event('sample', { ...word.sample }, null)
+      progress.take(word)
+    }
+    return await run(order, take, signal)
   } catch (error) {
     progress.end()
     if (error instanceof WebmeshError && error.code === 'aborted') throw error

@@ -254,11 +254,11 @@ export class ScenarioRun {
     }
   }
 
-  private tellProgress(): void {
+  private tellProgress(sample?: Sample): void {
     const { now } = this.world
     this.progressAt = now + Math.max(PROGRESS_MS_MIN, this.plan.plannedMs / PROGRESS_WORDS_MAX)
     const done = Math.min(0.99, now / this.plan.plannedMs)
-    this.plan.onProgress({ phase: this.phase, done, live: this.live().length })
+    this.plan.onProgress({ phase: this.phase, done, live: this.live().length, sample })
   }
 
   /** Routing is the share, of connects begun at the sample before, that stand by this one. */
@@ -269,7 +269,7 @@ export class ScenarioRun {
     const seconds = (world.now - (this.samples.at(-1)?.atMs ?? 0)) / 1_000
     const each = (count: number): number => (seconds === 0 ? 0 : count / seconds / Math.max(1, live.length))
     const probes = telling(this.probes)
-    this.samples.push({
+    const sample = {
       atMs: world.now,
       live: live.length,
       component: look.componentShare(),
@@ -278,7 +278,9 @@ export class ScenarioRun {
       hops: meanHops(look, this.probeRng),
       messagesPerSecond: each(world.messages - this.countedMessages),
       bytesPerSecond: each(world.bytes - this.countedBytes),
-    })
+    }
+    this.samples.push(sample)
+    this.tellProgress(sample)
     this.countedMessages = world.messages
     this.countedBytes = world.bytes
     this.sampleAt = world.now + this.sampleMs

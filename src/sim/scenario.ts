@@ -79,6 +79,8 @@ export interface Progress {
   /** Of the whole scenario, from 0 to 1. */
   readonly done: number
   readonly live: number
+  /** Where one was taken just now. */
+  readonly sample?: Sample | undefined
 }
 
 /** What whoever runs a scenario can measure of the process, and a simulation cannot. */

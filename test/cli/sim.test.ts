@@ -23,7 +23,9 @@ const HAND_MADE: Scenario = {
 /** In this thread. */
 const runHere: RunSimulation = async ({ setting }, onProgress) => {
   onProgress({ phase: 'join', done: 0.5, live: 10 })
-  return { outcome: HAND_MADE.run(setting, onProgress), realMs: 12 }
+  const outcome = HAND_MADE.run(setting, onProgress)
+  for (const sample of outcome.samples) onProgress({ phase: 'settle', done: 0.8, live: sample.live, sample })
+  return { outcome, realMs: 12 }
 }
 
 interface Ended {
@@ -117,7 +119,7 @@ describe('what it prints', () => {
     expect(stdout).toContain('all 2 checks held')
   })
 
-  it('with --json: the outcome as the last line, after a line for each sample', async () => {
+  it('with --json: the outcome as the last line, after a line for each sample as it is taken', async () => {
     const { stdout } = await sim(['--scenario', 'hand-made', '--json'])
     const lines = stdout.trim().split('\n')
     const last = JSON.parse(lines.at(-1) ?? '')
