@@ -29,6 +29,18 @@ function refOf(byte: number): PeerRef {
   })
 }
 
+function seekerWith(needs: Partial<OverlayNeeds>): { readonly around: Surrounds; readonly seeking: LinkSeeking } {
+  // reason: no more of the surroundings is looked at.
+  const around = new Surrounds(needs as OverlayNeeds, new Rng(1))
+  const seeking = new LinkSeeking(
+    around,
+    () => {},
+    () => {},
+    () => 10_000,
+  )
+  return { around, seeking }
+}
+
 /** How many peers a settled peer asks in two minutes, the nearest of all linked with it, when each is full. */
 function askedWith(linkCount: number, alarmed = false): number {
   const self = refOf(1)
@@ -37,8 +49,7 @@ function askedWith(linkCount: number, alarmed = false): number {
   )
   let asked = 0
   const refusedSoon: PeerId[] = []
-  // reason: no more of the surroundings is looked at.
-  const needs = {
+  const { around, seeking } = seekerWith({
     position: (self.position + 1) % RING,
     capacity: CAPACITY,
     contact: () => null,
@@ -51,14 +62,7 @@ function askedWith(linkCount: number, alarmed = false): number {
       refusedSoon.push(peer)
       return true
     },
-  } as Partial<OverlayNeeds> as OverlayNeeds
-  const around = new Surrounds(needs, new Rng(1))
-  const seeking = new LinkSeeking(
-    around,
-    () => {},
-    () => {},
-    () => 10_000,
-  )
+  })
   for (const ref of others) around.memory.learn(ref, 'random', 0)
   for (const [i, ref] of others.slice(0, linkCount).entries()) {
     around.links.add(new Link(ref, i < 4 ? 'near' : 'guest'))
@@ -88,8 +92,7 @@ it('a peer that is refused everywhere asks on and on while it is in danger, and 
 function reachedAfter(passed: number, alarmed = false): number {
   const self = refOf(1)
   let reached = 0
-  // reason: no more of the surroundings is looked at.
-  const needs = {
+  const { around, seeking } = seekerWith({
     position: self.position,
     capacity: CAPACITY,
     contact: () => null,
@@ -97,14 +100,7 @@ function reachedAfter(passed: number, alarmed = false): number {
     reach: () => {
       reached += 1
     },
-  } as Partial<OverlayNeeds> as OverlayNeeds
-  const around = new Surrounds(needs, new Rng(1))
-  const seeking = new LinkSeeking(
-    around,
-    () => {},
-    () => {},
-    () => 10_000,
-  )
+  })
   for (let i = 0; i < KNOWN; i += 1) around.memory.learn(refOf(i + 2), 'random', 0)
   if (alarmed) for (let i = 0; i < 4; i += 1) around.alarm.onLost(0, 1)
   // It is a newcomer at first, that asks for no far and random links.
