@@ -85,7 +85,7 @@ export class Contact {
     return doubt !== null && doubt.carrier === this.session.path && doubt.carrier.heardAt <= doubt.heardAt
   }
 
-  /** When the other side was heard last; null where it never was. */
+  /** When the other side was heard last, or a path to it broke; null where neither is known. */
   get heardAt(): Instant | null {
     return this.pathlessSince ?? this.session.path?.heardAt ?? null
   }

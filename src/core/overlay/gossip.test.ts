@@ -1,8 +1,6 @@
 /** Whom a peer tells another of, and how old it says its word of them is. */
 import { describe, expect, it } from 'vitest'
 import { Rng } from '../base/rng.ts'
-import { type PeerRef, REF_LIFETIME_MS, signPeerRef } from '../crypto/peer-ref.ts'
-import { nativeSuite, testIdentity } from '../crypto/suite.fixtures.ts'
 import { FRESH_MS } from '../limits.ts'
 import { Turn } from '../turn.ts'
 import type { Contact } from './contact.ts'
@@ -10,27 +8,16 @@ import { Gossip } from './gossip.ts'
 import { Link } from './link-table.ts'
 import type { OverlayMessage } from './overlay-messages.ts'
 import { type OverlayNeeds, Surrounds } from './overlay-needs.ts'
+import { publicRef, WALL } from './public-ref.fixtures.ts'
 import { readRefName } from './ref-names.ts'
 import type { RoutedRequests } from './routed-requests.ts'
 
-const WALL = 1_800_000_000_000
 const NOW = 2 * FRESH_MS
-
-function refOf(byte: number): PeerRef {
-  return signPeerRef(nativeSuite, testIdentity(nativeSuite, byte), {
-    sequence: 1,
-    expires: WALL + REF_LIFETIME_MS,
-    relays: true,
-    rendezvous: [],
-    capacity: 24,
-    addresses: [{ scheme: 'tcp', host: `5.5.${byte}.1`, port: 4_100, extra: '' }],
-  })
-}
 
 /** A peer that gossips, with one link that was heard a quarter of a minute ago. */
 function gossiping() {
-  const self = refOf(1)
-  const link = refOf(2)
+  const self = publicRef(1)
+  const link = publicRef(2)
   const sent: OverlayMessage[] = []
   // reason: no more of the surroundings, of the requests and of a contact is looked at.
   const needs = {
@@ -47,7 +34,7 @@ function gossiping() {
   around.links.add(new Link(link, 'near'))
   around.memory.learn(link, 'near', 0, true)
   const gossip = new Gossip(around, {} as RoutedRequests, () => {})
-  const partner = { peer: 'partner', ref: refOf(3) } as unknown as Contact
+  const partner = { peer: 'partner', ref: publicRef(3) } as unknown as Contact
   /** Ages in seconds, by position, of those that another is told of. */
   const told = (): Map<number, number> => {
     gossip.answer(new Turn(NOW, WALL), partner)
@@ -61,7 +48,7 @@ function gossiping() {
 describe('gossip', () => {
   it('says how long ago there was word of each, also of a link', () => {
     const { around, link, told } = gossiping()
-    const other = refOf(4)
+    const other = publicRef(4)
     around.memory.learn(other, 'random', NOW - 40_000)
     expect(told().get(link.position)).toBe(15)
     expect(told().get(other.position)).toBe(40)
@@ -69,15 +56,15 @@ describe('gossip', () => {
 
   it('names nobody of whom there was no word for long', () => {
     const { around, told } = gossiping()
-    const old = refOf(5)
+    const old = publicRef(5)
     around.memory.learn(old, 'random', NOW - FRESH_MS - 1)
     expect(told().has(old.position)).toBe(false)
   })
 
   it('names nobody after a mass failure who may have gone with the others, also when the alarm is over', () => {
     const { around, link, told } = gossiping()
-    const before = refOf(6)
-    const since = refOf(7)
+    const before = publicRef(6)
+    const since = publicRef(7)
     const startedAt = NOW - FRESH_MS / 2
     around.memory.learn(before, 'near', startedAt - 1)
     around.memory.learn(since, 'near', startedAt + 1)

@@ -4,30 +4,17 @@ import { ok } from '../base/fault.ts'
 import type { PeerId } from '../base/peer-id.ts'
 import { RING, ringDistance } from '../base/position.ts'
 import { Rng } from '../base/rng.ts'
-import { type PeerRef, REF_LIFETIME_MS, signPeerRef } from '../crypto/peer-ref.ts'
-import { nativeSuite, testIdentity } from '../crypto/suite.fixtures.ts'
 import { LINK_HOPED_MS, NEAR_PER_SIDE } from '../limits.ts'
 import { Turn } from '../turn.ts'
 import type { Contact } from './contact.ts'
 import { LinkSeeking } from './link-seeking.ts'
 import { Link } from './link-table.ts'
 import { type OverlayNeeds, Surrounds } from './overlay-needs.ts'
+import { publicRef, WALL } from './public-ref.fixtures.ts'
 
-const WALL = 1_800_000_000_000
 const CAPACITY = 12
 const KNOWN = 60
 const TEND_MS = 250
-
-function refOf(byte: number): PeerRef {
-  return signPeerRef(nativeSuite, testIdentity(nativeSuite, byte), {
-    sequence: 1,
-    expires: WALL + REF_LIFETIME_MS,
-    relays: true,
-    rendezvous: [],
-    capacity: CAPACITY,
-    addresses: [{ scheme: 'tcp', host: `5.5.${byte}.1`, port: 4_100, extra: '' }],
-  })
-}
 
 function seekerWith(needs: Partial<OverlayNeeds>): { readonly around: Surrounds; readonly seeking: LinkSeeking } {
   // reason: no more of the surroundings is looked at.
@@ -43,8 +30,8 @@ function seekerWith(needs: Partial<OverlayNeeds>): { readonly around: Surrounds;
 
 /** How many peers a settled peer asks in two minutes, the nearest of all linked with it, when each is full. */
 function askedWith(linkCount: number, alarmed = false): number {
-  const self = refOf(1)
-  const others = Array.from({ length: KNOWN }, (_, i) => refOf(i + 2)).sort(
+  const self = publicRef(1, CAPACITY)
+  const others = Array.from({ length: KNOWN }, (_, i) => publicRef(i + 2, CAPACITY)).sort(
     (a, b) => ringDistance(a.position, self.position) - ringDistance(b.position, self.position),
   )
   let asked = 0
@@ -90,7 +77,7 @@ it('a peer that is refused everywhere asks on and on while it is in danger, and 
 
 /** How many known peers one without links has begun to reach by now, when nobody answers. */
 function reachedAfter(passed: number, alarmed = false): number {
-  const self = refOf(1)
+  const self = publicRef(1, CAPACITY)
   let reached = 0
   const { around, seeking } = seekerWith({
     position: self.position,
@@ -101,7 +88,7 @@ function reachedAfter(passed: number, alarmed = false): number {
       reached += 1
     },
   })
-  for (let i = 0; i < KNOWN; i += 1) around.memory.learn(refOf(i + 2), 'random', 0)
+  for (let i = 0; i < KNOWN; i += 1) around.memory.learn(publicRef(i + 2, CAPACITY), 'random', 0)
   if (alarmed) for (let i = 0; i < 4; i += 1) around.alarm.onLost(0, 1)
   // It is a newcomer at first, that asks for no far and random links.
   for (let now = 0; now <= passed; now += TEND_MS) seeking.seek(new Turn(now, WALL + now))
