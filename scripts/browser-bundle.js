@@ -41,7 +41,7 @@ export async function bundleForBrowsers(folder, libs) {
   const minified = await minify(code, {
     module: true,
     ecma: 2022,
-    compress: { passes: 2 },
+    compress: { passes: 2, inline: 1, lhs_constants: false },
     format: { preamble: NOTICE },
     sourceMap: { content: map, filename: SCRIPT, url: `${SCRIPT}.map`, includeSources: true },
   })

@@ -21,6 +21,7 @@ class Side implements SessionOwner, Path {
   readonly remoteHost = null
   readonly flightBytesMax = 16_777_216
   readonly session: Session
+  readonly paths = this
   dirty = false
   queued: Uint8Array[][] = []
   queuedBytes = 0
@@ -40,8 +41,8 @@ class Side implements SessionOwner, Path {
 
   onMessage(): void {}
   onPong(): void {}
-  onPathAsked(): void {}
-  onPathAnswered(): void {}
+  onAsked(): void {}
+  onAnswered(): void {}
   onSilent(): void {}
   onHeardAgain(): void {}
   onRemoteClose(): void {}

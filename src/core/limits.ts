@@ -314,6 +314,8 @@ export const GLARE_MS = 5_000
 export const PATHLESS_MS = 15_000
 /** The same where a stream is open or a user holds it, unless the user says something else; looked for all the while. */
 export const PATHLESS_NEEDED_MS = 120_000
+/** One whose path had kept silent for longer than that when it was noticed is looked for so long all the same. */
+export const PATHLESS_NOTICED_MS = 3_000
 /** A path that should have been heard and was not for so long, beyond what is usual, is in doubt: others are tried beside it. */
 export const DOUBT_AFTER_MS = WATCH_LOOKS * WATCH_LOOK_MS
 /** The same of a circuit on which a relay holds the sender back: queues of others' frames may be long. */

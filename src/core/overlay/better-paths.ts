@@ -3,7 +3,6 @@
  * circuit over a rendezvous that carries less. What works is not touched before the other has proven to.
  */
 import { earlier, type Instant } from '../base/instant.ts'
-import type { PeerId } from '../base/peer-id.ts'
 import type { PeerRef } from '../crypto/peer-ref.ts'
 import {
   NEGOTIATION_STAGGER_MS,
@@ -18,42 +17,42 @@ import { Wire } from '../session/wire.ts'
 import type { Turn } from '../turn.ts'
 import { CircuitEnd, type Circuits } from './circuits.ts'
 import type { Contact } from './contact.ts'
+import type { ContactTable } from './contact-table.ts'
+import type { OverlayView } from './overlay-view.ts'
 import type { PathOffers } from './path-offers.ts'
 import type { Reaching } from './reaching.ts'
 
-export interface BetterPathsPort {
-  contact(peer: PeerId): Contact | null
-  /** Newest ref of a peer, where one is known. */
-  refOf(peer: PeerId): PeerRef | null
-  /** How much of what it can carry a neighbour carries, as it told. */
-  loadOf(peer: PeerId): number
-  /** Whether others may dial this peer: it has announced addresses. */
-  isDialable(): boolean
-}
-
 export class BetterPaths {
+  private readonly contacts: ContactTable
+  private readonly overlay: OverlayView
   private readonly reaching: Reaching
   private readonly offers: PathOffers
   private readonly circuits: Circuits
-  private readonly port: BetterPathsPort
 
-  constructor(reaching: Reaching, offers: PathOffers, circuits: Circuits, port: BetterPathsPort) {
+  constructor(
+    contacts: ContactTable,
+    overlay: OverlayView,
+    reaching: Reaching,
+    offers: PathOffers,
+    circuits: Circuits,
+  ) {
+    this.contacts = contacts
+    this.overlay = overlay
     this.reaching = reaching
     this.offers = offers
     this.circuits = circuits
-    this.port = port
   }
 
   /** Looks if it is time to; when next, or null where there is no way to a better one. */
   look(turn: Turn, contact: Contact): Instant | null {
-    const known = this.port.refOf(contact.peer)
+    const known = this.overlay.refOf(contact.peer)
     const ref = known !== null && known.sequence > (contact.ref?.sequence ?? -1) ? known : contact.ref
     const rerouteAt = ref === null ? null : this.reroute(turn, contact, ref)
     const canDial = ref !== null && this.reaching.usable(ref.addresses).length > 0
     const dialAt = canDial ? this.dial(turn, contact, ref) : null
     // The side that opened the session first; a dial, by whichever side can, before that.
     const turnMs = contact.session.initiator ? 0 : UPGRADE_TURN_MS
-    const dialMs = canDial || this.port.isDialable() ? NEGOTIATION_STAGGER_MS : 0
+    const dialMs = canDial || this.overlay.isDialable() ? NEGOTIATION_STAGGER_MS : 0
     const betterAt = earlier(rerouteAt, dialAt)
     return earlier(betterAt, this.offers.consider(turn, contact, contact.since + UPGRADE_AFTER_MS + turnMs + dialMs))
   }
@@ -66,12 +65,12 @@ export class BetterPaths {
     // Circuits that run over the session would end with the move (`leaveRiders`): what is won is not worth that.
     if (this.reaching.isReaching(contact.peer) || this.circuits.runsOver(contact.peer)) return contact.rerouteAt
     const { neighbour, via } = path
-    const { port } = this
+    const { contacts, overlay } = this
     const least = ref.rendezvous
-      .filter(({ peer }) => peer !== neighbour && port.contact(peer)?.session.path instanceof Wire)
-      .sort((a, b) => port.loadOf(a.peer) - port.loadOf(b.peer))[0]
+      .filter(({ peer }) => peer !== neighbour && contacts.get(peer)?.session.path instanceof Wire)
+      .sort((a, b) => overlay.loadOf(a.peer) - overlay.loadOf(b.peer))[0]
     if (least === undefined) return contact.rerouteAt
-    const gain = port.loadOf(neighbour) / port.loadOf(least.peer)
+    const gain = overlay.loadOf(neighbour) / overlay.loadOf(least.peer)
     if (via.length > 1 || gain >= REBALANCE_RATIO) this.reaching.reroute(turn, contact, least)
     return contact.rerouteAt
   }
@@ -80,7 +79,7 @@ export class BetterPaths {
     const { now } = turn
     if (contact.upgrade?.sequence !== ref.sequence) {
       // Where the other side can dial as well, the one that opened the session does.
-      const waits = !contact.session.initiator && this.port.isDialable()
+      const waits = !contact.session.initiator && this.overlay.isDialable()
       const at = now + (waits ? UPGRADE_TURN_MS : 0)
       contact.upgrade = { at, delayMs: UPGRADE_BACKOFF_MS, sequence: ref.sequence }
     }

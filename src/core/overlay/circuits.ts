@@ -31,6 +31,7 @@ import type { LabelTarget, Switchboard } from '../session/switchboard.ts'
 import { type Carrier, Wire } from '../session/wire.ts'
 import type { Turn } from '../turn.ts'
 import type { OverlayMessage, RefusalReason } from './overlay-messages.ts'
+import type { OverlayView } from './overlay-view.ts'
 import { RelayBudget, type RelayLimits } from './relay-budget.ts'
 import { RelayTurns } from './relay-turns.ts'
 import type { SettledHop, SettledPath } from './settled-state.ts'
@@ -41,14 +42,8 @@ export interface CircuitsPort {
   readonly relays: boolean
   readonly relayLimits?: RelayLimits | undefined
   send(turn: Turn, to: PeerId, message: OverlayMessage): boolean
-  /** The neighbour to go on through towards a peer, none of `avoid`; `from` sent the request here. Null where there is none. */
-  nextHop(target: PeerId, avoid: readonly PeerId[], from: PeerId | null): PeerId | null
-  /** Whether no neighbour that relays stands closer to a peer's place than this one. */
-  standsClosest(target: PeerId): boolean
   /** Whether this peer had a way to it and lost it a moment ago. */
   hasLost(peer: PeerId): boolean
-  /** How many circuits of others this peer carries at most, whatever its budget. */
-  circuitsMax(): number
   /** What the session with a neighbour travels over now. */
   carrierTo(neighbour: PeerId): Carrier | null
   /** The first circuit of this peer's own runs over the session with a neighbour, or the last one has ended. */
@@ -74,6 +69,7 @@ type AcceptMessage = Extract<OverlayMessage, { kind: 'circuit-accept' }>
 
 export class Circuits {
   private readonly board: Switchboard
+  private readonly overlay: OverlayView
   private readonly port: CircuitsPort
   private readonly ends = new RareSet<CircuitEnd>()
   /** How many of them run over each neighbour. */
@@ -92,10 +88,17 @@ export class Circuits {
   private readonly queuedFrom = new RareMap<PeerId, number>()
   private wakeAt: Instant | null = null
 
-  constructor(board: Switchboard, port: CircuitsPort) {
+  constructor(board: Switchboard, overlay: OverlayView, port: CircuitsPort) {
     this.board = board
+    this.overlay = overlay
     this.port = port
     this.budget = new RelayBudget(port.relayLimits ?? {})
+  }
+
+  /** How many circuits of others it carries: a page, or a peer at home, no more than it has links itself. */
+  private get hopsMax(): number {
+    const ownMax = this.overlay.isHidden() ? this.overlay.capacity() : Number.POSITIVE_INFINITY
+    return Math.min(this.budget.circuitsMax, ownMax)
   }
 
   get relayedCount(): number {
@@ -510,7 +513,7 @@ export class Circuits {
     if (message.via.includes(this.port.self)) return 'loop'
     // The last that it went through is the one that sent it.
     if (message.via.at(-1) !== from || (!here && message.via.length >= CIRCUIT_HOPS_MAX)) return 'no-route'
-    if (!here && this.hops.size >= Math.min(this.budget.circuitsMax, this.port.circuitsMax())) return 'overloaded'
+    if (!here && this.hops.size >= this.hopsMax) return 'overloaded'
     if (!here && this.port.hasLost(message.target)) return 'lost'
     let fromNeighbour = here ? 0 : (this.hopsFrom.get(from) ?? 0)
     if (here) for (const end of this.ends) fromNeighbour += end.neighbour === from && end.target === null ? 1 : 0
@@ -529,7 +532,7 @@ export class Circuits {
     // Fewer the further on: all ways of all hops would be thousands for a peer that nobody can reach.
     const refusalsMax = Math.max(1, CIRCUIT_WAYS_TRIED_MAX + 1 - pending.via.length)
     while (hop.refusals < refusalsMax && hop.tried.length < 2 * CIRCUIT_WAYS_TRIED_MAX) {
-      const next = this.port.nextHop(pending.target, [hop.from, ...pending.via, ...hop.tried], hop.from)
+      const next = this.overlay.nextHop(pending.target, [hop.from, ...pending.via, ...hop.tried], hop.from)
       if (next === null) break
       hop.tried.push(next)
       // What is sent over a session without a path waits for one: another way is tried at once.
@@ -538,7 +541,7 @@ export class Circuits {
       const via = [...pending.via, this.port.self]
       if (this.port.send(turn, next, { ...pending, label: hop.back.label, via })) return
     }
-    this.refuse(turn, hop, this.port.standsClosest(pending.target) ? 'unknown' : 'no-route')
+    this.refuse(turn, hop, this.overlay.standsClosest(pending.target) ? 'unknown' : 'no-route')
   }
 
   private refuse(turn: Turn, hop: Hop, reason: RefusalReason): void {

@@ -17,6 +17,13 @@ interface Upgrade {
   readonly sequence: number
 }
 
+/** Since when a session has no path, or none yet over which the other side was heard. */
+interface Pathless {
+  /** When the path broke, or brought something last. */
+  readonly since: Instant
+  readonly noticedAt: Instant
+}
+
 export class Contact {
   session: Session
   /** Sessions that gave way to it when both sides opened one at once, while streams are open on them: they travel with it. */
@@ -28,8 +35,8 @@ export class Contact {
   since: Instant
   /** When a ping left whose answer is awaited; null while none is. */
   pingedAt: Instant | null = null
-  /** Since when the session has no path, or none yet over which the other side was heard; null while it has one. */
-  pathlessSince: Instant | null = null
+  /** Null while the session has a path over which the other side was heard. */
+  pathless: Pathless | null = null
   /** Smoothed, in whole milliseconds, over the paths that answered; null before the first answer. */
   roundTripMs: number | null = null
   /** Null unless a wire was looked for in place of a circuit. */
@@ -87,11 +94,11 @@ export class Contact {
 
   /** When the other side was heard last, or a path to it broke; null where neither is known. */
   get heardAt(): Instant | null {
-    return this.pathlessSince ?? this.session.path?.heardAt ?? null
+    return this.pathless?.since ?? this.session.path?.heardAt ?? null
   }
 
   /** Whether the session has a path over which the other side was heard. */
   get isReached(): boolean {
-    return this.session.path !== null && this.pathlessSince === null
+    return this.session.path !== null && this.pathless === null
   }
 }

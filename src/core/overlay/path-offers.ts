@@ -3,7 +3,6 @@
  * The hosts at both ends prepare, tell what the other side must know, and open; this passes it on and bounds it. A failed
  * try never touches the path that works. The session moves to the new wire by the rules of every other path (spec 4.6).
  */
-import type { Address } from '../base/address.ts'
 import type { Fault, FaultCode } from '../base/fault.ts'
 import { earlier, type Instant } from '../base/instant.ts'
 import type { PeerId } from '../base/peer-id.ts'
@@ -31,6 +30,8 @@ import type { Switchboard } from '../session/switchboard.ts'
 import type { Carrier, Wire } from '../session/wire.ts'
 import type { Turn } from '../turn.ts'
 import { type Contact, Need } from './contact.ts'
+import type { ContactTable } from './contact-table.ts'
+import type { OverlayView } from './overlay-view.ts'
 import { encodePathMessage, type OfferMessage, type PathMessage, type PathRefusal } from './path-messages.ts'
 import type { ScarceBudget } from './scarce-budget.ts'
 
@@ -39,9 +40,6 @@ const FULL_PAUSE_MS = 1_000
 
 export interface PathOffersPort {
   readonly self: PeerId
-  contact(peer: PeerId): Contact | null
-  /** Where public peers serve STUN. */
-  helpers(): readonly Address[]
   /** A wire is open for a session: it is asked over, and taken where it leads to the other side. */
   tryPath(turn: Turn, session: Session, carrier: Carrier): void
   /** Sessions are to be looked at then, at the latest. */
@@ -85,6 +83,8 @@ export class PathOffers {
   private refused = 0
   private readonly board: Switchboard
   private readonly negotiates: readonly Negotiable[]
+  private readonly contacts: ContactTable
+  private readonly overlay: OverlayView
   private readonly port: PathOffersPort
   private readonly accounts = new RareMap<Session, Account>()
   private readonly underWay = new RareMap<WireId, Negotiation>()
@@ -92,10 +92,19 @@ export class PathOffers {
   private nextId = 1
   private wakeAt: Instant | null = null
 
-  constructor(board: Switchboard, negotiates: readonly Negotiable[], budget: ScarceBudget, port: PathOffersPort) {
+  constructor(
+    board: Switchboard,
+    negotiates: readonly Negotiable[],
+    budget: ScarceBudget,
+    contacts: ContactTable,
+    overlay: OverlayView,
+    port: PathOffersPort,
+  ) {
     this.board = board
     this.negotiates = negotiates
     this.budget = budget
+    this.contacts = contacts
+    this.overlay = overlay
     this.port = port
   }
 
@@ -158,7 +167,7 @@ export class PathOffers {
     const account = this.accountOf(session)
     account.wire = wire
     account.openSince = turn.now
-    const serves = this.port.contact(session.peer)?.session === session && session.path?.reliable !== true
+    const serves = this.contacts.get(session.peer)?.session === session && session.path?.reliable !== true
     if (!serves) this.board.hangUp(turn, wire, 'closed')
     // One side asks; the other answers, and asks in turn where it is the one that picks the path.
     else if (role === 'offerer' || session.path === null) this.port.tryPath(turn, session, wire)
@@ -308,7 +317,7 @@ export class PathOffers {
   /** By this transport there is no way to the other side. Where none is left, it begins anew much later: peers move. */
   private offerNext(turn: Turn, { session, transport }: Negotiation): void {
     const account = this.accountOf(session)
-    const contact = this.port.contact(session.peer)
+    const contact = this.contacts.get(session.peer)
     if (contact?.session !== session) return
     account.transport = 1 + this.negotiates.findIndex(item => item.transport === transport)
     const next = this.offerable(contact, account)
@@ -365,7 +374,7 @@ export class PathOffers {
     this.underWay.set(wire.id, negotiation)
     this.wakeAt = earlier(this.wakeAt, giveUpAt)
     if (negotiable.scarce) this.budget.spend(now)
-    turn.effects.push({ kind: 'negotiate', wire: wire.id, transport, role, remote, helpers: this.port.helpers() })
+    turn.effects.push({ kind: 'negotiate', wire: wire.id, transport, role, remote, helpers: this.overlay.helpers() })
     return negotiation
   }
 

@@ -17,26 +17,13 @@ import type { Turn } from '../turn.ts'
 import { Attempt, type Goal, type OnReached } from './attempt.ts'
 import type { CircuitEnd, CircuitLoss, Circuits } from './circuits.ts'
 import { type Contact, Need } from './contact.ts'
+import type { ContactTable } from './contact-table.ts'
+import type { OverlayView } from './overlay-view.ts'
 
 export interface ReachingPort {
   readonly self: PeerId
-  contact(peer: PeerId): Contact | null
-  refOf(peer: PeerId): PeerRef | null
-  nextHop(target: PeerId, avoid: readonly PeerId[], from: PeerId | null): PeerId | null
-  /** Neighbours that are to carry no circuit of this peer while any other can. */
-  spared(): readonly PeerId[]
-  /** How much of what it can carry a neighbour carries, as it told. */
-  loadOf(peer: PeerId): number
-  /** Whether it could not be reached so lately that it is not to be tried now. */
-  isResting(turn: Turn, peer: PeerId): boolean
-  /** A rendezvous, by its addresses. */
-  onUnreachable(turn: Turn, peer: PeerId): void
-  /** Neighbours that keep silent though they should not: nothing is begun over them. */
-  doubted(): readonly PeerId[]
   /** The neighbour is to carry something at once: if it keeps silent, that is to be known soon. */
   expectLife(turn: Turn, neighbour: PeerId): void
-  /** The neighbours whose sessions ride on the one with `peer`: no way to reach it. */
-  ridersOf(peer: PeerId): PeerId[]
   /** Whether the host can make only so many wires to such addresses. */
   isScarce(scheme: AddressScheme): boolean
   /** Whether one more may be dialled now; it counts then. */
@@ -51,15 +38,26 @@ export class Reaching {
   private readonly board: Switchboard
   private readonly circuits: Circuits
   private readonly dialable: readonly AddressScheme[]
+  private readonly contacts: ContactTable
+  private readonly overlay: OverlayView
   private readonly port: ReachingPort
   private readonly attempts = new RareMap<string, Attempt>()
   private readonly attemptOf = new RareMap<Carrier, Attempt>()
   private wakeAt: Instant | null = null
 
-  constructor(board: Switchboard, circuits: Circuits, dialable: readonly AddressScheme[], port: ReachingPort) {
+  constructor(
+    board: Switchboard,
+    circuits: Circuits,
+    dialable: readonly AddressScheme[],
+    contacts: ContactTable,
+    overlay: OverlayView,
+    port: ReachingPort,
+  ) {
     this.board = board
     this.circuits = circuits
     this.dialable = dialable
+    this.contacts = contacts
+    this.overlay = overlay
     this.port = port
   }
 
@@ -98,7 +96,7 @@ export class Reaching {
       this.advance(turn, under)
       return
     }
-    const known = ref ?? this.port.refOf(peer)
+    const known = ref ?? this.overlay.refOf(peer)
     this.begin(turn, this.goal('any', peer, known?.addresses ?? [], known?.rendezvous ?? []), join)
   }
 
@@ -121,7 +119,7 @@ export class Reaching {
   revive(turn: Turn, contact: Contact, persistent: boolean): void {
     const { peer } = contact
     const under = this.attempts.get(peer)
-    const ref = newer(contact.ref, this.port.refOf(peer))
+    const ref = newer(contact.ref, this.overlay.refOf(peer))
     if (under !== undefined) {
       under.persistent ||= persistent
       under.hasty ||= isHasty(contact)
@@ -139,7 +137,7 @@ export class Reaching {
   /** Looks for another path for a session whose own is in doubt, and leaves that alone. */
   seekBeside(turn: Turn, contact: Contact): void {
     if (this.attempts.has(contact.peer)) return
-    const ref = newer(contact.ref, this.port.refOf(contact.peer))
+    const ref = newer(contact.ref, this.overlay.refOf(contact.peer))
     this.begin(turn, this.goal('beside', contact.peer, ref?.addresses ?? [], ref?.rendezvous ?? []), attempt => {
       attempt.persistent = true
       attempt.hasty = isHasty(contact)
@@ -268,11 +266,11 @@ export class Reaching {
     if (attempt === undefined || attempt.session !== session) return
     const waiters = attempt.takeWaiters()
     // A new session may have come over a carrier that was opened for this one: it keeps it.
-    const path = this.port.contact(session.peer)?.session.path ?? null
+    const path = this.contacts.get(session.peer)?.session.path ?? null
     const kept = [...attempt.tries.keys()].find(carrier => carrier === path) ?? null
     this.finish(turn, attempt, kept, fail(fault))
     for (const waiter of waiters) {
-      const contact = this.port.contact(session.peer)
+      const contact = this.contacts.get(session.peer)
       if (contact?.isReached === true) waiter.onReached(turn, ok(contact))
       else this.seek(turn, session.peer, null, attempt => attempt.takeOver(waiter))
     }
@@ -310,7 +308,7 @@ export class Reaching {
     addresses: readonly Address[],
     rendezvous: readonly Rendezvous[],
   ): Goal {
-    const session = this.port.contact(peer)?.session ?? null
+    const session = this.contacts.get(peer)?.session ?? null
     return { kind, key: peer, peer, session, addresses: this.usable(addresses), rendezvous }
   }
 
@@ -397,21 +395,21 @@ export class Reaching {
     const avoid = [
       peer,
       ...attempt.hopsTried,
-      ...this.port.ridersOf(peer),
-      ...this.port.doubted(),
-      ...(attempt.spares ? this.port.spared() : []),
+      ...this.contacts.ridersOf(peer),
+      ...this.contacts.doubted(),
+      ...(attempt.spares ? this.overlay.spared() : []),
     ]
-    const isOpen = (entry: Rendezvous): boolean => this.port.contact(entry.peer)?.isReached === true
+    const isOpen = (entry: Rendezvous): boolean => this.contacts.get(entry.peer)?.isReached === true
     // A circuit over a circuit is long: those to which a wire leads come first.
     const isFar = (entry: Rendezvous): number =>
-      this.port.contact(entry.peer)?.session.path?.reliable === true ? 0 : 1
+      this.contacts.get(entry.peer)?.session.path?.reliable === true ? 0 : 1
     const linked = attempt.rendezvous
       .filter(entry => isOpen(entry) && !avoid.includes(entry.peer))
-      .sort((a, b) => isFar(a) - isFar(b) || this.port.loadOf(a.peer) - this.port.loadOf(b.peer))[0]
+      .sort((a, b) => isFar(a) - isFar(b) || this.overlay.loadOf(a.peer) - this.overlay.loadOf(b.peer))[0]
     // A candidate for a link is looked for again another time; what a user is told is made sure of.
     const unknown = attempt.unknownTo >= (attempt.isPatient ? UNKNOWN_TO_MAX : 1)
     const spent = attempt.reroutes || attempt.hopsTried.length >= FIRST_HOPS_TRIED_MAX || unknown
-    const hop = linked?.peer ?? (spent ? null : this.port.nextHop(peer, avoid, null))
+    const hop = linked?.peer ?? (spent ? null : this.overlay.nextHop(peer, avoid, null))
     if (hop !== null) {
       attempt.hopsTried.push(hop)
       const circuit = this.circuits.begin(turn, peer, hop, attempt.session !== null)
@@ -428,7 +426,7 @@ export class Reaching {
       .splice(0)
       .filter(entry => entry.peer !== this.port.self && !avoid.includes(entry.peer) && !isOpen(entry))
       // The dead of a mass failure name each other: for a candidate those that were tried for others are not tried again.
-      .filter(entry => attempt.isPatient || !this.port.isResting(turn, entry.peer))
+      .filter(entry => attempt.isPatient || !this.overlay.isResting(turn, entry.peer))
     if (asked.length === 0 && this.maySpareNone(attempt)) {
       attempt.startSparingNone()
       this.circle(turn, attempt)
@@ -443,7 +441,7 @@ export class Reaching {
           attempt.circuitsSpent = false
         } else {
           // Where too many are being reached, nothing was dialled.
-          if (outcome.fault.code !== 'overloaded') this.port.onUnreachable(later, entry.peer)
+          if (outcome.fault.code !== 'overloaded') this.overlay.onUnreachable(later, entry.peer)
           if (attempt.rendezvousAwaited === 0 && this.maySpareNone(attempt)) attempt.startSparingNone()
         }
         this.advance(later, attempt)
@@ -452,7 +450,7 @@ export class Reaching {
   }
 
   private maySpareNone(attempt: Attempt): boolean {
-    return attempt.spares && this.port.spared().length > 0
+    return attempt.spares && this.overlay.spared().length > 0
   }
 
   /** Only by the addresses that the ref gives: a rendezvous that is itself behind another would lead in circles. */

@@ -147,6 +147,7 @@ export class End implements SessionOwner {
   readonly pongs: { token: number; roundTripMs: number }[] = []
   readonly pathsAsked: { path: Path; urgent: boolean }[] = []
   readonly pathsAnswered: { path: Path; token: number }[] = []
+  readonly paths = this
   closedBy: FaultCode | null = null
   fault: Fault | null = null
   dirty = false
@@ -174,11 +175,11 @@ export class End implements SessionOwner {
     this.pongs.push({ token, roundTripMs })
   }
 
-  onPathAsked(_turn: Turn, _session: Session, path: Path, urgent: boolean): void {
+  onAsked(_turn: Turn, _session: Session, path: Path, urgent: boolean): void {
     this.pathsAsked.push({ path, urgent })
   }
 
-  onPathAnswered(_turn: Turn, _session: Session, path: Path, token: number): void {
+  onAnswered(_turn: Turn, _session: Session, path: Path, token: number): void {
     this.pathsAnswered.push({ path, token })
   }
 

@@ -321,7 +321,7 @@ export class Session {
     if (!reader.finished) return malformed(kind)
     if (!late && (this.path === null || !this.path.open)) this.usePath(turn, path)
     if (kind === FRAME_PATH_ANSWER) {
-      if (token !== LIFE) this.owner.onPathAnswered(turn, this, path, token)
+      if (token !== LIFE) this.owner.paths.onAnswered(turn, this, path, token)
       return null
     }
     if (path.open) {
@@ -329,7 +329,7 @@ export class Session {
       packetContent.add(pathAnswerFrame(token))
       this.sealLoose(turn, path)
     }
-    this.owner.onPathAsked(turn, this, path, urgent)
+    this.owner.paths.onAsked(turn, this, path, urgent)
     return null
   }
 
@@ -639,7 +639,7 @@ export class Session {
     return true
   }
 
-  /** Asks over a path that may not be the session's whether it carries both ways; answered by `owner.onPathAnswered`. */
+  /** Asks over a path that may not be the session's whether it carries both ways; answered by `owner.paths.onAnswered`. */
   askPath(turn: Turn, path: Path, token: number, urgent: boolean): void {
     if (this.ended || !path.open) return
     packetContent.u8(LOOSE)
@@ -763,7 +763,7 @@ export class Session {
         this.sent.probe()
         this.markDirty()
       }
-      this.owner.onHeardAgain(turn, this)
+      this.owner.paths.onHeardAgain(turn, this)
       return
     }
     watch.looks += 1
@@ -776,7 +776,7 @@ export class Session {
       if (!tells) watch.looks = 0
       this.askPath(turn, path, LIFE, false)
     }
-    if (tells) this.owner.onSilent(turn, this, (watch.looks - 2 * this.usualLooks) * WATCH_LOOK_MS)
+    if (tells) this.owner.paths.onSilent(turn, this, (watch.looks - 2 * this.usualLooks) * WATCH_LOOK_MS)
   }
 
   private mayFly(path: Path): boolean {

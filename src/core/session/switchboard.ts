@@ -21,7 +21,7 @@ import {
 } from './handshake.ts'
 import { FRAME_HEADER_BYTES } from './path.ts'
 import { Session } from './session.ts'
-import type { SessionOwner } from './session-owner.ts'
+import type { PathOwner, SessionOwner } from './session-owner.ts'
 import { type Carrier, Wire, type WireOwner } from './wire.ts'
 
 /** What a label stands for: it gets the bodies that arrive under it. `bytes[start, end)` is the body, borrowed. */
@@ -30,7 +30,15 @@ export interface LabelTarget {
 }
 
 /** What the switchboard tells the layer above it. */
+export interface CarrierOwner extends PathOwner {
+  /** The other side moved the session to another carrier; `before` is null where it had none. */
+  onFollowed(turn: Turn, session: Session, before: Carrier | null, carrier: Carrier): void
+  /** A peer has proven itself over a carrier that no session travels over. */
+  letGo(turn: Turn, carrier: Carrier): void
+}
+
 export interface SwitchboardOwner extends SessionOwner {
+  readonly paths: CarrierOwner
   /** A session is proven at both ends. `opening` is the one that was asked for, or null where the other side asked. */
   onSessionReady(turn: Turn, session: Session, opening: Opening | null): void
   onOpeningFailed(turn: Turn, opening: Opening, fault: Fault): void
@@ -38,10 +46,6 @@ export interface SwitchboardOwner extends SessionOwner {
   onAnswered(turn: Turn, opening: Opening, peer: PeerId): boolean
   /** The other side broke the protocol: the session has ended. */
   onSessionBroken(turn: Turn, session: Session, fault: Fault): void
-  /** The other side moved the session to another carrier; `before` is null where it had none. */
-  onPathFollowed(turn: Turn, session: Session, before: Carrier | null, carrier: Carrier): void
-  /** A peer has proven itself over a carrier that no session travels over. */
-  onCarrierUnused(turn: Turn, carrier: Carrier): void
   onWireOpen(turn: Turn, wire: Wire): void
   onWireLost(turn: Turn, wire: Wire, fault: Fault): void
   /** A wire that was full has room again. */
@@ -424,10 +428,10 @@ export class Switchboard implements WireOwner {
     if (session.opened && from.peer === null && !this.unproven.has(session.id)) {
       // A session may go on over another carrier than it was opened on: an authentic packet proves that one too.
       from.peer = session.peer
-      if (session.path !== from) this.owner.onCarrierUnused(turn, from)
+      if (session.path !== from) this.owner.paths.letGo(turn, from)
     }
     if (session.path === from && before !== from && !session.ended) {
-      this.owner.onPathFollowed(turn, session, before, from)
+      this.owner.paths.onFollowed(turn, session, before, from)
     }
     if (fault !== null) this.owner.onSessionBroken(turn, session, fault)
   }
