@@ -43,6 +43,9 @@ const STAYING = 2
 const START_GAP_MS = 3_000
 const DOWN_MS = 5_000
 const WAYS_IN = 3
+/** A process that says nothing for so long writes where it stands into a report of Node, if it can. */
+const DUMB_MS = 10_000
+const REPORT_SIGNAL = 'SIGUSR2'
 /** What a process holds is compared from here on, as medians of so many minutes. */
 const SETTLED_MINUTES = 5
 const COMPARED_MINUTES = 5
@@ -51,6 +54,8 @@ const GROWTH_MAX = 1.5
 interface Side {
   readonly child: ChildProcess
   readonly slots: readonly Slot[]
+  heardAt: number
+  isDumb: boolean
 }
 
 const judge = new SoakJudge()
@@ -84,6 +89,7 @@ for (let now = startedAt; now - startedAt < RUN_MS; now = performance.now()) {
   const count = now >= countAt
   for (const side of sides) order(side, count && (side === first || side === pages) ? { count } : {})
   if (count) countAt += MINUTE_MS
+  for (const side of sides) if (side !== pages) watch(side, now)
   if (now >= killAt) {
     killAt += KILL_EVERY_MS
     killOne()
@@ -113,15 +119,22 @@ function slotsOfPages(): Slot[] {
 }
 
 function start(slots: readonly Slot[], script = './soak-side.js'): Side {
-  const child = fork(fileURLToPath(new URL(script, import.meta.url)), [folder], { execArgv: ['--expose-gc'] })
-  const side: Side = { child, slots }
+  const execArgv = [
+    '--expose-gc',
+    '--report-on-signal',
+    `--report-signal=${REPORT_SIGNAL}`,
+    `--report-directory=${tmpdir()}`,
+  ]
+  const child = fork(fileURLToPath(new URL(script, import.meta.url)), [folder], { execArgv })
+  const side: Side = { child, slots, heardAt: performance.now(), isDumb: false }
   const number = child.pid ?? 0
   sides.add(side)
   child.on('message', message => {
     // reason: a side says these words alone.
     const word = message as SoakWord
+    side.heardAt = performance.now()
     if (word.kind === 'held') onHeld(word.held)
-    else judge.hear(number, word)
+    else if (word.kind !== 'alive') judge.hear(number, word)
   })
   child.on('exit', (code, signal) => {
     sides.delete(side)
@@ -135,6 +148,15 @@ function start(slots: readonly Slot[], script = './soak-side.js'): Side {
 function order({ child }: Side, more: Partial<SoakOrder>): void {
   if (!child.connected) return
   child.send({ peers: judge.peers(), waysIn: sample(judge.waysIn(), WAYS_IN), ...more } satisfies SoakOrder)
+}
+
+function watch(side: Side, now: number): void {
+  const isDumb = now - side.heardAt > DUMB_MS
+  if (isDumb && !side.isDumb) {
+    judge.trouble(`process ${side.child.pid} says nothing for ${DUMB_MS} ms: its report is in ${tmpdir()}`)
+    side.child.kill(REPORT_SIGNAL)
+  }
+  side.isDumb = isDumb
 }
 
 /** Without a word to anybody; others come in its place. */

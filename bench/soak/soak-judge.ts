@@ -54,7 +54,7 @@ export class SoakJudge {
     return [...this.lives.values()].flatMap(({ ref, until }) => (ref !== null && until === null ? [ref] : []))
   }
 
-  hear(process: number, word: Exclude<SoakWord, { kind: 'held' }>): void {
+  hear(process: number, word: Exclude<SoakWord, { kind: 'held' | 'alive' }>): void {
     const now = performance.now()
     switch (word.kind) {
       case 'up':

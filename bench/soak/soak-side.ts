@@ -8,6 +8,7 @@ import { keepSlot, type SlotHost } from './soak-slot.ts'
 import type { Held, SoakOrder, SoakWord } from './soak-words.ts'
 
 const STANDSTILLS_KEPT_MS = 10_000
+const ALIVE_EVERY_MS = 1_000
 
 /** Where its peers' stores lie: the run's, which removes it. */
 const [, , folder = '.'] = process.argv
@@ -15,6 +16,7 @@ const holdings = new Holdings()
 const standstills = monitorEventLoopDelay()
 standstills.enable()
 setInterval(() => standstills.reset(), STANDSTILLS_KEPT_MS)
+setInterval(() => say({ kind: 'alive' }), ALIVE_EVERY_MS)
 let order: SoakOrder = { peers: [], waysIn: [] }
 
 const host: SlotHost = {

@@ -53,6 +53,8 @@ export interface Talk extends Echo {
 }
 
 export type SoakWord =
+  /** Each second, while its process gets anything done. */
+  | { readonly kind: 'alive' }
   | { readonly kind: 'up'; readonly peer: string; readonly ref: string | null }
   | { readonly kind: 'down'; readonly peer: string }
   | ({ readonly kind: 'talked' } & Talk)

@@ -8,7 +8,7 @@ import { UserProgram } from './user-program.fixtures.ts'
 
 const PACKAGES_MAX = 40
 /** Just above what was reached, so that nothing comes in unseen; 60,000 were wanted (docs/figures.md). */
-const BROWSER_BYTES_MAX = 98_600
+const BROWSER_BYTES_MAX = 98_560
 const TSC = join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc')
 const ESBUILD = join(ROOT, 'node_modules', 'esbuild', 'bin', 'esbuild')
 
