@@ -30,11 +30,6 @@ export class ContactTable {
     return contact?.session === session ? contact : null
   }
 
-  /** Whether it gave way to another session with its peer, and travels with that. */
-  isElder(session: Session): boolean {
-    return this.byPeer.get(session.peer)?.elders.includes(session) === true
-  }
-
   /** A map may change while it is gone through: what is gone is left out, what comes is looked at too. */
   all(): IterableIterator<Contact> {
     return this.byPeer.values()
