@@ -16,6 +16,7 @@ import {
   type DecipherGCM,
   diffieHellman,
   generateKeyPairSync,
+  type JsonWebKey,
   type KeyObject,
   randomFillSync,
   sign,
@@ -91,9 +92,9 @@ class NativeDhKey implements DhKey {
   readonly publicKey: Uint8Array
   private readonly privateKey: KeyObject
 
-  constructor(privateKey: KeyObject, publicKey: KeyObject) {
+  constructor(privateKey: KeyObject, publicKey: Uint8Array) {
     this.privateKey = privateKey
-    this.publicKey = rawPublicKey(publicKey)
+    this.publicKey = publicKey
   }
 
   agree(publicKey: Uint8Array): Uint8Array | null {
@@ -123,12 +124,22 @@ function importedDhKey(bytes: Uint8Array): KeyObject {
 function dhKeyOfSecret(secret: Uint8Array): DhKey {
   invariant(secret.length === KEY_BYTES, 'an X25519 secret has 32 bytes')
   const privateKey = privateKeyOf('X25519', secret)
-  return new NativeDhKey(privateKey, createPublicKey(privateKey))
+  return new NativeDhKey(privateKey, rawPublicKey(createPublicKey(privateKey)))
 }
 
+/**
+ * The public half comes out of the generation encoded: `export()` of a generated key can stop Node 20 for good. The export
+ * holds the key's lock while it allocates, and if V8 then collects what generated the key, that waits for the same lock:
+ * once in some 80,000 keys where young objects have 1 MiB.
+ */
 function freshDhKey(): DhKey {
-  const { privateKey, publicKey } = generateKeyPairSync('x25519')
-  return new NativeDhKey(privateKey, publicKey)
+  const options = { publicKeyEncoding: { format: 'jwk' } }
+  // reason: Node's types know neither a JWK here nor one half alone.
+  const { privateKey, publicKey } = generateKeyPairSync('x25519', options as object) as unknown as {
+    privateKey: KeyObject
+    publicKey: JsonWebKey
+  }
+  return new NativeDhKey(privateKey, bytesOfJwk(publicKey))
 }
 
 class SpareDhKeys {
@@ -276,8 +287,12 @@ function publicKeyOf(curve: Curve, bytes: Uint8Array): KeyObject {
     : createPublicKey({ key: { kty: 'OKP', crv: curve, x: buffer.toString('base64url') }, format: 'jwk' })
 }
 
+/** Of one that was made from a private key, not generated: see `freshDhKey`. */
 function rawPublicKey(publicKey: KeyObject): Uint8Array {
-  const { x } = publicKey.export({ format: 'jwk' })
+  return bytesOfJwk(publicKey.export({ format: 'jwk' }))
+}
+
+function bytesOfJwk({ x }: JsonWebKey): Uint8Array {
   invariant(typeof x === 'string', 'an exported public key has its bytes in x')
   return new Uint8Array(Buffer.from(x, 'base64url'))
 }

@@ -14,7 +14,12 @@ export interface DtlsCertificate {
 
 /** As it is kept: certificate and key in PEM, one behind the other. */
 export function makeCertificate(): Uint8Array {
-  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  // Encoded by the generation itself: to export a generated key can stop Node 20 for good (src/host/native-suite.node.ts).
+  const { privateKey, publicKey } = generateKeyPairSync('ec', {
+    namedCurve: 'P-256',
+    publicKeyEncoding: { type: 'spki', format: 'der' },
+    privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
+  })
   const algorithm = sequence(der(OBJECT_ID, ECDSA_WITH_SHA256))
   const name = sequence(der(SET, sequence(der(OBJECT_ID, COMMON_NAME), der(UTF8_STRING, Buffer.from('webmesh')))))
   const signed = sequence(
@@ -24,11 +29,11 @@ export function makeCertificate(): Uint8Array {
     name,
     sequence(der(UTC_TIME, Buffer.from('250101000000Z')), der(GENERALIZED_TIME, Buffer.from('99991231235959Z'))),
     name,
-    publicKey.export({ type: 'spki', format: 'der' }),
+    publicKey,
   )
   const signature = Buffer.concat([Buffer.of(0), sign('sha256', signed, privateKey)])
   const certificate = new X509Certificate(sequence(signed, algorithm, der(BIT_STRING, signature)))
-  const text = `${certificate.toString()}${privateKey.export({ type: 'pkcs8', format: 'pem' })}`
+  const text = `${certificate.toString()}${privateKey}`
   return Uint8Array.from(Buffer.from(text))
 }
 
