@@ -36,9 +36,14 @@ export async function everyPair<Cell>(
   return cells
 }
 
-export function printTable(kinds: readonly string[], cells: readonly (readonly string[])[]): void {
-  const wide = Math.max(...kinds.map(kind => kind.length)) + 1
-  console.log(''.padEnd(wide), ...kinds.map(kind => kind.padEnd(wide)))
+/** A line for each kind; a column too, where no other names are given. */
+export function printTable(
+  kinds: readonly string[],
+  cells: readonly (readonly string[])[],
+  columns: readonly string[] = kinds,
+): void {
+  const wide = Math.max(...[...kinds, ...columns].map(name => name.length)) + 1
+  console.log(''.padEnd(wide), ...columns.map(name => name.padEnd(wide)))
   for (const [i, row] of cells.entries()) console.log(kinds[i]!.padEnd(wide), ...row.map(cell => cell.padEnd(wide)))
 }
 

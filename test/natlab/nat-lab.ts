@@ -203,6 +203,15 @@ export const NAT_KINDS: readonly NatKind[] = [
   'only-443',
 ]
 
+/** What leads from a machine, or from its outermost router, to the segment. */
+interface Outlet {
+  readonly namespace: string
+  readonly device: string
+  /** Its other end, in the segment's namespace. */
+  readonly port: string
+  readonly address: string
+}
+
 export interface PublicHost {
   readonly namespace: string
   readonly address: string
@@ -249,6 +258,9 @@ export class NatLab {
   private readonly daemons = new Set<ChildProcess>()
   /** What each router has inside, without the last number. */
   private readonly nets = new Map<string, string>()
+  /** By machine: the router next to it, where it is behind one, and its way to the segment. */
+  private readonly routers = new Map<string, string>()
+  private readonly outlets = new Map<string, Outlet>()
   private readonly namespaces: string[] = []
   private readonly segment: string
   private readonly conditions: Conditions
@@ -268,16 +280,17 @@ export class NatLab {
   /** A machine on the public segment, with both families. */
   publicHost(): PublicHost {
     const name = this.namespace(`p${this.namespaces.length}`)
-    const address = this.attach(name, 'eth')
+    const outlet = this.attach(name, 'eth')
+    this.outlets.set(name, outlet)
     const address6 = this.addAddress6(name, 'eth')
     // As any machine on the Internet; Firefox speaks only from where its default route leads.
     this.in(name, 'ip', 'route', 'add', 'default', 'dev', 'eth')
-    return { namespace: name, address, address6 }
+    return { namespace: name, address: outlet.address, address6 }
   }
 
   /** Another way of a public host's onto the segment, by a device and an address of its own. */
   attachAlso({ namespace }: PublicHost, device: string): string {
-    return this.attach(namespace, device)
+    return this.attach(namespace, device).address
   }
 
   /** Runs a command in a namespace of this lab. */
@@ -293,6 +306,7 @@ export class NatLab {
       const router = this.namespace(`r${this.namespaces.length}`)
       const net = `10.${this.places % 250}.${depth}`
       this.nets.set(router, net)
+      if (depth === 0) this.routers.set(host, router)
       this.link(inner, depth === 0 ? 'eth' : 'wan', router, 'lan')
       this.in(inner, 'ip', 'addr', 'add', `${net}.2/24`, 'dev', depth === 0 ? 'eth' : 'wan')
       this.in(router, 'ip', 'addr', 'add', `${net}.1/24`, 'dev', 'lan')
@@ -302,14 +316,41 @@ export class NatLab {
       this.forget(router)
       inner = router
     }
-    this.attach(inner, 'wan')
+    this.outlets.set(host, this.attach(inner, 'wan'))
     return { namespace: host }
+  }
+
+  /**
+   * A machine's own device on the segment, or that of its outermost router, has another address from here on, as when a provider
+   * gives a new one: what the router knew of connections is gone, and what is sent to the old address arrives nowhere.
+   */
+  renumber(host: string): void {
+    const { namespace, device, address, port } = this.outlets.get(host)!
+    this.places += 1
+    const isSix = address.includes(':')
+    const [fresh, bits] = isSix
+      ? [`${PUBLIC_NET_6}::${this.places.toString(16)}`, 64]
+      : [`${PUBLIC_NET}.${this.places}`, 24]
+    const family = isSix ? '-6' : '-4'
+    // Who masquerades forgets the connections of an address that goes.
+    this.in(namespace, 'ip', 'addr', 'del', `${address}/${bits}`, 'dev', device)
+    this.in(namespace, 'ip', 'addr', 'add', `${fresh}/${bits}`, 'dev', device, ...(isSix ? ['nodad'] : []))
+    if (host === namespace) this.in(namespace, 'ip', family, 'route', 'replace', 'default', 'dev', device)
+    else for (const set of ['ports', 'met']) this.in(namespace, 'sh', '-c', `nft flush set ip nat ${set} 2>&1 || true`)
+    this.outlets.set(host, { namespace, device, address: fresh, port })
+  }
+
+  /** Takes out the cable between a machine and what is next to it, or puts it in again. */
+  cable(host: string, isIn: boolean): void {
+    const router = this.routers.get(host)
+    const [namespace, device] = router === undefined ? [this.segment, this.outlets.get(host)!.port] : [router, 'lan']
+    this.in(namespace, 'ip', 'link', 'set', device, isIn ? 'up' : 'down')
   }
 
   async hostBehindMapping(options: MappingRouterOptions = {}): Promise<MappingRouter> {
     const { namespace } = this.hostBehind('port-restricted')
     const router = this.namespaces.at(-1)!
-    const host = `${PUBLIC_NET}.${this.places}`
+    const host = this.outlets.get(namespace)!.address
     const { natPmp = true, upnp = true, claims, leaseSecondsMax, silent = false, ipv6 = false } = options
     const deaf = silent
       ? 'table ip deaf {\n chain in {\n type filter hook input priority 0\n iifname "lan" udp dport 5351 drop\n }\n}'
@@ -438,7 +479,8 @@ export class NatLab {
   hostWithIpv6(...kinds: readonly NatKind[]): { readonly namespace: string } {
     const { namespace } =
       kinds.length === 0 ? { namespace: this.namespace(`h${this.namespaces.length}`) } : this.hostBehind(...kinds)
-    this.attach6(namespace, 'six')
+    const outlet = this.attach6(namespace, 'six')
+    if (kinds.length === 0) this.outlets.set(namespace, outlet)
     this.rules(namespace, FIREWALL_6)
     this.forget(namespace)
     return { namespace }
@@ -476,9 +518,9 @@ export class NatLab {
     return full
   }
 
-  private attach6(name: string, device: string): void {
-    this.plug(name, device)
-    this.addAddress6(name, device)
+  private attach6(name: string, device: string): Outlet {
+    const port = this.plug(name, device)
+    return { namespace: name, device, port, address: this.addAddress6(name, device) }
   }
 
   /** Without a wait for others that may have it. */
@@ -494,14 +536,15 @@ export class NatLab {
   }
 
   /** Onto the public segment. */
-  private attach(name: string, device: string): string {
-    this.plug(name, device)
+  private attach(name: string, device: string): Outlet {
+    const port = this.plug(name, device)
     const address = `${PUBLIC_NET}.${this.places}`
     this.in(name, 'ip', 'addr', 'add', `${address}/24`, 'dev', device)
-    return address
+    return { namespace: name, device, port, address }
   }
 
-  private plug(name: string, device: string): void {
+  /** The name of its end on the segment. */
+  private plug(name: string, device: string): string {
     this.places += 1
     let port = `port${this.places}`
     if (this.pump === null) this.link(name, device, this.segment, port)
@@ -514,6 +557,7 @@ export class NatLab {
       this.in(this.segment, 'ip', 'link', 'set', port, 'up')
     }
     this.in(this.segment, 'ip', 'link', 'set', port, 'master', 'bridge')
+    return port
   }
 
   /** Its devices are there when the last of them is. */

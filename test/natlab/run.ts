@@ -12,6 +12,7 @@
  *
  * With `--first-byte` each kind asks each hidden kind for one byte, in a mesh that has settled: the time in round trips of the
  * direct way. All wait for that, 3 s or `--settle S`. With `--silent S` each kind holds a stream to each of the others, is silent for so long, and speaks again.
+ * With `--upheavals` each kind suffers another address, a cable that is out, a standstill; streams that others hold to it go on after it.
  * With `--way-in-dies` two tabs behind different NATs go on without the one Node peer through which they came, and a third joins.
  *
  * PROGRAM is `node` unless it is `chromium` or `firefox`; with `--webrtc` pages are told of `webrtc://` addresses alone.
@@ -19,7 +20,7 @@
  * All of them with `--delay MS` on every link, one way, `--loss PERCENT` between any two, NATs that forget after
  * `--mapping-timeout S`, and `--publics N` peers that can be dialled.
  *
- *   npm run natlab [-- [--lan | --tries N | --first-byte | --silent S | --way-in-dies] [--from PROGRAM] [--to PROGRAM]
+ *   npm run natlab [-- [--lan | --tries N | --first-byte | --silent S | --upheavals | --way-in-dies] [--from PROGRAM] [--to PROGRAM]
  *     [--one-by-one] [--webrtc] [--delay MS] [--loss PERCENT] [--mapping-timeout S] [--publics N] [--capacity N] [--settle S] KIND…]
  */
 import { type ChildProcessByStdio, spawn } from 'node:child_process'
@@ -37,6 +38,7 @@ import type { PageCall } from './lab-page.ts'
 import { everyPair, printTable, quantile, type Sides } from './lab-run.ts'
 import { type Conditions, NAT_KINDS, type NatKind, NatLab, noLab } from './nat-lab.ts'
 import { speakAfterSilence } from './silence.ts'
+import { surviveUpheavals } from './upheaval.ts'
 import { liveWithoutWayIn } from './way-in-dies.ts'
 
 const BYTES = 1_048_576
@@ -44,7 +46,7 @@ const BYTES = 1_048_576
 const PATIENCE_MS = 12_000
 /** Where plain ICE connects a pair it is direct within this. */
 const EASY_WITHIN_MS = 3_000
-const USAGE = `npm run natlab [-- [--lan | --tries N | --first-byte | --silent S | --way-in-dies] [--from PROGRAM] [--to PROGRAM]
+const USAGE = `npm run natlab [-- [--lan | --tries N | --first-byte | --silent S | --upheavals | --way-in-dies] [--from PROGRAM] [--to PROGRAM]
   [--one-by-one] [--webrtc] [--delay MS] [--loss PERCENT] [--mapping-timeout S] [--publics N] [--capacity N] [--settle S] KIND…]
 
 PROGRAM is node, chromium or firefox. The top of test/natlab/run.ts says what each option does.`
@@ -103,10 +105,12 @@ class LabPeer {
   ref = ''
   /** By text. */
   addresses: readonly string[] = []
+  readonly namespace: string
   readonly child: ChildProcessByStdio<Writable, Readable, null>
   private readonly waiting: ((answer: unknown) => void)[] = []
 
   constructor(namespace: string, options: MeshOptions, program: Program = 'node') {
+    this.namespace = namespace
     this.child = spawn(
       'ip',
       ['netns', 'exec', namespace, process.execPath, SCRIPTS[program], JSON.stringify(options), program],
@@ -229,7 +233,7 @@ try {
     }
     return { namespace: hostOf(segment, kind), program, options: { join: joinOf(program), capacity } }
   }
-  failed = await measure(placeOf, open)
+  failed = await measure(segment, placeOf, open)
   console.log(failed === 0 ? 'all as they should be' : `${failed} not as they should be`)
 } finally {
   ending()
@@ -247,16 +251,17 @@ function startAt({ namespace, options, program }: Place): Promise<LabPeer> {
   return new LabPeer(namespace, options, program).start()
 }
 
-async function measure(placeOf: PlaceOf, publics: readonly LabPeer[]): Promise<number> {
+async function measure(lab: NatLab, placeOf: PlaceOf, publics: readonly LabPeer[]): Promise<number> {
   if (values.tries !== undefined) return tryOften(Number(values.tries), placeOf)
   const sides = await bothSides(placeOf, publics)
   if (values['first-byte'] === true) return measureFirstBytes(sides)
   if (values.silent !== undefined) return speakAfterSilence(sides, Number(values.silent))
+  if (values.upheavals === true) return surviveUpheavals({ ...sides, lab })
   return tryAll(sides)
 }
 
 /** New peers of every kind, those who ask and those who are asked, once they have the links that they want. */
-async function bothSides(placeOf: PlaceOf, publics: readonly LabPeer[]): Promise<Sides> {
+async function bothSides(placeOf: PlaceOf, publics: readonly LabPeer[]) {
   const [from, to] = [[], []] as [LabPeer[], LabPeer[]]
   for (const [i, side] of [from, to].entries())
     for (const kind of kinds) side.push(await startAt(placeOf(kind, programs[i]!)))
@@ -347,6 +352,7 @@ function readOptions() {
         'first-byte': { type: 'boolean' },
         silent: { type: 'string' },
         'one-by-one': { type: 'boolean' },
+        upheavals: { type: 'boolean' },
         'way-in-dies': { type: 'boolean' },
         delay: { type: 'string' },
         loss: { type: 'string' },

@@ -1,4 +1,7 @@
-/** One side has lost a session that the other still holds: the new one keeps the wire over which that was found out. */
+/**
+ * One side has lost a session that the other still holds: the new one keeps the wire over which that was found out. A process that
+ * stood still has lost nothing, though its system takes wires in its name and it answers none of what comes over them.
+ */
 import { describe, expect, it } from 'vitest'
 import { bareNet, link } from './bare-peer.fixtures.ts'
 
@@ -25,6 +28,31 @@ describe('a session that the other side has forgotten', () => {
         a.node.events.filter(event => event.kind === 'session-closed'),
         `seed ${seed}`,
       ).toHaveLength(1)
+    }
+  })
+})
+
+describe('a session whose other side stands still', () => {
+  it('goes on, and its streams, whenever the other side does', () => {
+    for (let stillMs = 9_000; stillMs <= 45_000; stillMs += 1_500) {
+      const net = bareNet(stillMs)
+      const { world } = net
+      const pathlessMs = 120_000
+      const [a, b] = [net.add({ public: false, pathlessMs }), net.add({ public: true, pathlessMs })]
+      link(a, b)
+      const session = a.sessionWith(b)!
+      const stream = a.openStream(session)
+      const write = (byte: number): void =>
+        a.node.command({ kind: 'stream-write', session, stream, chunks: [Uint8Array.of(byte)] })
+      write(1)
+      world.run(1_000)
+      world.stall(b.node, true)
+      write(2)
+      world.run(stillMs)
+      world.stall(b.node, false)
+      world.run(5_000)
+      expect([...b.bytesOn(stream)], `${stillMs} ms`).toEqual([1, 2])
+      expect(a.sessionWith(b), `${stillMs} ms`).toBe(session)
     }
   })
 })

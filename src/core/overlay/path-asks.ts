@@ -10,9 +10,9 @@ import type { Session } from '../session/session.ts'
 import type { Carrier } from '../session/wire.ts'
 import type { Turn } from '../turn.ts'
 
-/** A question that nobody answered; `heard`: but something else came over the carrier since. */
+/** A question that nobody has answered in time; `heard`: but something else came over the carrier since. */
 export interface Unanswered {
-  readonly session: Session
+  readonly ask: Ask
   readonly carrier: Carrier
   readonly heard: boolean
 }
@@ -23,14 +23,16 @@ export interface AskOptions {
   readonly patienceMs?: number
 }
 
-interface Ask {
+export interface Ask {
   readonly session: Session
   readonly askedAt: Instant
   readonly token: number
   readonly urgent: boolean
   readonly wanted: boolean
-  readonly giveUpAt: Instant
+  giveUpAt: Instant
   againAt: Instant
+  /** It was told of already that nobody has answered. */
+  isLate: boolean
 }
 
 export class PathAsks {
@@ -59,7 +61,7 @@ export class PathAsks {
     const { now } = turn
     const token = this.nextToken
     this.nextToken = (this.nextToken % 0xffff_ffff) + 1
-    const ask = {
+    const ask: Ask = {
       session,
       askedAt: now,
       token,
@@ -67,10 +69,20 @@ export class PathAsks {
       wanted,
       giveUpAt: now + patienceMs,
       againAt: now + PATH_ASK_AGAIN_MS,
+      isLate: false,
     }
     this.asks.set(carrier, ask)
     this.wakeAt = earlier(this.wakeAt, ask.againAt)
     session.askPath(turn, carrier, token, urgent)
+  }
+
+  /** What is done about a question without an answer may come to nothing: the answer counts for so much longer. */
+  extend(turn: Turn, { ask, carrier }: Unanswered, patienceMs: number): void {
+    ask.isLate = true
+    ask.giveUpAt = turn.now + patienceMs
+    ask.againAt = turn.now + PATH_ASK_AGAIN_MS
+    this.asks.set(carrier, ask)
+    this.wakeAt = earlier(this.wakeAt, ask.againAt)
   }
 
   /** The question of which this is the answer; null where nobody waits for it. */
@@ -96,7 +108,7 @@ export class PathAsks {
     for (const [carrier, ask] of this.asks) {
       if (ask.giveUpAt <= turn.now) {
         this.asks.delete(carrier)
-        unanswered.push({ session: ask.session, carrier, heard: carrier.heardAt > ask.askedAt })
+        if (!ask.isLate) unanswered.push({ ask, carrier, heard: carrier.heardAt > ask.askedAt })
         continue
       }
       if (ask.againAt <= turn.now) {

@@ -235,7 +235,7 @@ export class Reaching {
 
   /**
    * Nobody knew the session over a carrier that was opened for it. Where it has no other path, the other side may have
-   * lost it: a new session is opened over the same carrier. False where no attempt uses the carrier.
+   * lost it: a new session is opened over the same carrier. False where none is.
    */
   onUnanswered(turn: Turn, carrier: Carrier): boolean {
     const attempt = this.attemptOf.get(carrier)
@@ -249,7 +249,7 @@ export class Reaching {
     attempt.lastFault = { code: 'timeout', detail: 'path' }
     this.drop(turn, attempt, carrier, attempt.lastFault)
     this.advance(turn, attempt)
-    return true
+    return false
   }
 
   /** The peer is reached: over `served`, where one of ours did it. `opening` tells of an attempt by address alone. */

@@ -10,6 +10,7 @@ import { RareMap } from '../base/rare-map.ts'
 import {
   CARRIER_GRACE_MS,
   DOUBT_AFTER_MS,
+  HANDSHAKE_TIMEOUT_MS,
   HELD_DOUBT_AFTER_MS,
   SESSIONS_CHECK_MS,
   STANDBY_ASK_MS,
@@ -330,10 +331,14 @@ export class SessionPaths implements CarrierOwner {
   }
 
   onWake(turn: Turn): void {
-    for (const { session, carrier, heard } of this.asks.onWake(turn)) {
+    for (const unanswered of this.asks.onWake(turn)) {
+      const { carrier, heard } = unanswered
+      const { session } = unanswered.ask
       if (heard && session.path === carrier) this.onHeard(turn, session, carrier)
-      else if (this.reaching.onUnanswered(turn, carrier) || session.path === carrier) continue
-      else this.onUnanswered(turn, session, carrier)
+      else if (this.reaching.uses(carrier)) {
+        // A process that stood still answers in order: the session that it holds before the one that it is offered.
+        if (this.reaching.onUnanswered(turn, carrier)) this.asks.extend(turn, unanswered, HANDSHAKE_TIMEOUT_MS)
+      } else if (session.path !== carrier) this.onUnanswered(turn, session, carrier)
     }
   }
 
