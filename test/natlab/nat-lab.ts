@@ -347,6 +347,16 @@ export class NatLab {
     this.in(namespace, 'ip', 'link', 'set', device, isIn ? 'up' : 'down')
   }
 
+  /** To whatever runs there: the lab began it, a browser's own processes among it. */
+  signal(namespace: string, signal: NodeJS.Signals): void {
+    for (const pid of execFileSync('ip', ['netns', 'pids', namespace], { encoding: 'utf8' }).match(/\d+/g) ?? [])
+      try {
+        process.kill(Number(pid), signal)
+      } catch {
+        // It has ended.
+      }
+  }
+
   async hostBehindMapping(options: MappingRouterOptions = {}): Promise<MappingRouter> {
     const { namespace } = this.hostBehind('port-restricted')
     const router = this.namespaces.at(-1)!
@@ -492,22 +502,12 @@ export class NatLab {
     rmSync(this.folder, { recursive: true, force: true })
     for (const name of this.namespaces.splice(0).reverse()) {
       try {
-        this.endProcesses(name)
+        this.signal(name, 'SIGKILL')
         execFileSync('ip', ['netns', 'del', name], { stdio: 'ignore' })
       } catch {
         // It is gone already.
       }
     }
-  }
-
-  /** Whatever runs there was begun by this lab, a browser's own processes among it. */
-  private endProcesses(namespace: string): void {
-    for (const pid of execFileSync('ip', ['netns', 'pids', namespace], { encoding: 'utf8' }).match(/\d+/g) ?? [])
-      try {
-        process.kill(Number(pid), 'SIGKILL')
-      } catch {
-        // It has ended.
-      }
   }
 
   private namespace(name: string): string {

@@ -3,23 +3,21 @@
  * holds a stream to each of the others. One after another those that are asked suffer each of these; when it is over all speak
  * again, over the same streams, and the bytes have to flow as soon as there is a way.
  */
-import type { ChildProcess } from 'node:child_process'
 import type { Held, Spoken } from './lab-calls.ts'
 import { type Asked, everyPair, printTable, quantile } from './lab-run.ts'
 import type { NatLab } from './nat-lab.ts'
 
 const PATIENCE_MS = 10_000
 const AWAY_MS = 8_000
-const ASLEEP_MS = 20_000
+const STILL_MS = 20_000
 /** Between two upheavals: what one of them did to the paths is over. */
 const REST_MS = 10_000
 /** A path that died without a word is found out by a ping without an answer, 3 s; then another is looked for. */
 const FLOWS_WITHIN_MS = 5_000
 
-/** One that is asked, and where it is. */
+/** One that is asked, and the machine that it is on. */
 export interface Housed extends Asked {
   readonly namespace: string
-  readonly child: ChildProcess
 }
 
 export interface Suffering {
@@ -31,28 +29,28 @@ export interface Suffering {
 
 interface Upheaval {
   readonly name: string
-  befall(lab: NatLab, victim: Housed): Promise<void>
+  befall(lab: NatLab, host: string): Promise<void>
 }
 
 const UPHEAVALS: readonly Upheaval[] = [
   {
     name: 'another address',
-    befall: async (lab, { namespace }) => lab.renumber(namespace),
+    befall: async (lab, host) => lab.renumber(host),
   },
   {
     name: `cable out for ${AWAY_MS / 1_000} s`,
-    befall: async (lab, { namespace }) => {
-      lab.cable(namespace, false)
+    befall: async (lab, host) => {
+      lab.cable(host, false)
       await passing(AWAY_MS)
-      lab.cable(namespace, true)
+      lab.cable(host, true)
     },
   },
   {
-    name: `still for ${ASLEEP_MS / 1_000} s`,
-    befall: async (_, { child }) => {
-      child.kill('SIGSTOP')
-      await passing(ASLEEP_MS)
-      child.kill('SIGCONT')
+    name: `still for ${STILL_MS / 1_000} s`,
+    befall: async (lab, host) => {
+      lab.signal(host, 'SIGSTOP')
+      await passing(STILL_MS)
+      lab.signal(host, 'SIGCONT')
     },
   },
 ]
@@ -68,7 +66,7 @@ export async function surviveUpheavals({ lab, kinds, from, to }: Suffering): Pro
   for (const { name, befall } of UPHEAVALS) {
     for (const [j, victim] of to.entries()) {
       await passing(REST_MS)
-      await befall(lab, victim)
+      await befall(lab, victim.namespace)
       const spoken = await Promise.all(from.map(peer => peer.ask<Spoken>({ kind: 'speak', peer: victim.id })))
       const late = spoken.filter(({ error, ms }) => error !== undefined || ms > FLOWS_WITHIN_MS)
       const inTime = spoken.filter(({ error }) => error === undefined).map(({ ms }) => ms)

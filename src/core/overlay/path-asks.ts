@@ -5,7 +5,7 @@
  */
 import { earlier, type Instant } from '../base/instant.ts'
 import { RareMap } from '../base/rare-map.ts'
-import { PATH_ASK_AGAIN_MS, PATH_ASK_TIMEOUT_MS } from '../limits.ts'
+import { HANDSHAKE_TIMEOUT_MS, PATH_ASK_AGAIN_MS, PATH_ASK_TIMEOUT_MS } from '../limits.ts'
 import type { Session } from '../session/session.ts'
 import type { Carrier } from '../session/wire.ts'
 import type { Turn } from '../turn.ts'
@@ -31,8 +31,6 @@ export interface Ask {
   readonly wanted: boolean
   giveUpAt: Instant
   againAt: Instant
-  /** It was told of already that nobody has answered. */
-  isLate: boolean
 }
 
 export class PathAsks {
@@ -61,7 +59,7 @@ export class PathAsks {
     const { now } = turn
     const token = this.nextToken
     this.nextToken = (this.nextToken % 0xffff_ffff) + 1
-    const ask: Ask = {
+    const ask = {
       session,
       askedAt: now,
       token,
@@ -69,18 +67,15 @@ export class PathAsks {
       wanted,
       giveUpAt: now + patienceMs,
       againAt: now + PATH_ASK_AGAIN_MS,
-      isLate: false,
     }
     this.asks.set(carrier, ask)
     this.wakeAt = earlier(this.wakeAt, ask.againAt)
     session.askPath(turn, carrier, token, urgent)
   }
 
-  /** What is done about a question without an answer may come to nothing: the answer counts for so much longer. */
-  extend(turn: Turn, { ask, carrier }: Unanswered, patienceMs: number): void {
-    ask.isLate = true
-    ask.giveUpAt = turn.now + patienceMs
-    ask.againAt = turn.now + PATH_ASK_AGAIN_MS
+  /** A new session is being opened over the carrier, and may not be needed: for as long an answer counts all the same. */
+  wait(turn: Turn, { ask, carrier }: Unanswered): void {
+    ask.giveUpAt = turn.now + HANDSHAKE_TIMEOUT_MS
     this.asks.set(carrier, ask)
     this.wakeAt = earlier(this.wakeAt, ask.againAt)
   }
@@ -108,7 +103,7 @@ export class PathAsks {
     for (const [carrier, ask] of this.asks) {
       if (ask.giveUpAt <= turn.now) {
         this.asks.delete(carrier)
-        if (!ask.isLate) unanswered.push({ ask, carrier, heard: carrier.heardAt > ask.askedAt })
+        unanswered.push({ ask, carrier, heard: carrier.heardAt > ask.askedAt })
         continue
       }
       if (ask.againAt <= turn.now) {

@@ -149,9 +149,7 @@ export class Reaching {
     for (const attempt of [...this.attempts.values()]) {
       const { circuit } = attempt
       if (circuit?.neighbour !== neighbour || attempt.session?.path === circuit || !this.isUnderWay(attempt)) continue
-      attempt.lastFault = { code: 'timeout', detail: 'a relay does not answer' }
-      this.drop(turn, attempt, circuit, attempt.lastFault)
-      this.advance(turn, attempt)
+      this.abandon(turn, attempt, circuit, { code: 'timeout', detail: 'a relay does not answer' })
     }
   }
 
@@ -196,9 +194,7 @@ export class Reaching {
       return
     }
     if (carrier.dependsOn(attempt.session.peer)) {
-      attempt.lastFault = { code: 'peer-unreachable', detail: 'only over itself' }
-      this.drop(turn, attempt, carrier, attempt.lastFault)
-      this.advance(turn, attempt)
+      this.abandon(turn, attempt, carrier, { code: 'peer-unreachable', detail: 'only over itself' })
       return
     }
     this.port.tryPath(turn, attempt.session, carrier)
@@ -224,13 +220,8 @@ export class Reaching {
   onOpeningFailed(turn: Turn, opening: Opening, fault: Fault): void {
     const { carrier } = opening
     const attempt = this.attemptOf.get(carrier)
-    if (attempt === undefined) {
-      this.port.closeCarrier(turn, carrier, fault)
-      return
-    }
-    attempt.lastFault = fault
-    this.drop(turn, attempt, carrier, fault)
-    this.advance(turn, attempt)
+    if (attempt === undefined) this.port.closeCarrier(turn, carrier, fault)
+    else this.abandon(turn, attempt, carrier, fault)
   }
 
   /**
@@ -246,9 +237,7 @@ export class Reaching {
       item.opening = this.board.openSession(turn, carrier, attempt.peer)
       if (item.opening !== null) return true
     }
-    attempt.lastFault = { code: 'timeout', detail: 'path' }
-    this.drop(turn, attempt, carrier, attempt.lastFault)
-    this.advance(turn, attempt)
+    this.abandon(turn, attempt, carrier, { code: 'timeout', detail: 'path' })
     return false
   }
 
@@ -471,6 +460,13 @@ export class Reaching {
     attempt.tries.delete(carrier)
     this.attemptOf.delete(carrier)
     if (attempt.circuit === carrier) attempt.circuit = null
+  }
+
+  /** It leads nowhere; what else there is to try is tried. */
+  private abandon(turn: Turn, attempt: Attempt, carrier: Carrier, fault: Fault): void {
+    attempt.lastFault = fault
+    this.drop(turn, attempt, carrier, fault)
+    this.advance(turn, attempt)
   }
 
   private drop(turn: Turn, attempt: Attempt, carrier: Carrier, fault: Fault): void {

@@ -10,7 +10,6 @@ import { RareMap } from '../base/rare-map.ts'
 import {
   CARRIER_GRACE_MS,
   DOUBT_AFTER_MS,
-  HANDSHAKE_TIMEOUT_MS,
   HELD_DOUBT_AFTER_MS,
   SESSIONS_CHECK_MS,
   STANDBY_ASK_MS,
@@ -335,10 +334,9 @@ export class SessionPaths implements CarrierOwner {
       const { carrier, heard } = unanswered
       const { session } = unanswered.ask
       if (heard && session.path === carrier) this.onHeard(turn, session, carrier)
-      else if (this.reaching.uses(carrier)) {
-        // A process that stood still answers in order: the session that it holds before the one that it is offered.
-        if (this.reaching.onUnanswered(turn, carrier)) this.asks.extend(turn, unanswered, HANDSHAKE_TIMEOUT_MS)
-      } else if (session.path !== carrier) this.onUnanswered(turn, session, carrier)
+      // A process that stood still answers in order: for the session that it holds before the one that it is offered.
+      else if (this.reaching.onUnanswered(turn, carrier)) this.asks.wait(turn, unanswered)
+      else if (session.path !== carrier) this.onUnanswered(turn, session, carrier)
     }
   }
 
