@@ -42,7 +42,7 @@ export function printTable(
   cells: readonly (readonly string[])[],
   columns: readonly string[] = kinds,
 ): void {
-  const wide = Math.max(...[...kinds, ...columns].map(name => name.length)) + 1
+  const wide = Math.max(...[...kinds, ...columns, ...cells.flat()].map(text => text.length)) + 1
   console.log(''.padEnd(wide), ...columns.map(name => name.padEnd(wide)))
   for (const [i, row] of cells.entries()) console.log(kinds[i]!.padEnd(wide), ...row.map(cell => cell.padEnd(wide)))
 }

@@ -12,7 +12,8 @@
  *
  * With `--first-byte` each kind asks each hidden kind for one byte, in a mesh that has settled: the time in round trips of the
  * direct way. All wait for that, 3 s or `--settle S`. With `--silent S` each kind holds a stream to each of the others, is silent for so long, and speaks again.
- * With `--upheavals` each kind suffers another address, a cable that is out, a standstill; streams that others hold to it go on after it.
+ * With `--upheavals` each kind suffers another address, a cable that is out, a standstill of 20 s or `--still S`; streams that others
+ * hold to it go on after it.
  * With `--way-in-dies` two tabs behind different NATs go on without the one Node peer through which they came, and a third joins.
  *
  * PROGRAM is `node` unless it is `chromium` or `firefox`; with `--webrtc` pages are told of `webrtc://` addresses alone.
@@ -21,7 +22,7 @@
  * `--mapping-timeout S`, and `--publics N` peers that can be dialled.
  *
  *   npm run natlab [-- [--lan | --tries N | --first-byte | --silent S | --upheavals | --way-in-dies] [--from PROGRAM] [--to PROGRAM]
- *     [--one-by-one] [--webrtc] [--delay MS] [--loss PERCENT] [--mapping-timeout S] [--publics N] [--capacity N] [--settle S] KIND…]
+ *     [--one-by-one] [--webrtc] [--delay MS] [--loss PERCENT] [--mapping-timeout S] [--publics N] [--capacity N] [--settle S] [--still S] KIND…]
  */
 import { type ChildProcessByStdio, spawn } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -47,7 +48,7 @@ const PATIENCE_MS = 12_000
 /** Where plain ICE connects a pair it is direct within this. */
 const EASY_WITHIN_MS = 3_000
 const USAGE = `npm run natlab [-- [--lan | --tries N | --first-byte | --silent S | --upheavals | --way-in-dies] [--from PROGRAM] [--to PROGRAM]
-  [--one-by-one] [--webrtc] [--delay MS] [--loss PERCENT] [--mapping-timeout S] [--publics N] [--capacity N] [--settle S] KIND…]
+  [--one-by-one] [--webrtc] [--delay MS] [--loss PERCENT] [--mapping-timeout S] [--publics N] [--capacity N] [--settle S] [--still S] KIND…]
 
 PROGRAM is node, chromium or firefox. The top of test/natlab/run.ts says what each option does.`
 /** Until all have links; `--settle`. */
@@ -256,7 +257,7 @@ async function measure(lab: NatLab, placeOf: PlaceOf, publics: readonly LabPeer[
   const sides = await bothSides(placeOf, publics)
   if (values['first-byte'] === true) return measureFirstBytes(sides)
   if (values.silent !== undefined) return speakAfterSilence(sides, Number(values.silent))
-  if (values.upheavals === true) return surviveUpheavals({ ...sides, lab })
+  if (values.upheavals === true) return surviveUpheavals({ ...sides, lab, stillS: Number(values.still) })
   return tryAll(sides)
 }
 
@@ -353,6 +354,7 @@ function readOptions() {
         silent: { type: 'string' },
         'one-by-one': { type: 'boolean' },
         upheavals: { type: 'boolean' },
+        still: { type: 'string', default: '20' },
         'way-in-dies': { type: 'boolean' },
         delay: { type: 'string' },
         loss: { type: 'string' },
