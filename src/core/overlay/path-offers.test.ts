@@ -187,6 +187,21 @@ describe('a session over a circuit', () => {
     expect(transportTo(a, b)).toBe('circuit')
   })
 
+  it('that had a wire offers another soon, and again where that comes to nothing: the network may not be whole yet', () => {
+    const { net, a, b } = hidden([[UDP], [UDP]])
+    net.world.run(5_000)
+    net.world.cut(a.node, b.node)
+    const hosts = handMade(net)
+    for (let tries = 1; tries <= OFFERS_SOON_MAX; tries += 1) {
+      net.world.run(OFFER_SOON_MS * 2 ** (tries - 1) + 500)
+      expect(hosts.prepared(a)).toHaveLength(tries)
+      net.world.run(NEGOTIATION_TIMEOUT_MS)
+    }
+    net.world.run(OFFER_SOON_MS * 2 ** OFFERS_SOON_MAX)
+    expect(hosts.prepared(a)).toHaveLength(OFFERS_SOON_MAX)
+    expect(transportTo(a, b)).toBe('circuit')
+  })
+
   it.each([
     ['offers at once what the ref of the other side tells of', true, ['webrtc']],
     ['tries the next transport where the other side has not the first', false, ['udp', 'webrtc']],

@@ -183,7 +183,7 @@ export class PathOffers {
     const { session, role, id } = negotiation
     if (fault.code !== 'not-supported' || negotiation.stage !== 'preparing') {
       this.fail(turn, negotiation, fault.code)
-      if (role === 'offerer') this.offerSoonAfter(turn, negotiation)
+      this.offerSoonAfter(turn, negotiation)
       return
     }
     this.drop(turn, negotiation, fault.code)
@@ -218,11 +218,15 @@ export class PathOffers {
     }
   }
 
-  /** What failed at once may have failed for a reason that is over: it is not left until the next regular try. */
-  private offerSoonAfter(turn: Turn, { session, giveUpAt }: Negotiation): void {
+  /**
+   * What failed at once, or after a wire was lost, may have failed for a reason that is over: a network that was not whole yet. It is
+   * not left until the next regular try.
+   */
+  private offerSoonAfter(turn: Turn, { session, role, giveUpAt }: Negotiation): void {
     const account = this.accounts.get(session)
+    if (account === undefined || role === 'answerer') return
     const tookMs = turn.now - (giveUpAt - NEGOTIATION_TIMEOUT_MS)
-    if (account !== undefined && tookMs < OFFER_FAILED_SOON_MS) this.offerSoon(turn, session, account)
+    if (tookMs < OFFER_FAILED_SOON_MS || account.soon > 0) this.offerSoon(turn, session, account)
   }
 
   private offerSoon(turn: Turn, session: Session, account: Account): void {
@@ -266,8 +270,10 @@ export class PathOffers {
     this.wakeAt = null
     for (const negotiation of [...this.underWay.values()]) {
       // Without a word: the other side's time is over as well.
-      if (negotiation.giveUpAt <= turn.now) this.drop(turn, negotiation, 'timeout')
-      else this.wakeAt = earlier(this.wakeAt, negotiation.giveUpAt)
+      if (negotiation.giveUpAt <= turn.now) {
+        this.drop(turn, negotiation, 'timeout')
+        this.offerSoonAfter(turn, negotiation)
+      } else this.wakeAt = earlier(this.wakeAt, negotiation.giveUpAt)
     }
   }
 
