@@ -12,7 +12,7 @@ const PATIENCE_MS = 10_000
 const AWAY_MS = 8_000
 /** After each: what it did to the paths is over. */
 const REST_MS = 10_000
-/** A path that died without a word is found out by a ping without an answer, 3 s; then another is looked for. */
+/** As after a long sleep; what flows later is shown. */
 const FLOWS_WITHIN_MS = 5_000
 
 /** One that is asked, and the machine that it is on. */
@@ -34,28 +34,30 @@ interface Upheaval {
   befall(lab: NatLab, host: string): Promise<void>
 }
 
-const upheavals = (stillS: number): readonly Upheaval[] => [
-  {
-    name: 'another address',
-    befall: async (lab, host) => lab.renumber(host),
-  },
-  {
-    name: `cable out for ${AWAY_MS / 1_000} s`,
-    befall: async (lab, host) => {
-      lab.cable(host, false)
-      await passing(AWAY_MS)
-      lab.cable(host, true)
+function upheavals(stillS: number): readonly Upheaval[] {
+  return [
+    {
+      name: 'another address',
+      befall: async (lab, host) => lab.renumber(host),
     },
-  },
-  {
-    name: `still for ${stillS} s`,
-    befall: async (lab, host) => {
-      lab.signal(host, 'SIGSTOP')
-      await passing(stillS * 1_000)
-      lab.signal(host, 'SIGCONT')
+    {
+      name: `cable out for ${AWAY_MS / 1_000} s`,
+      befall: async (lab, host) => {
+        lab.cable(host, false)
+        await passing(AWAY_MS)
+        lab.cable(host, true)
+      },
     },
-  },
-]
+    {
+      name: `still for ${stillS} s`,
+      befall: async (lab, host) => {
+        lab.signal(host, 'SIGSTOP')
+        await passing(stillS * 1_000)
+        lab.signal(host, 'SIGCONT')
+      },
+    },
+  ]
+}
 
 /** How many streams did not go on in time. */
 export async function surviveUpheavals({ lab, kinds, from, to, stillS }: Suffering): Promise<number> {
@@ -72,7 +74,7 @@ export async function surviveUpheavals({ lab, kinds, from, to, stillS }: Sufferi
     for (const [j, victim] of to.entries()) {
       await befall(lab, victim.namespace)
       const spoken = await speakTo(victim)
-      const inTime = spoken.flatMap(({ error, ms }) => (error === undefined ? ms : []))
+      const answered = spoken.flatMap(({ error, ms }) => (error === undefined ? ms : []))
       const late = spoken.filter(({ error, ms }) => error !== undefined || ms > FLOWS_WITHIN_MS)
       // What is lost is lost once.
       for (const [i, { error }] of spoken.entries()) if (error !== undefined) held[i]![j] = await hold(i, j)
@@ -84,9 +86,10 @@ export async function surviveUpheavals({ lab, kinds, from, to, stillS }: Sufferi
       wrong += late.length
       direct += wereDirect.length
       directAgain += areDirect.length
-      times.push(...inTime)
+      times.push(...answered)
       const faults = late.map(({ error, ms }) => error ?? `${ms} ms`).join(', ')
-      const cell = `${quantile(inTime, 0.5)}, ${Math.max(...inTime)}; ${areDirect.length} of ${wereDirect.length} direct${faults === '' ? '' : ` !${faults}`}`
+      const answers = answered.length === 0 ? 'none' : `${quantile(answered, 0.5)}, ${Math.max(...answered)}`
+      const cell = `${answers}; ${areDirect.length} of ${wereDirect.length} direct${faults === '' ? '' : ` !${faults}`}`
       cells[j]!.push(cell)
       process.stderr.write(`${name}, ${kinds[j]}: ${cell}\n`)
     }
