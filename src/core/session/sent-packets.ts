@@ -225,12 +225,19 @@ export class SentPackets {
   }
 
   /** The oldest packet goes once more: its acknowledgement tells what else is missing. False where that was tried already. */
-  probe(): boolean {
+  private probe(): boolean {
     const oldest = this.trouble === 'none' ? this.oldestFlying() : null
     if (oldest === null) return false
     this.wait(oldest)
     this.trouble = 'probe-due'
     return true
+  }
+
+  /** The other side is heard after a silence, during which timeouts have become long: what is missing is asked for now. */
+  onHeardAgain(): void {
+    this.doublings = 0
+    this.trouble = 'none'
+    this.probe()
   }
 
   onTimeout(): void {

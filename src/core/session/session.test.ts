@@ -583,6 +583,25 @@ describe('a path that drops', () => {
     expect(two.now - start).toBeLessThan(3_000)
   })
 
+  it('sends at once what is missing when it is heard again, however long it was silent', () => {
+    for (const silentMs of [1_000, 3_000, 8_000, 30_000]) {
+      const options = { delayMs: 50, reliable: false, lossShare: 0 }
+      const two = pair(options, new Rng(3))
+      const write = (bytes: Uint8Array): void =>
+        two.step(two.a, (turn, session) => session.writeStream(turn, 0, [bytes]))
+      two.step(two.a, (turn, session) => opened(session.openStream(turn, 'test')))
+      write(pattern(10))
+      two.run(two.now + 1_000)
+      options.lossShare = 1
+      write(pattern(20_000, 10))
+      two.run(two.now + silentMs)
+      options.lossShare = 0
+      two.step(two.b, (turn, session) => session.sendMessage(turn, 1, pattern(10)))
+      two.run(two.now + 500)
+      expect(two.b.received(0).length, `${silentMs} ms`).toBe(20_010)
+    }
+  })
+
   it('tells the round trip of what is acknowledged over it', () => {
     const two = pair({ delayMs: 10, reliable: false })
     expect(two.a.session.roundTripMs).toBeNull()

@@ -760,7 +760,7 @@ export class Session {
       if (looks < WATCH_LOOKS && !asked) return
       // The path is asked at once whether what was sent is there: a time-out would come late, having doubled each time.
       if (looks >= WATCH_LOOKS && !path.reliable && this.sent !== null) {
-        this.sent.probe()
+        this.sent.onHeardAgain()
         this.markDirty()
       }
       this.owner.paths.onHeardAgain(turn, this)
