@@ -177,6 +177,8 @@ export const LINK_SILENT_MS = 20_000
 export const CIRCUIT_SILENT_MS = 30_000
 /** The link to the next peer on the ring that a wire leads to is pinged after this: when all are lost at once it is the first to tell. */
 export const WATCHED_SILENT_MS = 8_000
+/** Who holds streams and heard nobody for so long asks one peer, and, while that keeps silent, all. */
+export const QUIET_MS = 1_000
 /** Silence is looked at in such steps: a ping leaves up to so much later. */
 export const SILENCE_STEP_MS = 2_000
 export const PING_TIMEOUT_MS = 3_000

@@ -152,6 +152,12 @@ export class WireEnd {
     else other.lose('wire-lost')
   }
 
+  /** A NAT between the two has another address: neither side gets through any more, and nobody is told. */
+  sever(): void {
+    if (this.other !== null) this.other.other = null
+    this.other = null
+  }
+
   /** Whether the other machine is there to take packets, whoever reads them. */
   private get isReachable(): boolean {
     const { other } = this

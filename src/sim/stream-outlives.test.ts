@@ -21,8 +21,11 @@ const FLOWS_WITHIN_MS = 5_000
 /** Altogether less than a stream waits for a path, with time for finding one. */
 const TROUBLE_MS_MAX = 90_000
 
-/** `still`: the process alone, whose system goes on taking wires for it. `asleep`: the machine. */
-const KINDS = ['still', 'asleep', 'silent', 'cut', 'restarted', 'elsewhere'] as const
+/**
+ * `still`: the process alone, whose system goes on taking wires for it. `asleep`: the machine. `renumbered`: its router has
+ * another address, of which nobody hears.
+ */
+const KINDS = ['still', 'asleep', 'silent', 'cut', 'restarted', 'elsewhere', 'renumbered'] as const
 
 interface Trouble {
   readonly kind: (typeof KINDS)[number]
@@ -158,6 +161,9 @@ class Talk {
         return null
       case 'elsewhere':
         one.input({ kind: 'network-changed', lost: other % 2 === 0 })
+        return null
+      case 'renumbered':
+        for (const wire of one.openWires()) wire.sever()
         return null
     }
   }

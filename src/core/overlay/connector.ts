@@ -299,18 +299,9 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
 
   /** This machine may be somewhere else in the network now: all paths are asked, and in doubt at once where an address is lost. */
   onNetworkChanged(turn: Turn, lost: boolean): void {
-    for (const contact of [...this.contacts.all()]) {
-      const { session } = contact
-      const carrier = carrierOf(session)
-      if (carrier === null || !contact.wanted || this.contacts.get(contact.peer) !== contact) continue
-      contact.pingedAt ??= turn.now
-      this.considerAt(turn.now + PING_TIMEOUT_MS)
-      session.expectLife(turn)
-      if (!lost) continue
-      contact.doubt = { carrier, heardAt: carrier.heardAt }
-      if (carrier instanceof Wire) this.reaching.seekBeside(turn, contact)
-    }
     this.reaching.hasten(turn)
+    this.suspectSilent(turn, 0)
+    this.paths.silence.askAll(turn, lost)
     this.offers.onNetworkChanged(turn)
     this.considerAt(turn.now + UPGRADE_AFTER_MS)
   }
@@ -543,9 +534,12 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
     if (this.wakeAt === null || this.wakeAt > turn.now) return
     this.wakeAt = null
     // A map may change while it is gone through: what is gone is left out, what comes is looked at too.
+    let holdsStreams = false
     for (const contact of this.contacts.all()) {
       this.considerAt(this.checkContact(turn, contact))
+      holdsStreams ||= contact.hasStreams
     }
+    if (holdsStreams) this.considerAt(this.paths.silence.listen(turn))
     for (const [session, lookAt] of this.contacts.retired) {
       if (lookAt <= turn.now) this.checkRetired(turn, session)
       this.considerAt(this.contacts.retired.get(session) ?? null)

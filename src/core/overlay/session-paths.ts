@@ -11,6 +11,7 @@ import {
   CARRIER_GRACE_MS,
   DOUBT_AFTER_MS,
   HELD_DOUBT_AFTER_MS,
+  QUIET_MS,
   SESSIONS_CHECK_MS,
   STANDBY_ASK_MS,
   UPGRADE_AFTER_MS,
@@ -28,6 +29,7 @@ import type { Farewells } from './farewells.ts'
 import { PathAsks } from './path-asks.ts'
 import type { PathOffers } from './path-offers.ts'
 import type { Reaching } from './reaching.ts'
+import { Silence } from './silence.ts'
 
 export interface SessionPathsPort {
   /** How long a session with it may be without any path. */
@@ -46,6 +48,7 @@ export interface SessionPathsPort {
 }
 
 export class SessionPaths implements CarrierOwner {
+  readonly silence: Silence
   private readonly contacts: ContactTable
   private readonly circuits: Circuits
   private readonly reaching: Reaching
@@ -64,6 +67,7 @@ export class SessionPaths implements CarrierOwner {
     farewells: Farewells,
     port: SessionPathsPort,
   ) {
+    this.silence = new Silence(contacts, reaching)
     this.contacts = contacts
     this.circuits = circuits
     this.reaching = reaching
@@ -227,6 +231,7 @@ export class SessionPaths implements CarrierOwner {
     if (contact?.session !== session || carrier === null || silentMs < patienceMs + (contact.roundTripMs ?? 0)) return
     if (this.farewells.has(session) && !contact.wanted) return
     if (!contact.inDoubt) this.beginDoubt(turn, contact, carrier)
+    if (contact.counted) this.silence.onDoubt(turn, silentMs)
     if (contact.counted && turn.now - carrier.heardAt >= this.port.pathlessMs(contact)) {
       this.port.endSession(turn, session, { code: 'session-lost', detail: 'no path for too long' })
       return
@@ -239,6 +244,8 @@ export class SessionPaths implements CarrierOwner {
 
   /** The path that kept silent was heard. */
   onHeardAgain(turn: Turn, session: Session): void {
+    // A stream comes to rest: from here on `silence` listens.
+    this.port.considerAt(turn.now + QUIET_MS)
     const contact = this.contacts.of(session)
     if (contact === null || contact.doubt === null) return
     contact.doubt = null
