@@ -3,7 +3,7 @@
  * shortened, minified by terser. A name is shortened only where nothing but our own modules can ever see it (`keptNames`).
  */
 import { readFile, writeFile } from 'node:fs/promises'
-import { dirname, join, resolve } from 'node:path'
+import { dirname, join, relative, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { gzipSync } from 'node:zlib'
 import { build, transform } from 'esbuild'
@@ -129,15 +129,16 @@ async function publicDeclarations(door) {
 }
 
 /**
- * Relations between bounds are relations between constants: the build that was just made has judged them, when its
- * limits were loaded here, so they need not be judged again in every page.
+ * Relations between bounds are relations between constants: the build that was just made has judged them, when what states
+ * them was loaded here, so they need not be judged again in every page.
  */
 function provenBounds(folder) {
   return {
     name: 'proven-bounds',
     setup({ onLoad }) {
-      onLoad({ filter: /[\\/]core[\\/]limits\.ts$/ }, async ({ path }) => {
-        await import(pathToFileURL(resolve(folder, 'core', 'limits.js')))
+      onLoad({ filter: /[\\/](limits|run-loop)\.ts$/ }, async ({ path }) => {
+        const built = resolve(folder, relative('src', path).replace(/ts$/, 'js'))
+        await import(pathToFileURL(built))
         return { contents: (await read(path)).replace(/^invariant\([\s\S]*?\)$/gm, ''), loader: 'ts' }
       })
     },

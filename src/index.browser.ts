@@ -10,7 +10,7 @@ export const Mesh = {
   /**
    * Starts a peer: opens its store and ports, and joins the mesh through one of the ways in. Resolves when it is in;
    * at once where no way in is given. Errors: `invalid-option` and those of refs and addresses, `store-…`,
-   * `port-in-use`, `listen-failed`, `no-way-in`, `aborted`; after an error nothing stays open.
+   * `no-way-in`, `aborted`; after an error nothing stays open.
    */
   start(options: MeshOptions = {}): Promise<Mesh> {
     return startMesh(browserMeshPlatform(), options)

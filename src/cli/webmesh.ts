@@ -1,7 +1,8 @@
 #!/usr/bin/env node
-/** The command line: finds the command, reads its arguments, and turns what happens into output and an exit code. */
 import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
+/** The command line: finds the command, reads its arguments, and turns what happens into output and an exit code. */
+import { messageOf } from '../core/base/fault.ts'
 import { WebmeshError } from '../mesh/webmesh-error.ts'
 import { chat } from './chat.ts'
 import { type CliCommand, CommandFailed, FailureTold, Flags, TYPED_WRONG, UsageError } from './command.ts'
@@ -86,7 +87,7 @@ function readArguments(command: CliCommand, argv: readonly string[]): { flags: F
     parsed = parseArgs({ args: [...argv], options: command.options, allowPositionals: true, strict: true })
   } catch (error) {
     // Node's first sentence says which option; the rest explains its own parser.
-    const message = error instanceof Error ? error.message : String(error)
+    const message = messageOf(error)
     const [first = message] = message.split(/\. |\n/)
     throw new UsageError(excerpt(first.replace(/\.$/, '')))
   }

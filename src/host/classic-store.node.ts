@@ -12,7 +12,7 @@ import { dirname, join } from 'node:path'
 import { crc32 } from 'node:zlib'
 import { ClassicLevel } from 'classic-level'
 import { readU32, writeU32 } from '../core/base/bytes.ts'
-import { type Fault, fail, ok, type Result } from '../core/base/fault.ts'
+import { type Fault, fail, messageOf, ok, type Result } from '../core/base/fault.ts'
 import type { StoreEntry } from '../core/input.ts'
 import type { OpenedStore, Store, StoreChange } from './store.ts'
 
@@ -174,7 +174,7 @@ function faultOf(error: unknown, folder: string): Fault {
   let cause = error
   while (cause instanceof Error && cause.cause instanceof Error) cause = cause.cause
   const code = cause instanceof Error && 'code' in cause ? String(cause.code) : ''
-  const message = cause instanceof Error ? cause.message : String(cause)
+  const message = messageOf(cause)
   const detail = `${folder}: ${message}`
   if (code === 'LEVEL_LOCKED' || /lock .*(already held|temporarily unavailable)/i.test(message)) {
     return { code: 'store-locked', detail }

@@ -1,6 +1,6 @@
 /** The store in a browser: one IndexedDB database, by idb-keyval. Pages of one origin may share it. */
 import { createStore, promisifyRequest, type UseStore } from 'idb-keyval'
-import { type Fault, fail, ok, type Result } from '../core/base/fault.ts'
+import { type Fault, fail, messageOf, ok, type Result } from '../core/base/fault.ts'
 import type { StoreEntry } from '../core/input.ts'
 import type { OpenedStore, Store, StoreChange } from './store.ts'
 
@@ -64,5 +64,5 @@ class IndexedDbStore implements Store {
 const CLOSED: Fault = { code: 'store-failed', detail: 'the store is closed' }
 
 function faultOf(error: unknown): Fault {
-  return { code: 'store-failed', detail: error instanceof Error ? error.message : String(error) }
+  return { code: 'store-failed', detail: messageOf(error) }
 }

@@ -1,5 +1,6 @@
 /** Waiting that an AbortSignal can end. Nothing here leaves a listener behind or a rejection unhandled. */
-import { WebmeshError } from './webmesh-error.ts'
+import { messageOf } from '../core/base/fault.ts'
+import { invalidOption, WebmeshError } from './webmesh-error.ts'
 
 /** What everything that waits takes. */
 export interface Waiting {
@@ -33,15 +34,12 @@ export function rejected(error: WebmeshError): Promise<never> {
 }
 
 export function abortedError(signal: AbortSignal): WebmeshError {
-  // reason: whoever aborts may give anything as the reason.
-  const reason = signal.reason as unknown
-  return new WebmeshError({ code: 'aborted', detail: reason instanceof Error ? reason.message : String(reason) })
+  return new WebmeshError({ code: 'aborted', detail: messageOf(signal.reason) })
 }
 
 /** Also where what was given as a signal is none. */
 export function throwIfAborted(signal: AbortSignal | undefined): void {
-  if (signal !== undefined && !(signal instanceof AbortSignal))
-    throw new WebmeshError({ code: 'invalid-option', detail: 'signal is an AbortSignal' })
+  if (signal !== undefined && !(signal instanceof AbortSignal)) throw invalidOption('signal is an AbortSignal')
   if (signal?.aborted) throw abortedError(signal)
 }
 

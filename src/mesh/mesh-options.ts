@@ -95,36 +95,58 @@ const PATHLESS_MS_MIN = 1_000
 /** Refs live a week: then nobody is found any more. */
 const PATHLESS_MS_MAX = 604_800_000
 const LISTEN_MAX = 16
-const SWITCHES = ['portMapping', 'tabs', 'lan', 'remembered'] as const
 const WAYS_IN_MAX = 256
+
+/** What an option must be where it is given, and how that is said. */
+type Rule = readonly [isValid: (value: unknown) => boolean, text: string]
+
+function whole(min: number, max: number): Rule {
+  return [value => Number.isInteger(value) && isWithin(value, min, max), `a whole number from ${min} to ${max}`]
+}
+
+const PORT = whole(0, 65_535)
+const LIST: Rule = [Array.isArray, 'a list']
+const SWITCH: Rule = [value => typeof value === 'boolean', 'true or false']
+
+const RULES: Readonly<Record<keyof MeshOptions, Rule>> = {
+  store: [value => typeof value === 'string' && value !== '', 'a folder as text'],
+  listen: LIST,
+  join: LIST,
+  announce: LIST,
+  webrtcPort: [value => value === false || PORT[0](value), `${PORT[1]}, or false`],
+  udpPort: PORT,
+  portMapping: SWITCH,
+  tabs: SWITCH,
+  lan: SWITCH,
+  remembered: SWITCH,
+  capacity: whole(CAPACITY_MIN, CAPACITY_MAX),
+  relays: [
+    value => relayLimitsOf(value) !== null,
+    'true, false, or an object with bytesPerSecond and circuits, whole numbers above 0',
+  ],
+  rendezvous: whole(1, REF_RENDEZVOUS_MAX),
+  pathlessMs: [
+    value => isWithin(value, PATHLESS_MS_MIN, PATHLESS_MS_MAX),
+    `a number from ${PATHLESS_MS_MIN} to ${PATHLESS_MS_MAX}`,
+  ],
+  signal: [value => value instanceof AbortSignal, 'an AbortSignal'],
+}
 
 /** Faults: `invalid-option`, and those of a way in or an address that cannot be read. */
 export function checkOptions(suite: CryptoSuite, now: WallTime, options: unknown): Result<CheckedOptions> {
   if (typeof options !== 'object' || options === null || Array.isArray(options))
     return invalid('Mesh.start() takes an object of options')
-  // reason: it is an object; each value is checked below before it is used.
-  const given = options as Record<string, unknown>
-  for (const key of Object.keys(given)) {
-    if (!KNOWN.has(key)) return invalid(`there is no option "${key}"; known ones are ${[...KNOWN].join(', ')}`)
+  const rules = new Map<string, Rule>(Object.entries(RULES))
+  for (const [name, value] of Object.entries(options)) {
+    const rule = rules.get(name)
+    if (rule === undefined)
+      return invalid(`there is no option "${name}"; known ones are ${[...rules.keys()].join(', ')}`)
+    const [isValid, text] = rule
+    if (value !== undefined && !isValid(value)) return invalid(`${name} is ${text}`)
   }
+  // reason: each value was looked at just above, but those within lists, which are below.
+  const given = options as MeshOptions
   const { store, webrtcPort, udpPort, capacity, relays, rendezvous, pathlessMs, signal } = given
-  if (store !== undefined && (typeof store !== 'string' || store === '')) return invalid('store is a folder as text')
-  if (udpPort !== undefined && !isPort(udpPort)) return invalid('udpPort is a whole number from 0 to 65,535')
-  if (webrtcPort !== undefined && webrtcPort !== false && !isPort(webrtcPort))
-    return invalid('webrtcPort is a whole number from 0 to 65,535, or false')
-  if (capacity !== undefined && !isCapacity(capacity))
-    return invalid(`capacity is a whole number from ${CAPACITY_MIN} to ${CAPACITY_MAX}`)
-  for (const name of SWITCHES)
-    if (given[name] !== undefined && typeof given[name] !== 'boolean') return invalid(`${name} is true or false`)
-  const relayLimits = relayLimitsOf(relays)
-  if (relayLimits === null)
-    return invalid('relays is true, false, or an object with bytesPerSecond and circuits, whole numbers above 0')
-  if (rendezvous !== undefined && !(isCount(rendezvous) && rendezvous <= REF_RENDEZVOUS_MAX))
-    return invalid(`rendezvous is a whole number from 1 to ${REF_RENDEZVOUS_MAX}`)
-  if (pathlessMs !== undefined && !isPathless(pathlessMs))
-    return invalid(`pathlessMs is a number from ${PATHLESS_MS_MIN} to ${PATHLESS_MS_MAX}`)
-  if (signal !== undefined && !(signal instanceof AbortSignal)) return invalid('signal is an AbortSignal')
-
   const listen = each('listen', given.listen, LISTEN_MAX, parseListenPoint)
   if (!listen.ok) return listen
   const join = each('join', given.join, WAYS_IN_MAX, way => wayInOf(suite, now, way))
@@ -145,7 +167,7 @@ export function checkOptions(suite: CryptoSuite, now: WallTime, options: unknown
     remembered: given.remembered !== false,
     capacity,
     relays: relays !== false,
-    relayLimits,
+    relayLimits: relayLimitsOf(relays) ?? {},
     rendezvous,
     pathlessMs,
     signal,
@@ -164,26 +186,8 @@ export function parseListenPoint(given: unknown): Result<ListenPoint> {
   return ok({ host: match[1] ?? match[2] ?? '', port })
 }
 
-const KNOWN: ReadonlySet<string> = new Set<keyof MeshOptions>([
-  'store',
-  'listen',
-  'join',
-  'announce',
-  'webrtcPort',
-  'udpPort',
-  'portMapping',
-  'tabs',
-  'lan',
-  'remembered',
-  'capacity',
-  'relays',
-  'rendezvous',
-  'pathlessMs',
-  'signal',
-])
-
-function isPort(value: unknown): value is number {
-  return typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= 65_535
+function isWithin(value: unknown, min: number, max: number): boolean {
+  return typeof value === 'number' && value >= min && value <= max
 }
 
 function isCount(value: unknown): value is number {
@@ -201,14 +205,6 @@ function relayLimitsOf(given: unknown): RelayLimits | null {
 }
 
 const RELAY_LIMITS: ReadonlySet<string> = new Set<keyof RelayLimits>(['bytesPerSecond', 'circuits'])
-
-function isPathless(value: unknown): value is number {
-  return typeof value === 'number' && value >= PATHLESS_MS_MIN && value <= PATHLESS_MS_MAX
-}
-
-function isCapacity(value: unknown): value is number {
-  return typeof value === 'number' && Number.isInteger(value) && value >= CAPACITY_MIN && value <= CAPACITY_MAX
-}
 
 type WayIn = { readonly target: Target } | { readonly source: WayInSource }
 
@@ -245,9 +241,13 @@ function parseAnnounced(given: unknown): Result<Address> {
   return parsed.ok ? ok({ ...parsed.value, extra: '' }) : parsed
 }
 
-function each<T>(name: string, given: unknown, max: number, parse: (item: unknown) => Result<T>): Result<T[]> {
+function each<T>(
+  name: string,
+  given: readonly unknown[] | undefined,
+  max: number,
+  parse: (item: unknown) => Result<T>,
+): Result<T[]> {
   if (given === undefined) return ok([])
-  if (!Array.isArray(given)) return invalid(`${name} is a list`)
   if (given.length > max) return fail({ code: 'invalid-option', detail: name, got: given.length, limit: max })
   const values: T[] = []
   for (const item of given) {

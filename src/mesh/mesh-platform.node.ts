@@ -4,10 +4,10 @@ import { nodePlatform } from '../host/platform.node.ts'
 import { atTurnEnd } from '../paths/turn-end.node.ts'
 import { ListeningSide } from './listening-side.ts'
 import type { MeshPlatform } from './mesh.ts'
-import { SYSTEM_WORDS } from './system-words.node.ts'
-import { learnPlainWords } from './webmesh-error.ts'
+import { SYSTEM_SENTENCES, SYSTEM_WORDS } from './system-words.node.ts'
+import { learnSystem } from './webmesh-error.ts'
 
-learnPlainWords(SYSTEM_WORDS)
+learnSystem(SYSTEM_WORDS, SYSTEM_SENTENCES)
 
 export function nodeMeshPlatform(): MeshPlatform {
   return { ...nodePlatform(), soon: atTurnEnd, ownHosts, listeningSide: mesh => new ListeningSide(mesh) }

@@ -15,7 +15,7 @@ import {
 import { type MeshStream, type OpenStream, RESET_NO_HANDLER } from './mesh-stream.ts'
 import { mustBeHandler, runHandler, type StreamHandler } from './stream-handler.ts'
 import type { PeerLike } from './target.ts'
-import { WebmeshError } from './webmesh-error.ts'
+import { invalidOption, WebmeshError } from './webmesh-error.ts'
 
 /** A member of a service: usable wherever a peer is named. */
 export interface Member {
@@ -125,8 +125,7 @@ export class JoinedService extends TypedEventTarget<ServiceEvents> implements Se
   async broadcast(bytes: Uint8Array, options: Waiting = {}): Promise<{ readonly neighbours: number }> {
     throwIfAborted(options.signal)
     this.mustBeJoined()
-    if (!(bytes instanceof Uint8Array))
-      throw new WebmeshError({ code: 'invalid-option', detail: 'broadcast() takes a Uint8Array' })
+    if (!(bytes instanceof Uint8Array)) throw invalidOption('broadcast() takes a Uint8Array')
     const event = await this.dispatch.request(options.signal, 'broadcast-sent', request => ({
       kind: 'service-broadcast',
       request,

@@ -9,7 +9,7 @@ import type { PeerId } from '../core/base/peer-id.ts'
 import type { Command, SessionId, StreamId } from '../core/input.ts'
 import { abortedError, type Deferred, deferred, ignore, rejected, unlessAborted, type Waiting } from './abort.ts'
 import type { Staging } from './staging.ts'
-import { WebmeshError } from './webmesh-error.ts'
+import { invalidOption, WebmeshError } from './webmesh-error.ts'
 
 /** One ordered byte stream to a peer, both ways, with backpressure. Message borders are not kept: it is a byte stream. */
 export interface MeshStream extends AsyncIterable<Uint8Array> {
@@ -123,8 +123,7 @@ export class OpenStream implements MeshStream {
 
   write(bytes: Uint8Array, options?: Waiting): Promise<void> {
     if (this.failure !== null || this.writing !== 'open') return rejected(this.cannotWrite())
-    if (!(bytes instanceof Uint8Array))
-      return rejected(new WebmeshError({ code: 'invalid-option', detail: 'write() takes a Uint8Array' }))
+    if (!(bytes instanceof Uint8Array)) return rejected(invalidOption('write() takes a Uint8Array'))
     if (bytes.length >= LARGE_WRITE_BYTES) this.writeLarge(bytes)
     else if (bytes.length > 0) this.stage(bytes)
     if (!this.lent && this.stagedBytes + this.queuedBytes <= WRITE_HIGH_BYTES) return DONE
@@ -145,7 +144,7 @@ export class OpenStream implements MeshStream {
 
   reset(code = 0): void {
     if (!(Number.isInteger(code) && code >= 0 && code <= 0xffffffff))
-      throw new WebmeshError({ code: 'invalid-option', detail: 'a reset code is a whole number from 0 to 4294967295' })
+      throw invalidOption('a reset code is a whole number from 0 to 4294967295')
     if (this.failure !== null) return
     this.dropInbox()
     if (this.isDone()) return
@@ -283,8 +282,7 @@ export class OpenStream implements MeshStream {
   private take(taking: 'reader' | 'web'): WebmeshError | null {
     if (this.taking === 'nobody-yet') this.taking = taking
     if (this.taking === taking) return null
-    const detail = 'a stream is read either through readable or through read() and the iterator'
-    return new WebmeshError({ code: 'invalid-option', detail })
+    return invalidOption('a stream is read through readable, or through read() and the iterator')
   }
 
   /** What nobody will read counts as read, or the session would hold room for it for good. */

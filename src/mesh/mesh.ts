@@ -3,7 +3,7 @@
  * step fails, joins the mesh, and gives out sessions and services. What happens inside a peer is the core's business.
  */
 import type { Address } from '../core/base/address.ts'
-import { type Fault, ok } from '../core/base/fault.ts'
+import { type Fault, messageOf, ok } from '../core/base/fault.ts'
 import { type PeerId, parsePeerId } from '../core/base/peer-id.ts'
 import { type PeerRef, refText } from '../core/crypto/peer-ref.ts'
 import { KEY_BYTES } from '../core/crypto/suite.ts'
@@ -43,7 +43,7 @@ import type { Member, Service } from './mesh-service.ts'
 import type { Session } from './mesh-session.ts'
 import { mustBeHandler, type StreamHandler } from './stream-handler.ts'
 import { type PeerLike, serviceNameOf, targetText } from './target.ts'
-import { WebmeshError } from './webmesh-error.ts'
+import { invalidOption, WebmeshError } from './webmesh-error.ts'
 
 export interface MeshEvents {
   /** The overlay keeps a session as a link. */
@@ -331,7 +331,7 @@ class RunningMesh extends TypedEventTarget<MeshEvents> implements Mesh, Listenin
 
   async join(service: string, options: JoinOptions = {}): Promise<Service> {
     const { summary = '', signal } = options
-    if (typeof summary !== 'string') throw new WebmeshError({ code: 'invalid-option', detail: 'summary is text' })
+    if (typeof summary !== 'string') throw invalidOption('summary is text')
     return this.dispatch.joinService(serviceNameOf(service), summary, signal)
   }
 
@@ -370,9 +370,8 @@ class RunningMesh extends TypedEventTarget<MeshEvents> implements Mesh, Listenin
 
   async ping(peer: PeerLike, options: PingOptions = {}): Promise<PingOutcome> {
     const { count = 1, intervalMs = 100, signal } = options
-    if (!(Number.isInteger(count) && count >= 1))
-      throw new WebmeshError({ code: 'invalid-option', detail: 'count is a whole number from 1' })
-    if (!(intervalMs >= 0)) throw new WebmeshError({ code: 'invalid-option', detail: 'intervalMs is a number from 0' })
+    if (!(Number.isInteger(count) && count >= 1)) throw invalidOption('count is a whole number from 1')
+    if (!(intervalMs >= 0)) throw invalidOption('intervalMs is a number from 0')
     const session = await this.dispatch.connect(peer, signal)
     const roundTripsMs: number[] = []
     let { path } = session
@@ -386,7 +385,7 @@ class RunningMesh extends TypedEventTarget<MeshEvents> implements Mesh, Listenin
   }
 
   handle(subject: string, handler: StreamHandler | null): void {
-    if (typeof subject !== 'string') throw new WebmeshError({ code: 'invalid-option', detail: 'a subject is text' })
+    if (typeof subject !== 'string') throw invalidOption('a subject is text')
     mustBeHandler(handler)
     this.dispatch.handle(subject, handler)
   }
@@ -582,9 +581,7 @@ class RunningMesh extends TypedEventTarget<MeshEvents> implements Mesh, Listenin
 }
 
 function sayWhy(error: unknown): string {
-  if (!(error instanceof Error)) return String(error)
-  const { cause } = error
-  return cause instanceof Error ? cause.message : error.message
+  return messageOf(error instanceof Error && error.cause instanceof Error ? error.cause : error)
 }
 
 function negotiatorOf(negotiators: readonly Negotiator[], transport: NegotiatedTransport): Negotiator {

@@ -3,14 +3,13 @@ import type { PeerId } from '../core/base/peer-id.ts'
 import { ignore } from './abort.ts'
 import { type EventSink, HandlerErrorEvent } from './mesh-events.ts'
 import { type MeshStream, type OpenStream, RESET_HANDLER_FAILED } from './mesh-stream.ts'
-import { WebmeshError } from './webmesh-error.ts'
+import { invalidOption } from './webmesh-error.ts'
 
 /** `from` is the peer that opened the stream. */
 export type StreamHandler = (stream: MeshStream, from: PeerId) => void | Promise<void>
 
 export function mustBeHandler(handler: unknown): void {
-  if (handler !== null && typeof handler !== 'function')
-    throw new WebmeshError({ code: 'invalid-option', detail: 'a handler is a function, or null' })
+  if (handler !== null && typeof handler !== 'function') throw invalidOption('a handler is a function, or null')
 }
 
 /** Runs a handler; a handler that throws costs its stream, and is reported on `target`. */

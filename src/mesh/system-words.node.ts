@@ -1,4 +1,7 @@
-/** What operating systems say in a code, in plain words. */
+/** What only programs meet: what operating systems say in a code, in plain words, and sentences for the faults of ports and folders. */
+import type { SystemCode } from './webmesh-error.ts'
+
+/** Codes of operating systems. */
 export const SYSTEM_WORDS = {
   ECONNREFUSED: 'nobody listens there',
   ECONNRESET: 'the other side cut the connection',
@@ -19,3 +22,10 @@ export const SYSTEM_WORDS = {
   ENAMETOOLONG: 'its name is too long',
   EMFILE: 'too many files are open',
 } as const
+
+export const SYSTEM_SENTENCES: Record<SystemCode, string> = {
+  'port-in-use':
+    'Another program listens there already%: stop it, choose another port, or give port 0 for any free one.',
+  'listen-failed': 'Listening failed%: check that the address belongs to this machine and that the port may be used.',
+  'store-locked': 'The store is in use by another process%: stop that one, or give each peer a folder of its own.',
+}

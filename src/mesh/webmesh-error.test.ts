@@ -1,8 +1,10 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import type { FaultCode } from '../core/base/fault.ts'
-import { SYSTEM_WORDS } from './system-words.node.ts'
-import { learnPlainWords, WebmeshError } from './webmesh-error.ts'
+import { SYSTEM_SENTENCES, SYSTEM_WORDS } from './system-words.node.ts'
+import { learnSystem, WebmeshError } from './webmesh-error.ts'
+
+learnSystem(SYSTEM_WORDS, SYSTEM_SENTENCES)
 
 /** The codes as the source declares them: the type is gone at run time. */
 const CODES = readFileSync(new URL('../core/base/fault.ts', import.meta.url), 'utf8')
@@ -31,7 +33,6 @@ describe('WebmeshError', () => {
     ['frame-too-large', 'what answers there is no Webmesh peer'],
     ['/home/ENOENTS/x', '/home/ENOENTS/x'],
   ])('puts what systems say in plain words: %s', (detail, words) => {
-    learnPlainWords(SYSTEM_WORDS)
     expect(new WebmeshError({ code: 'no-way-in', detail }).message).toContain(`(${words})`)
   })
 

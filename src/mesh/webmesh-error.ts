@@ -21,12 +21,21 @@ export class WebmeshError extends Error {
   }
 }
 
-export function sentenceOfFault(fault: Fault): string {
-  return SENTENCES[fault.code].replace('%', () => why(fault))
+/** Something that a user gave cannot be used; `detail` says what it has to be. */
+export function invalidOption(detail: string): WebmeshError {
+  return new WebmeshError({ code: 'invalid-option', detail })
 }
 
+export function sentenceOfFault(fault: Fault): string {
+  return (SENTENCES[fault.code] ?? `${fault.code}%`).replace('%', () => why(fault))
+}
+
+/** What no page meets: those that do bring the sentences along. */
+export type SystemCode = 'port-in-use' | 'listen-failed' | 'store-locked'
+type Sentences = Record<Exclude<FaultCode, SystemCode>, string> & Partial<Record<SystemCode, string>>
+
 /** What happened, `%` for the particulars, and what to do. */
-const SENTENCES: Record<FaultCode, string> = {
+const SENTENCES: Sentences = {
   'invalid-ref': 'This is no ref that can be read%: copy the whole text, which starts with "webmesh:", and try again.',
   'invalid-address': 'This is no address%: write it like tcp://host:4100, ws://host:4100/path or tcp://[::1]:4100.',
   'invalid-peer-id': 'This is no peer id%: a peer id is 64 hexadecimal digits; a ref will do as well.',
@@ -37,12 +46,8 @@ const SENTENCES: Record<FaultCode, string> = {
   'ref-forged':
     "The ref's signature does not fit its contents%: it was changed on its way, so ask its owner for it again.",
 
-  'port-in-use':
-    'Another program listens there already%: stop it, choose another port, or give port 0 for any free one.',
-  'listen-failed': 'Listening failed%: check that the address belongs to this machine and that the port may be used.',
   'store-damaged':
     'The store cannot be read%: nothing was changed in it, so restore the folder from a copy, or give another one to start with a new identity.',
-  'store-locked': 'The store is in use by another process%: stop that one, or give each peer a folder of its own.',
   'store-failed': "The store could not be written or read%: check the folder's permissions and the space on the disk.",
 
   'no-way-in':
@@ -94,9 +99,10 @@ const PLAIN_WORDS: Partial<Record<string, string>> = {
   'wire-lost': 'the connection was lost',
 }
 
-/** More codes, of where the program runs: pages carry none of them. */
-export function learnPlainWords(words: Readonly<Record<string, string>>): void {
+/** What is met where the program runs: more codes of causes, and the sentences that pages do not carry. */
+export function learnSystem(words: Readonly<Record<string, string>>, sentences: Record<SystemCode, string>): void {
   Object.assign(PLAIN_WORDS, words)
+  Object.assign(SENTENCES, sentences)
 }
 
 /** ` (detail; got 3, limit 2)`, or nothing where the fault says no more than its code. */

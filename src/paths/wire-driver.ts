@@ -2,7 +2,7 @@
  * What every transport fulfils (spec 3.2). A driver translates: it opens a byte pipe, cuts what comes at frame borders
  * and hands it on; it knows nothing of what frames mean. One contract suite (`wire-contract.ts`) holds for all.
  */
-import type { Address, AddressScheme } from '../core/base/address.ts'
+import { type Address, type AddressScheme, hostPort } from '../core/base/address.ts'
 import type { Fault } from '../core/base/fault.ts'
 import type { WireFacts } from '../core/input.ts'
 
@@ -27,6 +27,11 @@ export interface WireSink {
   onWritten(bytes: number): void
   /** Faults: 'closed' (either side hung up), 'wire-lost', 'dial-failed', 'dial-timeout', 'frame-too-large', 'malformed'. */
   onClosed(fault: Fault): void
+}
+
+/** What is told of a wire whose other end is there. */
+export function wireFacts(transport: WireFacts['transport'], host: string, port: number): WireFacts {
+  return { transport, remote: hostPort({ host, port }), remoteHost: host }
 }
 
 export interface WireDriver {

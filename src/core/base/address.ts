@@ -31,8 +31,13 @@ const PATTERN =
   /^(tcp|ws|wss|webrtc|udp):\/\/(?:\[([0-9a-fA-F:.]+)\]|([\w.-]+)):(\d{1,5})(\/[\w!$%&'()*+,./:;=?@~-]*)?$/
 
 export function addressText(address: Address): string {
-  const host = address.host.includes(':') ? `[${address.host}]` : address.host
-  return `${address.scheme}://${host}:${address.port}${address.scheme === 'webrtc' ? `/${address.extra}` : address.extra}`
+  const { scheme, extra } = address
+  return `${scheme}://${hostPort(address)}${scheme === 'webrtc' ? `/${extra}` : extra}`
+}
+
+/** As in URLs: an IPv6 address in brackets. */
+export function hostPort({ host, port }: { readonly host: string; readonly port: number }): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
 }
 
 export function parseAddress(text: string): Result<Address> {

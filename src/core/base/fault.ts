@@ -60,6 +60,11 @@ export function ok<T>(value: T): Result<T> {
   return { ok: true, value }
 }
 
+/** What says why, of whatever was thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
+
 export function fail(fault: Fault): { readonly ok: false; readonly fault: Fault } {
   return { ok: false, fault }
 }

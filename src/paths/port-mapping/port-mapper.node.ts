@@ -4,6 +4,7 @@
  * fails is a state, and is tried again later. For an IPv6 address of this machine it keeps holes in the gateway's firewall, by
  * PCP alone: what is "mapped" then is the address itself.
  */
+import { messageOf } from '../../core/base/fault.ts'
 import { plainIp } from '../udp/ip-address.ts'
 import { defaultGateway } from './default-gateway.node.ts'
 import { GatewaySocket } from './gateway-socket.node.ts'
@@ -201,7 +202,7 @@ export class PortMapper {
       await gateway.unmap(port, grant.port)
       return this.isIpv6 ? 'the gateway gave another address' : 'the gateway has no address outside'
     } catch (error) {
-      return error instanceof Error ? error.message : String(error)
+      return messageOf(error)
     } finally {
       this.asking = null
     }

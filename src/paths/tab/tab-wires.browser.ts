@@ -4,6 +4,7 @@
  * rung on another. Whatever runs in this origin could listen: sessions are sealed as over any wire.
  */
 import type { Address } from '../../core/base/address.ts'
+import { concatBytes } from '../../core/base/bytes.ts'
 import type { Fault } from '../../core/base/fault.ts'
 import type { WireFacts } from '../../core/input.ts'
 import { FrameSplitter } from '../frame-splitter.ts'
@@ -87,14 +88,9 @@ class TabWire implements Wire {
     this.open()
   }
 
-  send(buffers: readonly Uint8Array[], bytes: number): void {
+  send(buffers: readonly Uint8Array[]): void {
     if (this.state === 'closed') return
-    const message = new Uint8Array(bytes)
-    let at = 0
-    for (const buffer of buffers) {
-      message.set(buffer, at)
-      at += buffer.length
-    }
+    const message = concatBytes(...buffers)
     if (this.state === 'open') this.sayBytes(message)
     else this.waiting.push(message)
   }

@@ -7,7 +7,7 @@ import type { Socket } from 'node:net'
 import type { Fault } from '../../core/base/fault.ts'
 import { type FrameReceiver, FrameSplitter } from '../frame-splitter.ts'
 import { writeAtTurnEnd } from '../turn-end.node.ts'
-import { LINGER_MS, type Wire, type WireSink } from '../wire-driver.ts'
+import { LINGER_MS, type Wire, type WireSink, wireFacts } from '../wire-driver.ts'
 import { freshMemory, type ReadBuffer, ReadBuffers, withoutBuffer } from './read-buffers.node.ts'
 import { spentMemory } from './spent-memory.node.ts'
 
@@ -75,9 +75,7 @@ export class TcpWire implements Wire, FrameReceiver {
     this.state = 'open'
     this.clearLimit()
     const { remoteAddress = '', remotePort = 0 } = this.socket
-    const remoteHost = plainHost(remoteAddress)
-    const remote = remoteHost.includes(':') ? `[${remoteHost}]:${remotePort}` : `${remoteHost}:${remotePort}`
-    this.sink?.onOpen({ transport: 'tcp', remote, remoteHost })
+    this.sink?.onOpen(wireFacts('tcp', plainHost(remoteAddress), remotePort))
   }
 
   /** Bytes that came in memory of their own, as 'data'. */

@@ -3,7 +3,7 @@ import type { UdxSocket, UdxStream } from 'udx-native'
 import type { Fault } from '../../core/base/fault.ts'
 import { FrameSplitter } from '../frame-splitter.ts'
 import type { NegotiatedSink, NegotiatedWire } from '../negotiator.ts'
-import { LINGER_MS } from '../wire-driver.ts'
+import { LINGER_MS, wireFacts } from '../wire-driver.ts'
 import { MAPPING_KEPT_MS } from './punch-description.ts'
 import type { SocketAddress } from './stun.ts'
 
@@ -78,8 +78,7 @@ export class UdpWire implements NegotiatedWire {
     this.state = 'open'
     this.stream.connect(socket, remoteStream, port, host)
     if (keepsOpen) this.stream.setKeepalive(MAPPING_KEPT_MS)
-    const remote = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
-    this.sink.onOpen({ transport: 'udp', remote, remoteHost: host })
+    this.sink.onOpen(wireFacts('udp', host, port))
     for (const bytes of this.waiting.splice(0)) this.write(bytes)
   }
 

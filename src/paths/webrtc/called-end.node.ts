@@ -6,8 +6,8 @@ import type { RemoteInfo } from 'node:dgram'
 import type { Fault } from '../../core/base/fault.ts'
 import type { WireFacts } from '../../core/input.ts'
 import { plainIp } from '../udp/ip-address.ts'
-import { type Acceptor, DIAL_TIMEOUT_MS } from '../wire-driver.ts'
-import { DataChannelEnd, hostPort } from './datachannel-end.node.ts'
+import { type Acceptor, DIAL_TIMEOUT_MS, wireFacts } from '../wire-driver.ts'
+import { DataChannelEnd } from './datachannel-end.node.ts'
 import { type Library, safely } from './datachannel-library.node.ts'
 import type { DtlsCertificate } from './dtls-certificate.node.ts'
 import { bindingOf } from './rtc-call.ts'
@@ -102,7 +102,7 @@ export class CalledEnd extends DataChannelEnd {
     const address = place?.address ?? 'unknown'
     // A socket for both families names IPv4 in IPv6's way.
     const host = address.startsWith('::ffff:') ? (plainIp(address) ?? address) : address
-    return { transport: 'webrtc', remote: hostPort({ host, port: place?.port ?? 0 }), remoteHost: host }
+    return wireFacts('webrtc', host, place?.port ?? 0)
   }
 
   private onGathered(): void {

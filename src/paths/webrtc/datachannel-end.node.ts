@@ -2,6 +2,7 @@
 import type { DataChannel, PeerConnection } from 'node-datachannel'
 import type { Fault } from '../../core/base/fault.ts'
 import type { WireFacts } from '../../core/input.ts'
+import { wireFacts } from '../wire-driver.ts'
 import { safely } from './datachannel-library.node.ts'
 import { BUFFERED_BYTES_LOW, type RtcEnd, type WebRtcWire } from './webrtc-wire.ts'
 
@@ -70,8 +71,7 @@ export class DataChannelEnd implements RtcEnd {
 
   protected facts(): WireFacts {
     const remote = this.connection?.getSelectedCandidatePair()?.remote
-    const host = remote?.address ?? 'unknown'
-    return { transport: 'webrtc', remote: hostPort({ host, port: remote?.port ?? 0 }), remoteHost: host }
+    return wireFacts('webrtc', remote?.address ?? 'unknown', remote?.port ?? 0)
   }
 
   private onState(state: string): void {
@@ -81,10 +81,6 @@ export class DataChannelEnd implements RtcEnd {
       isOpen ? { code: 'wire-lost', detail: 'ICE failed' } : { code: 'dial-failed', detail: 'no way to the other end' },
     )
   }
-}
-
-export function hostPort({ host, port }: { readonly host: string; readonly port: number }): string {
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
 }
 
 /** The core copies by `slice`, which in Node's Buffer copies nothing. */

@@ -2,11 +2,11 @@
  * WebRTC of a browser: negotiated, and to an address. A page gets 500 connections in its life (Chrome), so what was prepared
  * for an offer that nobody answered serves for the next one.
  */
-import { type Address, certificateHashOf } from '../../core/base/address.ts'
-import type { Fault } from '../../core/base/fault.ts'
+import { type Address, certificateHashOf, hostPort } from '../../core/base/address.ts'
+import { type Fault, messageOf } from '../../core/base/fault.ts'
 import type { WireFacts } from '../../core/input.ts'
 import { GATHER_TIMEOUT_MS, type NegotiatedSink, type NegotiatedWire, type Negotiator } from '../negotiator.ts'
-import { DIAL_TIMEOUT_MS, type WireDriver } from '../wire-driver.ts'
+import { DIAL_TIMEOUT_MS, type WireDriver, wireFacts } from '../wire-driver.ts'
 import { bindingOf, calledAt } from './rtc-call.ts'
 import {
   descriptionOfSdp,
@@ -73,7 +73,7 @@ export function webRtcDriver(dialTimeoutMs = DIAL_TIMEOUT_MS): WireDriver | null
 const NO_END: NegotiatedRtcEnd = { acceptAnswer() {}, send: () => false, bufferedBytes: () => 0, close() {} }
 
 function iceServers(helpers: readonly Address[]): RTCIceServer[] {
-  const urls = helpers.map(({ host, port }) => `stun:${host.includes(':') ? `[${host}]` : host}:${port}`)
+  const urls = helpers.map(helper => `stun:${hostPort(helper)}`)
   return urls.length === 0 ? [] : [{ urls }]
 }
 
@@ -157,37 +157,35 @@ class BrowserEnd implements NegotiatedRtcEnd {
       if (remote === null) throw new Error('the offer is none')
       await connection.setRemoteDescription({ type: 'offer', sdp: sdpOf(withoutBadCandidates(remote, false), 'offer') })
     }
-    const gathered = gathering(connection)
-    if (offer !== null) await connection.setLocalDescription(await connection.createAnswer())
     // A spare one looks again where this machine is now.
-    else
-      await connection.setLocalDescription(
-        await connection.createOffer({ iceRestart: connection.localDescription !== null }),
-      )
+    else if (connection.localDescription !== null) connection.restartIce()
+    const gathered = gathering(connection)
+    await connection.setLocalDescription()
     await gathered
-    const description = descriptionOfSdp(connection.localDescription?.sdp ?? '')
-    if (description === null) throw new Error('this browser describes its end in another way')
+    const description = this.ownDescription()
+    // The other side is told at once, and offers again soon. Some browsers tell of no place though they have one.
+    if (description.candidates.length === 0 && !navigator.onLine) throw new Error('no way to the other end')
     return description
   }
 
   private async connect(address: Address): Promise<void> {
     const { connection } = this
-    await connection.setLocalDescription(await connection.createOffer())
-    const own = descriptionOfSdp(connection.localDescription?.sdp ?? '')
-    if (own === null) throw new Error('this browser describes its end in another way')
+    await connection.setLocalDescription()
+    const own = this.ownDescription()
     this.binding = bindingOf(own.certificateHash, certificateHashOf(address))
     await connection.setRemoteDescription({ type: 'answer', sdp: sdpOf(calledAt(address, own.pwd), 'called') })
   }
 
+  private ownDescription(): RtcDescription {
+    const description = descriptionOfSdp(this.connection.localDescription?.sdp ?? '')
+    if (description === null) throw new Error('this browser describes its end in another way')
+    return description
+  }
+
   private facts(): WireFacts {
     const remote = this.connection.sctp?.transport.iceTransport.getSelectedCandidatePair?.()?.remote
-    const host = remote?.address ?? 'unknown'
-    return {
-      transport: 'webrtc',
-      remote: `${host.includes(':') ? `[${host}]` : host}:${remote?.port ?? 0}`,
-      remoteHost: host,
-      ...(this.binding === null ? {} : { binding: this.binding }),
-    }
+    const facts = wireFacts('webrtc', remote?.address ?? 'unknown', remote?.port ?? 0)
+    return this.binding === null ? facts : { ...facts, binding: this.binding }
   }
 
   private faultOfFailure(): Fault {
@@ -213,5 +211,5 @@ function gathering(connection: RTCPeerConnection): Promise<void> {
 }
 
 function faultOf(error: unknown): Fault {
-  return { code: 'dial-failed', detail: error instanceof Error ? error.message : String(error) }
+  return { code: 'dial-failed', detail: messageOf(error) }
 }

@@ -1,10 +1,10 @@
 /** Negotiated WebRTC in Node, by libdatachannel. What it takes to addresses of this peer is in `webrtc-port.node.ts`. */
 import { networkInterfaces } from 'node:os'
-import type { Address } from '../../core/base/address.ts'
-import type { Fault } from '../../core/base/fault.ts'
+import { type Address, hostPort } from '../../core/base/address.ts'
+import { type Fault, messageOf } from '../../core/base/fault.ts'
 import { GATHER_TIMEOUT_MS, type NegotiatedSink, type NegotiatedWire, type Negotiator } from '../negotiator.ts'
 import { mayBeSentTo } from '../udp/ip-address.ts'
-import { DataChannelEnd, hostPort } from './datachannel-end.node.ts'
+import { DataChannelEnd } from './datachannel-end.node.ts'
 import { type Library, LibraryUser, safely } from './datachannel-library.node.ts'
 import {
   descriptionOfSdp,
@@ -113,5 +113,5 @@ function reachable(helpers: readonly Address[]): readonly Address[] {
 }
 
 function faultOf(error: unknown): Fault {
-  return { code: 'dial-failed', detail: error instanceof Error ? error.message : String(error) }
+  return { code: 'dial-failed', detail: messageOf(error) }
 }

@@ -3,9 +3,9 @@
  * open `ws://` (mixed content): such addresses are no schemes of this driver there, so that nobody tries them.
  */
 import { type Address, type AddressScheme, addressText } from '../../core/base/address.ts'
-import type { Fault } from '../../core/base/fault.ts'
+import { type Fault, messageOf } from '../../core/base/fault.ts'
 import { FrameSplitter } from '../frame-splitter.ts'
-import { DIAL_TIMEOUT_MS, LINGER_MS, type Wire, type WireDriver, type WireSink } from '../wire-driver.ts'
+import { DIAL_TIMEOUT_MS, LINGER_MS, type Wire, type WireDriver, type WireSink, wireFacts } from '../wire-driver.ts'
 import { packMessages } from './message-packing.ts'
 
 /** `bufferedAmount` has no event: it is looked at this often, while it is not zero. */
@@ -71,7 +71,7 @@ class WebSocketWire implements Wire {
       socket.onclose = event => this.onClose(event.code)
       return socket
     } catch (error) {
-      this.fault = { code: 'dial-failed', detail: error instanceof Error ? error.message : String(error) }
+      this.fault = { code: 'dial-failed', detail: messageOf(error) }
       setTimeout(() => this.onClose(0), 0)
       return null
     }
@@ -99,9 +99,7 @@ class WebSocketWire implements Wire {
     this.state = 'open'
     clearTimeout(this.limit)
     for (const message of this.waiting.splice(0)) this.write(message)
-    const { host, port } = this.address
-    const remote = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
-    this.sink.onOpen({ transport: 'websocket', remote, remoteHost: host })
+    this.sink.onOpen(wireFacts('websocket', this.address.host, this.address.port))
   }
 
   private onMessage(data: unknown): void {

@@ -4,10 +4,9 @@
  */
 import type { WebSocket } from 'ws'
 import type { Fault } from '../../core/base/fault.ts'
-import type { WireFacts } from '../../core/input.ts'
 import { FrameSplitter } from '../frame-splitter.ts'
 import { freshMemory, withoutBuffer } from '../tcp/read-buffers.node.ts'
-import { LINGER_MS, type Wire, type WireSink } from '../wire-driver.ts'
+import { LINGER_MS, type Wire, type WireSink, wireFacts } from '../wire-driver.ts'
 import { packMessages } from './message-packing.ts'
 
 export class WsWire implements Wire {
@@ -37,7 +36,7 @@ export class WsWire implements Wire {
     this.state = 'open'
     this.clearLimit()
     for (const message of this.waiting.splice(0)) this.write(message)
-    this.sink.onOpen(factsOf(remoteHost, remotePort))
+    this.sink.onOpen(wireFacts('websocket', remoteHost, remotePort))
   }
 
   send(buffers: readonly Uint8Array[], bytes: number): void {
@@ -116,9 +115,4 @@ export class WsWire implements Wire {
     if (this.limit !== null) clearTimeout(this.limit)
     this.limit = null
   }
-}
-
-function factsOf(remoteHost: string, remotePort: number): WireFacts {
-  const remote = remoteHost.includes(':') ? `[${remoteHost}]:${remotePort}` : `${remoteHost}:${remotePort}`
-  return { transport: 'websocket', remote, remoteHost }
 }
