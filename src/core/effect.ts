@@ -52,6 +52,8 @@ export type PeerEvent =
   | { readonly kind: 'left' }
   /** This peer's own ref changed. */
   | { readonly kind: 'self'; readonly ref: PeerRef }
+  /** Nobody is heard any more, or many links were lost at once: the network may have changed outside of this machine. */
+  | { readonly kind: 'unheard' }
   | { readonly kind: 'joined'; readonly request: RequestId; readonly through: PeerId }
   | { readonly kind: 'link-up'; readonly peer: PeerId; readonly role: string; readonly path: PathView }
   | { readonly kind: 'link-down'; readonly peer: PeerId; readonly fault: Fault }

@@ -42,6 +42,8 @@ class NodeOwnNetwork implements OwnNetwork {
   private readonly openers: readonly PortMapper[]
   private readonly open = new Set<string>()
   private survey = NOT_SURVEYED
+  /** This machine's address by IPv4, as most told when it was known last. */
+  private seenAs: string | null = null
   private mapping: PortMappingState
   private toldPlace: MappedPlace | null = null
   private closed = false
@@ -107,6 +109,12 @@ class NodeOwnNetwork implements OwnNetwork {
     if (this.told < ANSWERS_WANTED) this.lookWithin(LINKS_SETTLE_MS)
   }
 
+  lookAgain(): void {
+    // Where the old address is gone nobody may answer before the ports are mapped anew: the gateway is asked in any case.
+    this.mapper?.lookAgain()
+    this.lookWithin(LINKS_SETTLE_MS)
+  }
+
   async close(): Promise<void> {
     this.closed = true
     this.cancel?.()
@@ -148,7 +156,6 @@ class NodeOwnNetwork implements OwnNetwork {
     const helpers = await this.options.findHelpers().catch((): readonly Address[] => [])
     const outside = helpers.filter(({ host }) => this.mayTell(host))
     if (outside.length > 0 && !this.closed) {
-      const before = this.survey.ipv4
       this.survey = await this.options.survey(outside)
       if (this.closed) return
       if (this.mapping.kind === 'mapped') {
@@ -156,7 +163,9 @@ class NodeOwnNetwork implements OwnNetwork {
         this.tellPlace()
       }
       // The network is another one: the gateway knows its new address, or is a new gateway.
-      if (before !== null && this.survey.ipv4 !== null && this.survey.ipv4 !== before) this.mapper?.lookAgain()
+      const { ipv4 } = this.survey
+      if (this.seenAs !== null && ipv4 !== null && ipv4 !== this.seenAs) this.mapper?.lookAgain()
+      this.seenAs = ipv4 ?? this.seenAs
     }
     const sure = this.told >= ANSWERS_WANTED && !this.isUnconfirmed()
     this.lookWithin(sure ? SURE_AGAIN_MS : UNSURE_AGAIN_MS)

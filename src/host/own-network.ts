@@ -42,6 +42,8 @@ export interface OwnNetwork {
   holes(): readonly string[]
   /** There is one more link: more peers to ask, perhaps. */
   onLink(): void
+  /** Others may see this machine at another address now. */
+  lookAgain(): void
   /** Takes away what was mapped, and waits two seconds for it at most. */
   close(): Promise<void>
 }

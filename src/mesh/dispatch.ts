@@ -36,7 +36,10 @@ export interface DispatchOptions {
   readonly target: EventSink
 }
 
-export type WholePeerEvent = Extract<PeerEvent, { kind: 'left' | 'self' | 'link-up' | 'link-down' | 'datagram' }>
+export type WholePeerEvent = Extract<
+  PeerEvent,
+  { kind: 'left' | 'self' | 'unheard' | 'link-up' | 'link-down' | 'datagram' }
+>
 
 /** Events that answer a request, by kind. */
 type Answer = Exclude<Extract<PeerEvent, { request: RequestId }>, { kind: 'failed' }>
@@ -202,6 +205,7 @@ export class Dispatch implements StreamHost {
         break
       case 'left':
       case 'self':
+      case 'unheard':
       case 'link-up':
       case 'link-down':
         this.options.onPeerEvent(event)

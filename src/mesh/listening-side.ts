@@ -132,6 +132,7 @@ export class ListeningSide {
 
   /** This machine may be in another network. What the gateway mapped is taken away before it is asked anew: the one would undo the other. */
   lookAnew(): void {
+    this.forgetMappings()
     this.announce()
     this.lookedAround = this.lookedAround.then(async () => {
       await this.ownNetwork?.close()
@@ -141,6 +142,16 @@ export class ListeningSide {
       this.announce()
       this.lookAround()
     })
+  }
+
+  /** The network may have changed outside of this machine, which is where it was. */
+  lookAgain(): void {
+    this.forgetMappings()
+    this.ownNetwork?.lookAgain()
+  }
+
+  private forgetMappings(): void {
+    for (const negotiator of this.mesh.negotiators) negotiator.onNetworkChanged?.()
   }
 
   /** What is to be known of this machine's network is found out while the user goes on. */

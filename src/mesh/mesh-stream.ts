@@ -282,7 +282,7 @@ export class OpenStream implements MeshStream {
   private take(taking: 'reader' | 'web'): WebmeshError | null {
     if (this.taking === 'nobody-yet') this.taking = taking
     if (this.taking === taking) return null
-    return invalidOption('a stream is read through readable, or through read() and the iterator')
+    return invalidOption('a stream is read either through readable or through read() and the iterator')
   }
 
   /** What nobody will read counts as read, or the session would hold room for it for good. */

@@ -424,9 +424,8 @@ class RunningMesh extends TypedEventTarget<MeshEvents> implements Mesh, Listenin
   /** The addresses of this machine may change at any time, as when a laptop is carried from one network to another. */
   watchNetwork(): void {
     this.stopWatching = this.platform.watchNetwork(lost => {
-      for (const negotiator of this.negotiators) negotiator.onNetworkChanged?.()
-      this.loop.input({ kind: 'network-changed', lost })
       this.side?.lookAnew()
+      this.loop.input({ kind: 'network-changed', lost })
     })
   }
 
@@ -542,6 +541,9 @@ class RunningMesh extends TypedEventTarget<MeshEvents> implements Mesh, Listenin
       case 'self':
         this.ownRef = event.ref
         this.dispatchEvent(new SelfEvent(refText(event.ref), event.ref))
+        break
+      case 'unheard':
+        this.side?.lookAgain()
         break
       case 'link-up':
         this.firstLinkAt ??= this.platform.clock.monotonicNow()

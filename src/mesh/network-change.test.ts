@@ -23,6 +23,7 @@ it('the gateway is asked anew when what it mapped is taken away, once for each c
           view: () => NOTHING_KNOWN,
           holes: () => [],
           onLink: () => {},
+          lookAgain: () => {},
           close: () => {
             happened.push(`close ${number}`)
             return new Promise<void>(resolve => {

@@ -3,6 +3,7 @@
  * payload is seen where a packet that carries it is sealed and opened. Relays open nothing of what they pass on, so they
  * are no hops, and their copies do not count. A payload is a mark of 16 bytes and a number of two, then anything.
  */
+import { hexOfBytes } from '../core/base/hex.ts'
 import type { PeerId } from '../core/base/peer-id.ts'
 import type { AeadKey, CryptoSuite } from '../core/crypto/suite.ts'
 
@@ -24,7 +25,7 @@ export class PayloadCount {
   /** The suite that this peer is to use. */
   suiteOf(peer: PeerId): CryptoSuite {
     const { inner } = this
-    return { ...inner, aeadKey: (cipher, key) => this.watched(inner.aeadKey(cipher, key), peer, hexOf(key)) }
+    return { ...inner, aeadKey: (cipher, key) => this.watched(inner.aeadKey(cipher, key), peer, hexOfBytes(key)) }
   }
 
   /** From here on payloads that begin with the same bytes as this one count. */
@@ -45,12 +46,12 @@ export class PayloadCount {
   private watched(key: AeadKey, peer: PeerId, keyName: string): AeadKey {
     return {
       seal: (nonce, associated, parts, spareBytes) => {
-        if (this.mark !== null) this.onSealed(peer, keyName + hexOf(nonce), joined(parts))
+        if (this.mark !== null) this.onSealed(peer, keyName + hexOfBytes(nonce), joined(parts))
         return key.seal(nonce, associated, parts, spareBytes)
       },
       open: (nonce, associated, sealed, start, end) => {
         const plaintext = key.open(nonce, associated, sealed, start, end)
-        if (plaintext !== null && this.mark !== null) this.onOpened(peer, keyName + hexOf(nonce), plaintext)
+        if (plaintext !== null && this.mark !== null) this.onOpened(peer, keyName + hexOfBytes(nonce), plaintext)
         return plaintext
       },
     }
@@ -99,10 +100,4 @@ function joined(parts: readonly Uint8Array[]): Uint8Array {
     at += part.length
   }
   return whole
-}
-
-function hexOf(bytes: Uint8Array): string {
-  let text = ''
-  for (const byte of bytes) text += byte.toString(16).padStart(2, '0')
-  return text
 }

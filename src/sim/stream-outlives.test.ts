@@ -18,6 +18,8 @@ const RELAYS = 3
 const RUNS = 150
 /** After whatever sleep; half of all within 100 ms, 99 of 100 within 0.9 s, the slowest of 2,500 after 3.1 s. */
 const FLOWS_WITHIN_MS = 5_000
+/** Where a router has another address, of which nobody hears for a second: round trips are up to half a second here. */
+const RENUMBERED_FLOWS_WITHIN_MS = 7_000
 /** Altogether less than a stream waits for a path, with time for finding one. */
 const TROUBLE_MS_MAX = 90_000
 
@@ -198,7 +200,8 @@ it('a stream outlives what befalls its peers, their wires and their relays', () 
       for (const end of ends) talk.write(end, 1)
       const before = ends.map(({ arrived }) => arrived.length)
       const flows = (): boolean => ends.every(({ arrived }, i) => arrived.length > before[i]!)
-      expect(world.runUntil(flows, FLOWS_WITHIN_MS, 20)).not.toBeNull()
+      const isKnown = list.every(({ kind }) => kind !== 'renumbered')
+      expect(world.runUntil(flows, isKnown ? FLOWS_WITHIN_MS : RENUMBERED_FLOWS_WITHIN_MS, 20)).not.toBeNull()
       world.run(30_000)
       const [a, b] = ends
       expect([a.faults, b.faults]).toEqual([[], []])

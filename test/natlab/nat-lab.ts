@@ -36,7 +36,7 @@ export function noLab(conditions: Conditions = {}): string | null {
   const tools = [
     ['ip', '-V', 'iproute2'],
     ['nft', '-v', 'nftables'],
-    ...((conditions.delayMs ?? 0) > 0 ? [['python3', '-V', 'python3-minimal'] as const] : []),
+    ['python3', '-V', 'python3-minimal'],
   ] as const
   for (const [tool, flag, holder] of tools) {
     try {
@@ -181,6 +181,13 @@ table ip6 filter {
   }
 }`
 
+/** Of a kernel's connection tracking, by netlink (`IPCTNL_MSG_CT_DELETE` for all): masquerading forgets its own only. */
+const FORGET_CONNECTIONS = `
+import socket, struct
+netlink = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 12)
+netlink.send(struct.pack('IHHII', 20, 1 << 8 | 2, 5, 1, 0) + bytes(4))
+netlink.recv(64)`
+
 /** Between any two on the segment, whatever they send. */
 function lossy(percent: number): string {
   return `
@@ -324,7 +331,7 @@ export class NatLab {
    * A machine's own device on the segment, or that of its outermost router, has another address from here on, as when a provider
    * gives a new one: what the router knew of connections is gone, and what is sent to the old address arrives nowhere.
    */
-  renumber(host: string): void {
+  renumber(host: string): string {
     const { namespace, device, address, port } = this.outlets.get(host)!
     this.places += 1
     const isSix = address.includes(':')
@@ -332,12 +339,18 @@ export class NatLab {
       ? [`${PUBLIC_NET_6}::${this.places.toString(16)}`, 64]
       : [`${PUBLIC_NET}.${this.places}`, 24]
     const family = isSix ? '-6' : '-4'
-    // Who masquerades forgets the connections of an address that goes.
     this.in(namespace, 'ip', 'addr', 'del', `${address}/${bits}`, 'dev', device)
     this.in(namespace, 'ip', 'addr', 'add', `${fresh}/${bits}`, 'dev', device, ...(isSix ? ['nodad'] : []))
+    this.rules(
+      namespace,
+      `table ${isSix ? 'ip6' : 'ip'} gone_${this.places} {\n chain in {\n type filter hook prerouting priority -400\n ` +
+        `${isSix ? 'ip6' : 'ip'} daddr ${address} drop\n }\n}`,
+    )
+    this.in(namespace, 'python3', '-c', FORGET_CONNECTIONS)
     if (host === namespace) this.in(namespace, 'ip', family, 'route', 'replace', 'default', 'dev', device)
     else for (const set of ['ports', 'met']) this.in(namespace, 'sh', '-c', `nft flush set ip nat ${set} 2>&1 || true`)
     this.outlets.set(host, { namespace, device, address: fresh, port })
+    return fresh
   }
 
   /** Takes out the cable between a machine and what is next to it, or puts it in again. */

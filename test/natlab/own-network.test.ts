@@ -250,6 +250,19 @@ function behindRouter(): void {
     }
   })
 
+  it('tells its new address within seconds after its router got another one', async () => {
+    const gateway = await router()
+    const peer = hidden(gateway, ...LISTEN)
+    await announces(peer, `tcp://${gateway.host}:4100`)
+    const fresh = lab.renumber(gateway.namespace)
+    const since = performance.now()
+    await announces(peer, `tcp://${fresh}:4100`)
+    expect(performance.now() - since).toBeLessThan(20_000)
+    expect(addressesOf(peer).filter(address => address.includes(gateway.host))).toEqual([])
+    const ping = webmeshIn(outside, 'ping', `tcp://${fresh}:4100`, '--count', '1')
+    expect(await ping.exit()).toBe(0)
+  })
+
   it('nobody gets in where the ports are not mapped', async () => {
     const gateway = await router()
     const peer = hidden(gateway, ...LISTEN, '--no-port-mapping')

@@ -38,7 +38,7 @@ function upheavals(stillS: number): readonly Upheaval[] {
   return [
     {
       name: 'another address',
-      befall: async (lab, host) => lab.renumber(host),
+      befall: async (lab, host) => void lab.renumber(host),
     },
     {
       name: `cable out for ${AWAY_MS / 1_000} s`,

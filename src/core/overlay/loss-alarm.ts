@@ -12,13 +12,15 @@ export class LossAlarm {
     return now < this.until
   }
 
-  /** A link was lost; `left` are still there. */
-  onLost(now: Instant, left: number): void {
+  /** A link was lost; `left` are still there. True where that begins an alarm. */
+  onLost(now: Instant, left: number): boolean {
     this.lostAt = this.lostAt.filter(at => now - at < ALARM_WINDOW_MS)
     this.lostAt.push(now)
     const lost = this.lostAt.length
-    if (lost < ALARM_LOST_MIN || lost < (left + lost) * ALARM_LOST_SHARE) return
-    if (!this.isOn(now)) this.startedAt = this.lostAt[0] ?? now
+    if (lost < ALARM_LOST_MIN || lost < (left + lost) * ALARM_LOST_SHARE) return false
+    const begins = !this.isOn(now)
+    if (begins) this.startedAt = this.lostAt[0] ?? now
     this.until = now + ALARM_MS
+    return begins
   }
 }

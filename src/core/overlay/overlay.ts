@@ -565,7 +565,7 @@ export class Overlay implements LinkCareOwner {
     if (!lost) return
     this.memory.failed(peer, turn.now, SEARCH_MIN_MS)
     needs.suspectSilent(turn, SUSPECT_SILENT_MS)
-    alarm.onLost(turn.now, this.links.size)
+    if (alarm.onLost(turn.now, this.links.size)) turn.emit({ kind: 'unheard' })
     this.tendSoon(turn)
   }
 

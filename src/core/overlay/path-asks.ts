@@ -101,14 +101,15 @@ export class PathAsks {
     this.wakeAt = null
     const unanswered: Unanswered[] = []
     for (const [carrier, ask] of this.asks) {
+      // Once more as it is given up as well: if a new session is opened now, the other side is to answer for the old one before.
+      if (Math.min(ask.againAt, ask.giveUpAt) <= turn.now) {
+        ask.againAt = turn.now + PATH_ASK_AGAIN_MS
+        if (!carrier.reliable) ask.session.askPath(turn, carrier, ask.token, ask.urgent)
+      }
       if (ask.giveUpAt <= turn.now) {
         this.asks.delete(carrier)
         unanswered.push({ ask, carrier, heard: carrier.heardAt > ask.askedAt })
         continue
-      }
-      if (ask.againAt <= turn.now) {
-        ask.againAt = turn.now + PATH_ASK_AGAIN_MS
-        if (!carrier.reliable) ask.session.askPath(turn, carrier, ask.token, ask.urgent)
       }
       this.wakeAt = earlier(this.wakeAt, Math.min(ask.againAt, ask.giveUpAt))
     }

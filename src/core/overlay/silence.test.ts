@@ -55,6 +55,16 @@ describe('a peer whose router has another address', () => {
       for (const node of talk.ends) expect(node.events.some(({ kind }) => kind === 'stream-failed')).toBe(false)
     }
   })
+
+  it('says so once to its host, which may look for its new address', () => {
+    const talk = talking(3)
+    const [from, to] = talk.ends
+    const heard = (node: Node): number => node.events.filter(({ kind }) => kind === 'unheard').length
+    const before = [heard(from), heard(to)]
+    renumber(to)
+    talk.world.run(10_000)
+    expect([heard(from), heard(to)]).toEqual([before[0], before[1]! + 1])
+  })
 })
 
 describe('a peer that holds a stream', () => {

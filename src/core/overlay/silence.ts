@@ -45,6 +45,7 @@ export class Silence {
     const heardAt = this.lastHeard()?.heardAt ?? turn.now
     if (turn.now < heardAt + silentMs || heardAt === this.allAskedFor) return
     this.allAskedFor = heardAt
+    turn.emit({ kind: 'unheard' })
     this.askAll(turn, true)
   }
 

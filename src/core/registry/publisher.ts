@@ -52,9 +52,7 @@ export class Publisher {
     for (const publication of own) {
       publication.summary = summary
       publication.withdrawing = false
-      publication.underWay = false
-      publication.failures = 0
-      publication.dueAt = turn.now
+      beginAnew(publication, turn.now)
     }
     // The descriptor tells how many members there are: the announcement's answer says it first.
     const soon = turn.now + this.rng.around(PUBLICATION_RETRY_MS, 0.5)
@@ -72,9 +70,7 @@ export class Publisher {
       if (publication.service !== service || publication.withdrawing) continue
       publication.withdrawing = true
       publication.again = null
-      publication.underWay = false
-      publication.failures = 0
-      publication.dueAt = turn.now
+      beginAnew(publication, turn.now)
       if (publication.sequence === 0) this.forget(publication)
     }
     this.onWake(turn)
@@ -202,4 +198,10 @@ export class Publisher {
 
 function isDone(answer: PutAnswer | null): boolean {
   return answer?.outcome === 'stored' || answer?.outcome === 'outranked'
+}
+
+function beginAnew(publication: Publication, now: Instant): void {
+  publication.underWay = false
+  publication.failures = 0
+  publication.dueAt = now
 }

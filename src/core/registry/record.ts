@@ -10,6 +10,7 @@
  */
 import { ByteReader, ByteWriter, concatBytes, encodeUtf8 } from '../base/bytes.ts'
 import { fail, ok, type Result } from '../base/fault.ts'
+import { hexOfBytes } from '../base/hex.ts'
 import type { WallTime } from '../base/instant.ts'
 import { PEER_ID_BYTES, type PeerId, peerIdOfBytes } from '../base/peer-id.ts'
 import { type Position, positionOfHash } from '../base/position.ts'
@@ -142,15 +143,7 @@ function recordOf(
 }
 
 export function slotOfBytes(bytes: Uint8Array): Slot {
-  let text = ''
-  for (let i = 0; i < SLOT_BYTES; i += 1) text += bytes[i]!.toString(16).padStart(2, '0')
-  return text
-}
-
-export function bytesOfSlot(slot: Slot): Uint8Array {
-  const bytes = new Uint8Array(SLOT_BYTES)
-  for (let i = 0; i < SLOT_BYTES; i += 1) bytes[i] = Number.parseInt(slot.slice(2 * i, 2 * i + 2), 16)
-  return bytes
+  return hexOfBytes(bytes, SLOT_BYTES)
 }
 
 /** An announced ref must be the publisher's own (its key follows the version); finders check its signature. */

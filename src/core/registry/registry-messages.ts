@@ -11,6 +11,7 @@
  *   message 3 want      | slots 8 …
  */
 import { ByteReader, ByteWriter } from '../base/bytes.ts'
+import { bytesOfHex } from '../base/hex.ts'
 import { REF_BYTES_MAX } from '../crypto/peer-ref.ts'
 import type { ServiceEntry } from '../effect.ts'
 import {
@@ -24,7 +25,7 @@ import {
   ROUTED_PAYLOAD_BYTES_MAX,
   SUMMARY_BYTES_MAX,
 } from '../limits.ts'
-import { bytesOfSlot, SLOT_BYTES, type Slot, slotOfBytes } from './record.ts'
+import { SLOT_BYTES, type Slot, slotOfBytes } from './record.ts'
 import type { Side } from './region.ts'
 import { parseServiceName, SERVICE_TEXT_BYTES_MAX, type ServiceName } from './service-name.ts'
 
@@ -187,12 +188,12 @@ export function encodeRegistryMessage(message: RegistryMessage): Uint8Array {
     }
     case 'digest': {
       const writer = new ByteWriter(1 + message.entries.length * (SLOT_BYTES + 6)).u8(2)
-      for (const entry of message.entries) writer.raw(bytesOfSlot(entry.slot)).u48(entry.sequence)
+      for (const entry of message.entries) writer.raw(bytesOfHex(entry.slot)).u48(entry.sequence)
       return writer.finish()
     }
     case 'want': {
       const writer = new ByteWriter(1 + message.slots.length * SLOT_BYTES).u8(3)
-      for (const slot of message.slots) writer.raw(bytesOfSlot(slot))
+      for (const slot of message.slots) writer.raw(bytesOfHex(slot))
       return writer.finish()
     }
   }

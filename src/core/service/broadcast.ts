@@ -6,6 +6,7 @@
  *   id: first 8 bytes of the origin | sequence u48
  */
 import { ByteWriter, encodeUtf8 } from '../base/bytes.ts'
+import { hexOfBytes } from '../base/hex.ts'
 import { bytesOfPeerId, type PeerId } from '../base/peer-id.ts'
 import type { CryptoSuite, Identity } from '../crypto/suite.ts'
 
@@ -55,15 +56,7 @@ export function splitMessageId(id: MessageId): { readonly origin: string; readon
 }
 
 export function messageIdOfBytes(bytes: Uint8Array): MessageId {
-  let text = ''
-  for (let i = 0; i < MESSAGE_ID_BYTES; i += 1) text += bytes[i]!.toString(16).padStart(2, '0')
-  return text
-}
-
-export function bytesOfMessageId(id: MessageId): Uint8Array {
-  const bytes = new Uint8Array(MESSAGE_ID_BYTES)
-  for (let i = 0; i < MESSAGE_ID_BYTES; i += 1) bytes[i] = Number.parseInt(id.slice(2 * i, 2 * i + 2), 16)
-  return bytes
+  return hexOfBytes(bytes, MESSAGE_ID_BYTES)
 }
 
 export function codeOfContent(content: BroadcastContent): number {

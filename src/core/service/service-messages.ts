@@ -13,6 +13,7 @@
  *   9 place        parent u8 (1: the receiver is the sender's) | term u32 | capacity u16 | root 32 | round u32 | depth u8
  */
 import { ByteReader, ByteWriter } from '../base/bytes.ts'
+import { bytesOfHex } from '../base/hex.ts'
 import { unreachable } from '../base/invariant.ts'
 import { bytesOfPeerId, PEER_ID_BYTES, type PeerId, peerIdOfBytes } from '../base/peer-id.ts'
 import { REF_BYTES_MAX } from '../crypto/peer-ref.ts'
@@ -20,14 +21,13 @@ import { SIGNATURE_BYTES } from '../crypto/suite.ts'
 import { BROADCAST_BYTES_MAX, IHAVE_IDS_MAX, SERVICE_MESSAGE_BYTES_MAX, VIEW_REFS_MAX } from '../limits.ts'
 import {
   type Broadcast,
-  bytesOfMessageId,
   codeOfContent,
   contentOfCode,
   MESSAGE_ID_BYTES,
   type MessageId,
   messageIdOfBytes,
 } from './broadcast.ts'
-import { bytesOfTag, type ServiceTag, TAG_BYTES, tagOfBytes } from './service-tag.ts'
+import { type ServiceTag, TAG_BYTES, tagOfBytes } from './service-tag.ts'
 import type { Place } from './tree-place.ts'
 
 export type ServiceMessage =
@@ -55,7 +55,7 @@ const MEMBER_FOR_MS_MAX = 0xffffffff
 
 export function encodeServiceMessage(tag: ServiceTag, message: ServiceMessage): Uint8Array {
   const writer = new ByteWriter(message.kind === 'gossip' ? 120 + message.broadcast.payload.length : 64)
-  const start = (kind: number): ByteWriter => writer.u8(kind).raw(bytesOfTag(tag))
+  const start = (kind: number): ByteWriter => writer.u8(kind).raw(bytesOfHex(tag))
   switch (message.kind) {
     case 'view-join':
       return start(1).u32(Math.min(message.memberForMs, MEMBER_FOR_MS_MAX)).sized(message.ref).finish()
@@ -78,10 +78,10 @@ export function encodeServiceMessage(tag: ServiceTag, message: ServiceMessage): 
     }
     case 'ihave':
       start(6)
-      for (const id of message.ids) writer.raw(bytesOfMessageId(id))
+      for (const id of message.ids) writer.raw(bytesOfHex(id))
       return writer.finish()
     case 'graft':
-      return start(7).raw(bytesOfMessageId(message.id)).finish()
+      return start(7).raw(bytesOfHex(message.id)).finish()
     case 'prune':
       return start(8).finish()
     case 'place': {

@@ -1,4 +1,5 @@
 /** Names a service in messages between members: the first 8 bytes of its hash, as hexadecimal text (spec 7.5). */
+import { hexOfBytes } from '../base/hex.ts'
 import type { CryptoSuite } from '../crypto/suite.ts'
 import { hashOfService } from '../registry/record.ts'
 import type { ServiceName } from '../registry/service-name.ts'
@@ -12,13 +13,5 @@ export function tagOfService(suite: CryptoSuite, service: ServiceName): ServiceT
 }
 
 export function tagOfBytes(bytes: Uint8Array): ServiceTag {
-  let text = ''
-  for (let i = 0; i < TAG_BYTES; i += 1) text += bytes[i]!.toString(16).padStart(2, '0')
-  return text
-}
-
-export function bytesOfTag(tag: ServiceTag): Uint8Array {
-  const bytes = new Uint8Array(TAG_BYTES)
-  for (let i = 0; i < TAG_BYTES; i += 1) bytes[i] = Number.parseInt(tag.slice(2 * i, 2 * i + 2), 16)
-  return bytes
+  return hexOfBytes(bytes, TAG_BYTES)
 }

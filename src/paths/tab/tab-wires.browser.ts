@@ -6,6 +6,7 @@
 import type { Address } from '../../core/base/address.ts'
 import { concatBytes } from '../../core/base/bytes.ts'
 import type { Fault } from '../../core/base/fault.ts'
+import { hexOfBytes } from '../../core/base/hex.ts'
 import type { WireFacts } from '../../core/input.ts'
 import { FrameSplitter } from '../frame-splitter.ts'
 import type { Acceptor, Wire, WireDriver, WireSink } from '../wire-driver.ts'
@@ -177,5 +178,5 @@ function bellOf(tab: string): string {
 }
 
 function randomName(): string {
-  return Array.from(crypto.getRandomValues(new Uint8Array(16)), byte => byte.toString(16).padStart(2, '0')).join('')
+  return hexOfBytes(crypto.getRandomValues(new Uint8Array(16)))
 }

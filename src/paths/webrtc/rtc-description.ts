@@ -6,6 +6,7 @@
  *   version u8 | ufrag text | pwd text | certificate hash 32 | count u8 | (kind u8 | host text | port u16)…
  */
 import { ByteReader, ByteWriter } from '../../core/base/bytes.ts'
+import { hexOfBytes } from '../../core/base/hex.ts'
 import { mayBeSentTo } from '../udp/ip-address.ts'
 
 /** A place of this machine; the same as others see it through a NAT. */
@@ -117,7 +118,7 @@ const SETUP = { offer: 'actpass', answer: 'active', caller: 'active', called: 'p
 
 /** `role` is that of the end described. */
 export function sdpOf({ ufrag, pwd, certificateHash, candidates }: RtcDescription, role: keyof typeof SETUP): string {
-  const hash = Array.from(certificateHash, byte => byte.toString(16).padStart(2, '0').toUpperCase()).join(':')
+  const hash = hexOfBytes(certificateHash).toUpperCase().match(/../g)?.join(':')
   const lines = [
     'v=0',
     'o=- 1 1 IN IP4 0.0.0.0',
