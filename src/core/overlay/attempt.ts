@@ -70,6 +70,7 @@ export class Attempt {
   dueAt: Instant = 0
   circuitFrom: Instant
   readonly tries = new Map<Carrier, Try>()
+  /** The last that was begun and is not lost: where somebody counts on it, it goes on beside the next. */
   circuit: CircuitEnd | null = null
   /** First hops that led nowhere. */
   readonly hopsTried: PeerId[] = []
@@ -217,7 +218,7 @@ export class Attempt {
     if (at >= 0) this.knownAddresses.splice(at, 1)
   }
 
-  /** Whether a circuit may be begun: none is under way, and the dials had their head start or are over. */
+  /** Whether a circuit may be begun: none is under way, or one for too long, and the dials had their head start or are over. */
   mayCircle(now: Instant): boolean {
     if (!this.canCircle) return false
     return now >= this.circuitFrom || (this.tries.size === 0 && this.addresses.length === 0)
@@ -275,6 +276,6 @@ export class Attempt {
   }
 
   private get canCircle(): boolean {
-    return this.peer !== null && this.mayTakeCircuit && !this.circuitsSpent && this.circuit === null
+    return this.peer !== null && this.mayTakeCircuit && !this.circuitsSpent && (this.circuit === null || this.hasty)
   }
 }

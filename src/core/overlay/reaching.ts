@@ -9,7 +9,7 @@ import { earlier, type Instant } from '../base/instant.ts'
 import type { PeerId } from '../base/peer-id.ts'
 import { RareMap } from '../base/rare-map.ts'
 import type { PeerRef, Rendezvous } from '../crypto/peer-ref.ts'
-import { DIAL_TIMEOUT_MS, FIRST_HOPS_TRIED_MAX, REACHING_MAX, UNKNOWN_TO_MAX } from '../limits.ts'
+import { DIAL_TIMEOUT_MS, FIRST_HOPS_TRIED_MAX, REACHING_MAX, REDIAL_MS, UNKNOWN_TO_MAX } from '../limits.ts'
 import type { Session } from '../session/session.ts'
 import type { Opening, Switchboard } from '../session/switchboard.ts'
 import { type Carrier, Wire } from '../session/wire.ts'
@@ -403,6 +403,7 @@ export class Reaching {
       attempt.hopsTried.push(hop)
       const circuit = this.circuits.begin(turn, peer, hop, attempt.session !== null)
       attempt.circuit = circuit
+      attempt.circuitFrom = turn.now + REDIAL_MS
       attempt.tries.set(circuit, { opening: null, openBy: turn.now + DIAL_TIMEOUT_MS })
       this.attemptOf.set(circuit, attempt)
       if (attempt.session === null) this.greet(turn, attempt, circuit)
@@ -459,7 +460,10 @@ export class Reaching {
     if (opening !== null) this.board.cancelOpening(opening)
     attempt.tries.delete(carrier)
     this.attemptOf.delete(carrier)
-    if (attempt.circuit === carrier) attempt.circuit = null
+    if (attempt.circuit === carrier) {
+      attempt.circuit = null
+      attempt.circuitFrom = 0
+    }
   }
 
   /** It leads nowhere; what else there is to try is tried. */

@@ -14,10 +14,10 @@ import type { Reaching } from './reaching.ts'
 export class Silence {
   private readonly contacts: ContactTable
   private readonly reaching: Reaching
-  /** When somebody was asked. */
-  private askedAt: Instant = -1
-  /** When the last had been heard, the last time that all were asked. */
+  /** When one was asked, and all, each by when the last had been heard: once in each silence. */
+  private askedFor: Instant = -1
   private allAskedFor: Instant = -1
+  private askedAt: Instant = -1
 
   constructor(contacts: ContactTable, reaching: Reaching) {
     this.contacts = contacts
@@ -30,8 +30,9 @@ export class Silence {
     if (last === null) return null
     const heardAt = last.heardAt ?? turn.now
     const answerMs = WATCH_LOOK_MS + 2 * (last.roundTripMs ?? WATCH_LOOK_MS)
-    if (this.askedAt <= heardAt) {
+    if (this.askedFor !== heardAt) {
       if (turn.now < heardAt + QUIET_MS) return heardAt + QUIET_MS
+      this.askedFor = heardAt
       this.askedAt = turn.now
       last.session.expectLife(turn)
     } else if (turn.now >= this.askedAt + answerMs) {
