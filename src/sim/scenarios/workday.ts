@@ -40,6 +40,11 @@ export const workday: Scenario = {
       Math.min(TABS_MAX, setting.peers / 6),
     )
     for (const tab of tabs) watch.joinService(tab, SERVICE)
+    // In a small world there might be no public peer for a moment: who comes next then is a mesh of its own.
+    const servers = run.pick(
+      run.live().filter(node => node.public),
+      1,
+    )
     run.pass(SETTLE_MS / 2, 'settle')
 
     const end = world.now + dayMs
@@ -51,7 +56,7 @@ export const workday: Scenario = {
     const churning = new Churning(run, {
       medianMs: setting.medianMinutes * MINUTE_MS,
       until: end,
-      staying: tabs,
+      staying: [...tabs, ...servers],
       waysIn,
     })
     const talks: Call[] = []
