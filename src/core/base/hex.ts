@@ -6,7 +6,7 @@ const scratch: number[][] = []
 
 /** Of the first `count`. Made of all its digits at once: put together one by one, each text would hold a tree of pieces, a kilobyte, for good. */
 export function hexOfBytes(bytes: Uint8Array, count = bytes.length): string {
-  scratch[count] ??= new Array<number>(2 * count).fill(0)
+  scratch[count] ??= []
   const codes = scratch[count]
   for (let i = 0; i < count; i += 1) {
     codes[2 * i] = DIGITS.charCodeAt(bytes[i]! >> 4)
@@ -15,15 +15,16 @@ export function hexOfBytes(bytes: Uint8Array, count = bytes.length): string {
   return String.fromCharCode(...codes)
 }
 
-/** What `hexOfBytes` made. */
-export function bytesOfHex(text: string): Uint8Array {
-  const bytes = new Uint8Array(text.length / 2)
-  for (let i = 0; i < bytes.length; i += 1) {
+/** What `hexOfBytes` made of so many. */
+export function bytesOfHex(text: string, count: number): Uint8Array {
+  const bytes = new Uint8Array(count)
+  for (let i = 0; i < count; i += 1) {
     bytes[i] = (digit(text.charCodeAt(2 * i)) << 4) | digit(text.charCodeAt(2 * i + 1))
   }
   return bytes
 }
 
+/** The codes of `0` to `9` end in 0 to 9, those of `a` to `f`, 64 above, in 1 to 6. */
 function digit(code: number): number {
-  return code < 58 ? code - 48 : code - 87
+  return (code & 15) + 9 * (code >> 6)
 }

@@ -12,7 +12,7 @@ export function peerIdOfBytes(bytes: Uint8Array): PeerId {
 }
 
 export function bytesOfPeerId(peer: PeerId): Uint8Array {
-  return bytesOfHex(peer)
+  return bytesOfHex(peer, PEER_ID_BYTES)
 }
 
 export function parsePeerId(text: string): Result<PeerId> {

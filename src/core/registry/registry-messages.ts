@@ -188,12 +188,12 @@ export function encodeRegistryMessage(message: RegistryMessage): Uint8Array {
     }
     case 'digest': {
       const writer = new ByteWriter(1 + message.entries.length * (SLOT_BYTES + 6)).u8(2)
-      for (const entry of message.entries) writer.raw(bytesOfHex(entry.slot)).u48(entry.sequence)
+      for (const entry of message.entries) writer.raw(bytesOfHex(entry.slot, SLOT_BYTES)).u48(entry.sequence)
       return writer.finish()
     }
     case 'want': {
       const writer = new ByteWriter(1 + message.slots.length * SLOT_BYTES).u8(3)
-      for (const slot of message.slots) writer.raw(bytesOfHex(slot))
+      for (const slot of message.slots) writer.raw(bytesOfHex(slot, SLOT_BYTES))
       return writer.finish()
     }
   }

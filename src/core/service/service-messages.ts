@@ -55,7 +55,7 @@ const MEMBER_FOR_MS_MAX = 0xffffffff
 
 export function encodeServiceMessage(tag: ServiceTag, message: ServiceMessage): Uint8Array {
   const writer = new ByteWriter(message.kind === 'gossip' ? 120 + message.broadcast.payload.length : 64)
-  const start = (kind: number): ByteWriter => writer.u8(kind).raw(bytesOfHex(tag))
+  const start = (kind: number): ByteWriter => writer.u8(kind).raw(bytesOfHex(tag, TAG_BYTES))
   switch (message.kind) {
     case 'view-join':
       return start(1).u32(Math.min(message.memberForMs, MEMBER_FOR_MS_MAX)).sized(message.ref).finish()
@@ -78,10 +78,10 @@ export function encodeServiceMessage(tag: ServiceTag, message: ServiceMessage): 
     }
     case 'ihave':
       start(6)
-      for (const id of message.ids) writer.raw(bytesOfHex(id))
+      for (const id of message.ids) writer.raw(bytesOfHex(id, MESSAGE_ID_BYTES))
       return writer.finish()
     case 'graft':
-      return start(7).raw(bytesOfHex(message.id)).finish()
+      return start(7).raw(bytesOfHex(message.id, MESSAGE_ID_BYTES)).finish()
     case 'prune':
       return start(8).finish()
     case 'place': {
