@@ -322,6 +322,8 @@ export const PATHLESS_NOTICED_MS = 3_000
 export const DOUBT_AFTER_MS = WATCH_LOOKS * WATCH_LOOK_MS
 /** The same of a circuit on which a relay holds the sender back: queues of others' frames may be long. */
 export const HELD_DOUBT_AFTER_MS = 3_000
+/** Over a circuit that answers nothing of a stream has arrived for so long: others are tried beside it, after twice as long again. */
+export const STANDSTILL_MS = 5_000
 /** A dial that hangs is made anew after this while there is no path: the system's own next try comes ever later. */
 export const REDIAL_MS = 700
 /** A circuit that is kept beside a wire for a stream's sake is asked this often: hops forget those that are silent for longer. */

@@ -6,6 +6,7 @@
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
 import type { SessionId, StreamId } from '../core/input.ts'
+import type { Circuits } from '../core/overlay/circuits.ts'
 import { type DeviceClass, type NatClass, NetworkModel } from './network-model.ts'
 import type { Node } from './node.ts'
 import { SETTING_DEFAULTS } from './scenario.ts'
@@ -20,14 +21,15 @@ const RUNS = 150
 const FLOWS_WITHIN_MS = 5_000
 /** Where a router has another address, of which nobody hears for a second: round trips are up to half a second here. */
 const RENUMBERED_FLOWS_WITHIN_MS = 7_000
+const SMALL_BYTES = 300
 /** Altogether less than a stream waits for a path, with time for finding one. */
 const TROUBLE_MS_MAX = 90_000
 
 /**
  * `still`: the process alone, whose system goes on taking wires for it. `asleep`: the machine. `renumbered`: its router has
- * another address, of which nobody hears.
+ * another address, of which nobody hears. `narrow`: a relay passes on only what is small, and so answers for the path.
  */
-const KINDS = ['still', 'asleep', 'silent', 'cut', 'restarted', 'elsewhere', 'renumbered'] as const
+const KINDS = ['still', 'asleep', 'silent', 'cut', 'restarted', 'elsewhere', 'renumbered', 'narrow'] as const
 
 interface Trouble {
   readonly kind: (typeof KINDS)[number]
@@ -167,6 +169,8 @@ class Talk {
       case 'renumbered':
         for (const wire of one.openWires()) wire.sever()
         return null
+      case 'narrow':
+        return narrow(one)
     }
   }
 
@@ -179,6 +183,20 @@ class Talk {
       // What was held up goes on.
       this.world.split(null)
     }
+  }
+}
+
+/** Until all that was done so to the same relay is undone. */
+function narrow(relay: Node): () => void {
+  // reason: nobody else looks into the core of a peer.
+  const { circuits } = (relay.peer as unknown as { connector: { circuits: Circuits } }).connector
+  const pass: Circuits['pass'] = circuits.pass.bind(circuits)
+  let lasts = true
+  circuits.pass = (turn, side, bytes, start, end, from, spare) => {
+    if (!lasts || end - start <= SMALL_BYTES) pass(turn, side, bytes, start, end, from, spare)
+  }
+  return () => {
+    lasts = false
   }
 }
 

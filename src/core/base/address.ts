@@ -67,7 +67,7 @@ export function certificateHashOf({ extra }: Address): Uint8Array {
 /** `scheme u8 | host text | port u16 | extra sized`: text, or of `webrtc` the hash's own bytes. */
 export function writeAddress(writer: ByteWriter, address: Address): void {
   const { scheme, host, port, extra } = address
-  writer.u8(SCHEMES.indexOf(scheme)).text(host).u16(port)
+  writer.oneOf(SCHEMES, scheme).text(host).u16(port)
   if (scheme === 'webrtc') writer.sized(certificateHashOf(address))
   else writer.text(extra)
 }

@@ -96,6 +96,28 @@ export class ByteReader {
     return text ?? ''
   }
 
+  /** One byte, which is 1 where it holds. */
+  flag(): boolean {
+    return this.u8() === 1
+  }
+
+  /** One of these, by its place among them. Any other number fails the reader. */
+  oneOf<T>(choices: readonly T[]): T {
+    const choice = choices[this.u8()]
+    if (choice === undefined) this.failed = true
+    // reason: what a failed reader yields counts for nothing.
+    return choice as T
+  }
+
+  /** So many as were told, or where no number was told as many as are left; more than `countMax` fail the reader. */
+  list<T>(countMax: number, read: (reader: ByteReader) => T, count?: number): T[] {
+    const list: T[] = []
+    if (count !== undefined && count > countMax) this.failed = true
+    while (!this.failed && (count === undefined ? this.at < this.end : list.length < count)) list.push(read(this))
+    if (list.length > countMax) this.failed = true
+    return list
+  }
+
   private take(length: number): boolean {
     if (this.failed || length > this.end - this.at) {
       this.failed = true
@@ -104,6 +126,18 @@ export class ByteReader {
     this.at += length
     return true
   }
+}
+
+/** What `read` makes of the bytes, or null where it took too many or too few of them, or finds fault itself. */
+export function readWhole<T>(bytes: Uint8Array, read: (reader: ByteReader) => T | null): T | null {
+  const reader = new ByteReader(bytes)
+  const value = read(reader)
+  return reader.finished ? value : null
+}
+
+/** For lists of numbers. */
+export function u32Field(reader: ByteReader): number {
+  return reader.u32()
 }
 
 export class ByteWriter {
@@ -122,6 +156,15 @@ export class ByteWriter {
     this.reserve(1)
     this.bytes[this.at++] = value
     return this
+  }
+
+  flag(value: boolean): this {
+    return this.u8(value ? 1 : 0)
+  }
+
+  /** Its place among these. */
+  oneOf<T>(choices: readonly T[], choice: T): this {
+    return this.u8(choices.indexOf(choice))
   }
 
   u16(value: number): this {

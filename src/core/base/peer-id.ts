@@ -1,4 +1,5 @@
 /** A peer's name for good: its Ed25519 public key, as 64 lower-case hexadecimal digits (spec 2.1). */
+import type { ByteReader } from './bytes.ts'
 import { fail, ok, type Result } from './fault.ts'
 import { bytesOfHex, hexOfBytes } from './hex.ts'
 
@@ -9,6 +10,10 @@ export const PEER_ID_BYTES = 32
 export function peerIdOfBytes(bytes: Uint8Array): PeerId {
   // reason: 32 bytes in hexadecimal are what the brand promises.
   return hexOfBytes(bytes, PEER_ID_BYTES) as PeerId
+}
+
+export function readPeerId(reader: ByteReader): PeerId {
+  return peerIdOfBytes(reader.raw(PEER_ID_BYTES))
 }
 
 export function bytesOfPeerId(peer: PeerId): Uint8Array {

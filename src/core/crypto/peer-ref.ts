@@ -12,7 +12,7 @@ import { ByteReader, ByteWriter } from '../base/bytes.ts'
 import { fail, ok, type Result } from '../base/fault.ts'
 import { isGlobalHost } from '../base/global-host.ts'
 import type { WallTime } from '../base/instant.ts'
-import { bytesOfPeerId, PEER_ID_BYTES, type PeerId, peerIdOfBytes } from '../base/peer-id.ts'
+import { bytesOfPeerId, PEER_ID_BYTES, type PeerId, peerIdOfBytes, readPeerId } from '../base/peer-id.ts'
 import { type Position, positionOfHash } from '../base/position.ts'
 import type { NegotiatedTransport } from '../input.ts'
 import { type CryptoSuite, type Identity, SIGNATURE_BYTES } from './suite.ts'
@@ -145,15 +145,10 @@ export function readClaimedRef(suite: CryptoSuite, bytes: Uint8Array, now: WallT
   const capacity = reader.u16()
   const flags = reader.u8()
   const addresses = readAddresses(reader)
-  const rendezvous: Rendezvous[] = []
   const count = reader.u8()
   if (count > REF_RENDEZVOUS_MAX)
     return fail({ code: 'invalid-ref', detail: 'rendezvous', got: count, limit: REF_RENDEZVOUS_MAX })
-  for (let i = 0; i < count && !reader.failed; i += 1) {
-    const peer = reader.raw(PEER_ID_BYTES)
-    const places = readAddresses(reader)
-    if (!reader.failed) rendezvous.push({ peer: peerIdOfBytes(peer), addresses: places })
-  }
+  const rendezvous = reader.list(count, readRendezvous, count)
   if (!reader.finished) return fail({ code: 'invalid-ref', detail: 'its bytes are incomplete or damaged' })
   if (now !== null && expires <= now) return fail({ code: 'ref-expired' })
   const relays = (flags & FLAG_RELAYS) !== 0
@@ -215,14 +210,11 @@ function writeAddresses(writer: ByteWriter, addresses: readonly Address[]): void
 }
 
 function readAddresses(reader: ByteReader): Address[] {
-  const count = reader.u8()
-  if (count > REF_ADDRESSES_MAX) reader.failed = true
-  const addresses: Address[] = []
-  for (let i = 0; i < count && !reader.failed; i += 1) {
-    const address = readAddress(reader)
-    if (address !== null) addresses.push(address)
-  }
-  return addresses
+  return reader.list(REF_ADDRESSES_MAX, readAddress, reader.u8()).filter(address => address !== null)
+}
+
+function readRendezvous(reader: ByteReader): Rendezvous {
+  return { peer: readPeerId(reader), addresses: readAddresses(reader) }
 }
 
 /** What is signed starts with a context, so that no other signed record can pass for a ref. */

@@ -293,8 +293,8 @@ export class Circuits {
   onHold(turn: Turn, from: PeerId, label: number, hold: boolean): void {
     const found = this.byLabel.get(label)
     if (found instanceof CircuitEnd) {
-      if (found.neighbour !== from || found.held === hold) return
-      found.held = hold
+      if (found.neighbour !== from || (found.heldSince !== null) === hold) return
+      found.heldSince = hold ? turn.now : null
       if (hold) this.port.onCircuitHeld(found)
       else this.onEndRoom(turn, found)
       return
@@ -624,8 +624,8 @@ export class CircuitEnd implements Carrier, LabelTarget {
   peer: PeerId | null = null
   heardAt: Instant
   open = true
-  /** A relay has more than it can pass on. */
-  held = false
+  /** Since when a relay has more than it can pass on; null while it has not. */
+  heldSince: Instant | null = null
   private readonly board: Switchboard
   private readonly port: CircuitsPort
   private requested = false
@@ -687,12 +687,12 @@ export class CircuitEnd implements Carrier, LabelTarget {
   }
 
   room(): number {
-    if (this.remoteLabel === null || !this.open || this.held) return 0
+    if (this.remoteLabel === null || !this.open || this.heldSince !== null) return 0
     return this.port.carrierTo(this.neighbour)?.room() ?? 0
   }
 
   relayRoom(): number {
-    if (this.remoteLabel === null || !this.open || this.held) return 0
+    if (this.remoteLabel === null || !this.open || this.heldSince !== null) return 0
     return this.port.carrierTo(this.neighbour)?.relayRoom() ?? 0
   }
 

@@ -630,15 +630,12 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
       return this.contacts.get(contact.peer) === contact ? now + SESSION_LINGER_MS : null
     }
     const silentMsMax = carrier.reliable ? LINK_SILENT_MS : CIRCUIT_SILENT_MS
-    const upgradeAt = carrier.reliable
-      ? this.paths.tendStandby(turn, contact)
-      : silentMs >= silentMsMax
-        ? null
-        : this.better.look(turn, contact)
-    if (!contact.wanted) return earlier(upgradeAt, carrier.heardAt + SESSION_LINGER_MS)
+    const betterAt = carrier.reliable || silentMs >= silentMsMax ? null : this.better.look(turn, contact)
+    const tendAt = earlier(betterAt, this.paths.tend(turn, contact, carrier))
+    if (!contact.wanted) return earlier(tendAt, carrier.heardAt + SESSION_LINGER_MS)
     if (contact.pingedAt !== null && carrier.heardAt < contact.pingedAt) {
       const deadAt = contact.pingedAt + (carrier.reliable ? contact.answerMs : CIRCUIT_PING_TIMEOUT_MS)
-      if (now < deadAt) return earlier(upgradeAt, deadAt)
+      if (now < deadAt) return earlier(tendAt, deadAt)
       this.closeCarrier(turn, carrier, { code: 'timeout', detail: 'the peer does not answer' })
       return now + PING_TIMEOUT_MS
     }
@@ -646,10 +643,10 @@ export class Connector implements SwitchboardOwner, CircuitsPort, ReachingPort, 
     if (silentMs < silentMsMax) {
       // Together with all whose silence ends about then: each look goes over every contact.
       const steps = Math.ceil((carrier.heardAt + silentMsMax - this.stepPhaseMs) / SILENCE_STEP_MS)
-      return earlier(upgradeAt, steps * SILENCE_STEP_MS + this.stepPhaseMs)
+      return earlier(tendAt, steps * SILENCE_STEP_MS + this.stepPhaseMs)
     }
     this.pingPath(turn, contact)
-    return earlier(upgradeAt, now + PING_TIMEOUT_MS)
+    return earlier(tendAt, now + PING_TIMEOUT_MS)
   }
 
   private pingPath(turn: Turn, contact: Contact): void {

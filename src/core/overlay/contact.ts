@@ -17,6 +17,13 @@ interface Upgrade {
   readonly sequence: number
 }
 
+/** Streams stood still over a path that answers: when that was noticed last, how long until the next time, and over which neighbours. */
+interface Standstill {
+  at: Instant
+  patienceMs: number
+  readonly hops: PeerId[]
+}
+
 /** Since when a session has no path, or none yet over which the other side was heard. */
 interface Pathless {
   /** When the path broke, or brought something last. */
@@ -44,6 +51,7 @@ export class Contact {
 
   /** The path that should have been heard, and when it last was; null while there is nothing to doubt. */
   doubt: { readonly carrier: Carrier; readonly heardAt: Instant } | null = null
+  standstill: Standstill | null = null
   /** A circuit that stands beside the wire, to be there when that breaks. */
   standby: CircuitEnd | null = null
   /** When a less loaded circuit is looked for in place of the one it runs over. */

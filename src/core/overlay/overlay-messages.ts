@@ -19,8 +19,8 @@
  *
  *   refs = count u8 | (age u16 s | ref or its name sized)…      via = count u8 | (public key 32)…
  */
-import { ByteReader, ByteWriter } from '../base/bytes.ts'
-import { bytesOfPeerId, PEER_ID_BYTES, type PeerId, peerIdOfBytes } from '../base/peer-id.ts'
+import { type ByteReader, ByteWriter, readWhole } from '../base/bytes.ts'
+import { bytesOfPeerId, type PeerId, readPeerId } from '../base/peer-id.ts'
 import { type Position, RING } from '../base/position.ts'
 import { REF_BYTES_MAX } from '../crypto/peer-ref.ts'
 import {
@@ -112,9 +112,9 @@ export function encodeOverlayMessage(message: OverlayMessage): Uint8Array {
     case 'hello':
       return writer.u8(1).sized(message.ref).finish()
     case 'link-ask':
-      return writer.u8(2).u8(PURPOSES.indexOf(message.purpose)).finish()
+      return writer.u8(2).oneOf(PURPOSES, message.purpose).finish()
     case 'link-answer':
-      return writeRefs(writer.u8(3).u8(message.accepted ? 1 : 0), message.refs).finish()
+      return writeRefs(writer.u8(3).flag(message.accepted), message.refs).finish()
     case 'link-drop':
       return writer.u8(4).finish()
     case 'neighbours':
@@ -122,10 +122,7 @@ export function encodeOverlayMessage(message: OverlayMessage): Uint8Array {
       for (const position of message.positions) writer.u56(position)
       return writer.finish()
     case 'gossip':
-      writer
-        .u8(6)
-        .u8(message.wantsAnswer ? 1 : 0)
-        .u32(message.estimate)
+      writer.u8(6).flag(message.wantsAnswer).u32(message.estimate)
       return writeRefs(writer, message.refs).finish()
     case 'route':
       return writer
@@ -140,7 +137,7 @@ export function encodeOverlayMessage(message: OverlayMessage): Uint8Array {
       return writer
         .u8(8)
         .u32(message.id)
-        .u8(STATUSES.indexOf(message.status))
+        .oneOf(STATUSES, message.status)
         .u8(message.hops)
         .sized(message.payload)
         .finish()
@@ -150,22 +147,18 @@ export function encodeOverlayMessage(message: OverlayMessage): Uint8Array {
     case 'circuit-accept':
       return writeVia(writer.u8(10).u32(message.forLabel).u32(message.label), message.via).finish()
     case 'circuit-refuse':
-      return writer.u8(11).u32(message.forLabel).u8(REASONS.indexOf(message.reason)).finish()
+      return writer.u8(11).u32(message.forLabel).oneOf(REASONS, message.reason).finish()
     case 'circuit-close':
       return writer.u8(12).u32(message.label).finish()
     case 'circuit-hold':
-      return writer
-        .u8(15)
-        .u32(message.label)
-        .u8(message.hold ? 1 : 0)
-        .finish()
+      return writer.u8(15).u32(message.label).flag(message.hold).finish()
     case 'ref-ask':
       writer.u8(13).u8(message.positions.length)
       for (const position of message.positions) writer.u56(position)
       return writer.finish()
     case 'neighbours-changed':
       writer.u8(14).u16(message.relayed).u16(message.changes.length)
-      for (const change of message.changes) writer.u56(change.position).u8(STATES.indexOf(change.state))
+      for (const change of message.changes) writer.u56(change.position).oneOf(STATES, change.state)
       return writer.finish()
   }
 }
@@ -193,21 +186,17 @@ function roomFor(message: OverlayMessage): number {
 
 /** The message, or null where the bytes are not exactly one message of a known kind. */
 export function decodeOverlayMessage(bytes: Uint8Array): OverlayMessage | null {
-  const reader = new ByteReader(bytes)
-  const message = readMessage(reader)
-  return message !== null && reader.finished ? message : null
+  return readWhole(bytes, readMessage)
 }
 
 function readMessage(reader: ByteReader): OverlayMessage | null {
   switch (reader.u8()) {
     case 1:
       return { kind: 'hello', ref: reader.sized(REF_BYTES_MAX) }
-    case 2: {
-      const purpose = PURPOSES[reader.u8()]
-      return purpose === undefined ? null : { kind: 'link-ask', purpose }
-    }
+    case 2:
+      return { kind: 'link-ask', purpose: reader.oneOf(PURPOSES) }
     case 3:
-      return { kind: 'link-answer', accepted: reader.u8() === 1, refs: readRefs(reader) }
+      return { kind: 'link-answer', accepted: reader.flag(), refs: readRefs(reader) }
     case 4:
       return { kind: 'link-drop' }
     case 5: {
@@ -217,46 +206,46 @@ function readMessage(reader: ByteReader): OverlayMessage | null {
       return direct > positions.length ? null : { kind: 'neighbours', relayed, direct, positions }
     }
     case 6:
-      return { kind: 'gossip', wantsAnswer: reader.u8() === 1, estimate: reader.u32(), refs: readRefs(reader) }
-    case 7: {
-      const id = reader.u32()
-      const key = reader.u56()
-      const method = reader.u8()
-      const ttl = reader.u8()
-      if (key >= RING) return null
-      return { kind: 'route', id, key, method, ttl, payload: reader.sized(ROUTED_PAYLOAD_BYTES_MAX) }
-    }
-    case 8: {
-      const id = reader.u32()
-      const status = STATUSES[reader.u8()]
-      const hops = reader.u8()
-      const payload = reader.sized(ROUTED_PAYLOAD_BYTES_MAX)
-      return status === undefined ? null : { kind: 'route-answer', id, status, hops, payload }
-    }
-    case 9: {
-      const label = readLabel(reader)
-      const target = reader.raw(PEER_ID_BYTES)
-      const via = readVia(reader)
-      const frame = reader.sized(GREETING_BYTES_MAX)
-      return reader.failed ? null : { kind: 'circuit-open', label, target: peerIdOfBytes(target), via, frame }
-    }
+      return { kind: 'gossip', wantsAnswer: reader.flag(), estimate: reader.u32(), refs: readRefs(reader) }
+    case 7:
+      return {
+        kind: 'route',
+        id: reader.u32(),
+        key: readPosition(reader),
+        method: reader.u8(),
+        ttl: reader.u8(),
+        payload: reader.sized(ROUTED_PAYLOAD_BYTES_MAX),
+      }
+    case 8:
+      return {
+        kind: 'route-answer',
+        id: reader.u32(),
+        status: reader.oneOf(STATUSES),
+        hops: reader.u8(),
+        payload: reader.sized(ROUTED_PAYLOAD_BYTES_MAX),
+      }
+    case 9:
+      return {
+        kind: 'circuit-open',
+        label: readLabel(reader),
+        target: readPeerId(reader),
+        via: readVia(reader),
+        frame: reader.sized(GREETING_BYTES_MAX),
+      }
     case 10:
       return { kind: 'circuit-accept', forLabel: readLabel(reader), label: readLabel(reader), via: readVia(reader) }
-    case 11: {
-      const forLabel = readLabel(reader)
-      const reason = REASONS[reader.u8()]
-      return reason === undefined ? null : { kind: 'circuit-refuse', forLabel, reason }
-    }
+    case 11:
+      return { kind: 'circuit-refuse', forLabel: readLabel(reader), reason: reader.oneOf(REASONS) }
     case 12:
       return { kind: 'circuit-close', label: readLabel(reader) }
-    case 13: {
-      const positions = [...readPositions(reader, reader.u8(), REFS_PER_MESSAGE_MAX)]
-      return { kind: 'ref-ask', positions }
+    case 13:
+      return { kind: 'ref-ask', positions: reader.list(REFS_PER_MESSAGE_MAX, readPosition, reader.u8()) }
+    case 14: {
+      const relayed = reader.u16()
+      return { kind: 'neighbours-changed', relayed, changes: reader.list(NEIGHBOURS_MAX, readChange, reader.u16()) }
     }
-    case 14:
-      return { kind: 'neighbours-changed', relayed: reader.u16(), changes: readChanges(reader) }
     case 15:
-      return { kind: 'circuit-hold', label: readLabel(reader), hold: reader.u8() === 1 }
+      return { kind: 'circuit-hold', label: readLabel(reader), hold: reader.flag() }
     default:
       return null
   }
@@ -269,13 +258,11 @@ export function writeRefs(writer: ByteWriter, refs: readonly RefEntry[]): ByteWr
 }
 
 export function readRefs(reader: ByteReader): RefEntry[] {
-  const count = reader.u8()
-  if (count > REFS_PER_MESSAGE_MAX) reader.failed = true
-  const refs: RefEntry[] = []
-  for (let i = 0; i < count && !reader.failed; i += 1) {
-    refs.push({ ageSeconds: reader.u16(), bytes: reader.sized(REF_BYTES_MAX) })
-  }
-  return refs
+  return reader.list(REFS_PER_MESSAGE_MAX, readRefEntry, reader.u8())
+}
+
+function readRefEntry(reader: ByteReader): RefEntry {
+  return { ageSeconds: reader.u16(), bytes: reader.sized(REF_BYTES_MAX) }
 }
 
 /** 0 is for what belongs to no session yet (spec 3.1): nobody gives it away. */
@@ -292,14 +279,7 @@ function writeVia(writer: ByteWriter, via: readonly PeerId[]): ByteWriter {
 }
 
 function readVia(reader: ByteReader): PeerId[] {
-  const count = reader.u8()
-  if (count > CIRCUIT_HOPS_MAX) reader.failed = true
-  const via: PeerId[] = []
-  for (let i = 0; i < count && !reader.failed; i += 1) {
-    const key = reader.raw(PEER_ID_BYTES)
-    if (!reader.failed) via.push(peerIdOfBytes(key))
-  }
-  return via
+  return reader.list(CIRCUIT_HOPS_MAX, readPeerId, reader.u8())
 }
 
 function readPositions(reader: ByteReader, count: number, countMax: number): Float64Array {
@@ -315,15 +295,6 @@ function readPosition(reader: ByteReader): Position {
   return position
 }
 
-function readChanges(reader: ByteReader): NeighbourChange[] {
-  const count = reader.u16()
-  if (count > NEIGHBOURS_MAX) reader.failed = true
-  const changes: NeighbourChange[] = []
-  for (let i = 0; i < count && !reader.failed; i += 1) {
-    const position = readPosition(reader)
-    const state = STATES[reader.u8()]
-    if (state === undefined) reader.failed = true
-    else changes.push({ position, state })
-  }
-  return changes
+function readChange(reader: ByteReader): NeighbourChange {
+  return { position: readPosition(reader), state: reader.oneOf(STATES) }
 }

@@ -384,6 +384,7 @@ export class Reaching {
     const avoid = [
       peer,
       ...attempt.hopsTried,
+      ...(this.contacts.get(peer)?.standstill?.hops ?? []),
       ...this.contacts.ridersOf(peer),
       ...this.contacts.doubted(),
       ...(attempt.spares ? this.overlay.spared() : []),

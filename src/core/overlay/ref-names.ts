@@ -6,7 +6,7 @@
  *   closest = (empty) or flags u8 (1: only public peers) | publics u8 | count u8 | count × mark u32
  *   mark = position + sequence, modulo 2^32
  */
-import { ByteReader, ByteWriter } from '../base/bytes.ts'
+import { ByteWriter, readWhole, u32Field } from '../base/bytes.ts'
 import { type Position, RING } from '../base/position.ts'
 import type { PeerRef } from '../crypto/peer-ref.ts'
 import { MARKS_MAX, SEARCH_PUBLIC_REFS } from '../limits.ts'
@@ -30,9 +30,7 @@ export function nameOfRef(ref: PeerRef): Uint8Array {
 
 /** The name that these bytes are; null where they are a whole ref. */
 export function readRefName(bytes: Uint8Array): RefName | null {
-  if (bytes.length !== REF_NAME_BYTES) return null
-  const reader = new ByteReader(bytes)
-  return { position: reader.u56() % RING, sequence: reader.u32() }
+  return readWhole(bytes, reader => ({ position: reader.u56() % RING, sequence: reader.u32() }))
 }
 
 /** Whether a ref of that peer is the one named, or a newer one. Sequence numbers are compared round the clock. */
@@ -56,10 +54,7 @@ export function markOf(ref: PeerRef): number {
 
 export function encodeClosestRequest(request: ClosestRequest): Uint8Array {
   const marks = [...request.marks].slice(0, MARKS_MAX)
-  const writer = new ByteWriter(3 + 4 * marks.length)
-    .u8(request.onlyPublic ? 1 : 0)
-    .u8(request.publics)
-    .u8(marks.length)
+  const writer = new ByteWriter(3 + 4 * marks.length).flag(request.onlyPublic).u8(request.publics).u8(marks.length)
   for (const mark of marks) writer.u32(mark)
   return writer.finish()
 }
@@ -67,12 +62,9 @@ export function encodeClosestRequest(request: ClosestRequest): Uint8Array {
 /** Null where the bytes are no such request. Nothing at all: who asks knows nobody. */
 export function decodeClosestRequest(bytes: Uint8Array): ClosestRequest | null {
   if (bytes.length === 0) return { onlyPublic: false, publics: SEARCH_PUBLIC_REFS, marks: new Set() }
-  const reader = new ByteReader(bytes)
-  const onlyPublic = reader.u8() === 1
-  const publics = Math.min(reader.u8(), SEARCH_PUBLIC_REFS)
-  const count = reader.u8()
-  if (count > MARKS_MAX) return null
-  const marks = new Set<number>()
-  for (let i = 0; i < count; i += 1) marks.add(reader.u32())
-  return reader.finished ? { onlyPublic, publics, marks } : null
+  return readWhole(bytes, reader => ({
+    onlyPublic: reader.flag(),
+    publics: Math.min(reader.u8(), SEARCH_PUBLIC_REFS),
+    marks: new Set(reader.list(MARKS_MAX, u32Field, reader.u8())),
+  }))
 }

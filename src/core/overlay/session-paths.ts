@@ -14,6 +14,7 @@ import {
   QUIET_MS,
   SESSIONS_CHECK_MS,
   STANDBY_ASK_MS,
+  STANDSTILL_MS,
   UPGRADE_AFTER_MS,
 } from '../limits.ts'
 import type { Path } from '../session/path.ts'
@@ -128,7 +129,10 @@ export class SessionPaths implements CarrierOwner {
   private onHeard(turn: Turn, session: Session, carrier: Carrier): void {
     const contact = this.contacts.of(session)
     if (contact === null) return
-    if (session.path === carrier) contact.pathless = null
+    if (session.path === carrier) {
+      if (contact.inDoubt) return
+      contact.pathless = null
+    }
     this.reaching.onPathFound(turn, contact, carrier)
   }
 
@@ -150,6 +154,7 @@ export class SessionPaths implements CarrierOwner {
     const doubted = contact.doubt !== null
     contact.doubt = null
     contact.pingedAt = null
+    if (contact.standstill !== null) contact.standstill.at = turn.now
     if (contact.standby === carrier) contact.standby = null
     if (before instanceof CircuitEnd && before.open && carrier.reliable && contact.hasStreams && !doubted) {
       this.keepStandby(turn, contact, before)
@@ -199,8 +204,13 @@ export class SessionPaths implements CarrierOwner {
     this.port.considerAt(turn.now + STANDBY_ASK_MS)
   }
 
+  /** When to look at the path again, or at what stands beside it. */
+  tend(turn: Turn, contact: Contact, carrier: Carrier): Instant | null {
+    return carrier instanceof CircuitEnd ? this.tendStandstill(turn, contact, carrier) : this.tendStandby(turn, contact)
+  }
+
   /** When to look at the circuit beside the wire again; it is let go with the last stream. */
-  tendStandby(turn: Turn, contact: Contact): Instant | null {
+  private tendStandby(turn: Turn, contact: Contact): Instant | null {
     const { standby, session } = contact
     if (standby === null) return null
     if (!contact.hasStreams) {
@@ -227,7 +237,8 @@ export class SessionPaths implements CarrierOwner {
     }
     const carrier = carrierOf(session)
     // A relay that said hold is there, and has much to pass on.
-    const patienceMs = carrier instanceof CircuitEnd && carrier.held ? HELD_DOUBT_AFTER_MS : DOUBT_AFTER_MS
+    const patienceMs =
+      carrier instanceof CircuitEnd && carrier.heldSince !== null ? HELD_DOUBT_AFTER_MS : DOUBT_AFTER_MS
     if (contact?.session !== session || carrier === null || silentMs < patienceMs + (contact.roundTripMs ?? 0)) return
     if (this.farewells.has(session) && !contact.wanted) return
     if (!contact.inDoubt) this.beginDoubt(turn, contact, carrier)
@@ -247,12 +258,37 @@ export class SessionPaths implements CarrierOwner {
     // A stream comes to rest: from here on `silence` listens.
     this.port.considerAt(turn.now + QUIET_MS)
     const contact = this.contacts.of(session)
-    if (contact === null || contact.doubt === null) return
-    contact.doubt = null
+    if (contact === null || contact.doubt === null || contact.inDoubt) return
     contact.pingedAt = null
-    const carrier = carrierOf(session)
-    if (carrier !== null) this.onHeard(turn, session, carrier)
+    this.endDoubt(turn, contact)
     this.reaching.hasten(turn)
+  }
+
+  private endDoubt(turn: Turn, contact: Contact): void {
+    contact.doubt = null
+    const carrier = carrierOf(contact.session)
+    if (carrier !== null) this.onHeard(turn, contact.session, carrier)
+  }
+
+  /**
+   * Streams wait, and nothing of theirs arrives though the path answers: a relay holds it for good, or passes on only what is
+   * small. Others are tried beside it, over other neighbours. When to look again; null where nothing waits.
+   */
+  private tendStandstill(turn: Turn, contact: Contact, circuit: CircuitEnd): Instant | null {
+    const since = contact.hasStreams ? contact.session.standsSince(circuit.heldSince) : null
+    const { standstill } = contact
+    if (standstill !== null && (since ?? turn.now) > standstill.at) {
+      contact.standstill = null
+      this.endDoubt(turn, contact)
+    }
+    if (since === null) return null
+    const { at, patienceMs, hops } = contact.standstill ?? { at: since, patienceMs: STANDSTILL_MS, hops: [] }
+    if (turn.now < at + patienceMs) return at + patienceMs
+    contact.standstill = { at: turn.now, patienceMs: 2 * patienceMs, hops: [...hops, circuit.neighbour] }
+    // Whatever is heard over it tells nothing.
+    contact.doubt = { carrier: circuit, heardAt: Number.POSITIVE_INFINITY }
+    this.reaching.seekBeside(turn, contact)
+    return turn.now + 2 * patienceMs
   }
 
   private beginDoubt(turn: Turn, contact: Contact, carrier: Carrier): void {

@@ -8,7 +8,7 @@
  *   kind: 1 announcement, 2 descriptor, 3 announcement withdrawn, 4 descriptor withdrawn
  *   payload: announcement: a PeerRef; descriptor: members u32 | summary text; withdrawn: empty
  */
-import { ByteReader, ByteWriter, concatBytes, encodeUtf8 } from '../base/bytes.ts'
+import { ByteReader, ByteWriter, concatBytes, encodeUtf8, readWhole } from '../base/bytes.ts'
 import { fail, ok, type Result } from '../base/fault.ts'
 import { hexOfBytes } from '../base/hex.ts'
 import type { WallTime } from '../base/instant.ts'
@@ -103,10 +103,7 @@ export function descriptionBytes(description: Description): Uint8Array {
 }
 
 export function readDescription(payload: Uint8Array): Description | null {
-  const reader = new ByteReader(payload)
-  const members = reader.u32()
-  const summary = reader.text(SUMMARY_BYTES_MAX)
-  return reader.finished ? { members, summary } : null
+  return readWhole(payload, reader => ({ members: reader.u32(), summary: reader.text(SUMMARY_BYTES_MAX) }))
 }
 
 export function keyOfService(suite: CryptoSuite, service: ServiceName): Position {

@@ -10,7 +10,7 @@
  *   message 2 digest    | entries: slot 8, sequence u48 …
  *   message 3 want      | slots 8 …
  */
-import { ByteReader, ByteWriter } from '../base/bytes.ts'
+import { type ByteReader, ByteWriter, readWhole, u32Field } from '../base/bytes.ts'
 import { bytesOfHex } from '../base/hex.ts'
 import { REF_BYTES_MAX } from '../crypto/peer-ref.ts'
 import type { ServiceEntry } from '../effect.ts'
@@ -70,6 +70,7 @@ export interface DigestEntry {
   readonly sequence: number
 }
 
+const SIDES: readonly Side[] = ['before', 'after']
 const OUTCOMES: readonly PutOutcome[] = ['stored', 'outranked', 'older', 'untimely', 'full', 'misplaced']
 
 export function encodeRegistryRequest(request: RegistryRequest): Uint8Array {
@@ -87,39 +88,33 @@ export function encodeRegistryRequest(request: RegistryRequest): Uint8Array {
 }
 
 export function decodeRegistryRequest(bytes: Uint8Array): RegistryRequest | null {
-  const reader = new ByteReader(bytes)
-  switch (reader.u8()) {
-    case 1: {
-      const record = reader.sized(RECORD_BYTES_MAX)
-      return reader.finished ? { kind: 'put', record } : null
+  return readWhole(bytes, reader => {
+    switch (reader.u8()) {
+      case 1:
+        return { kind: 'put', record: readRecord(reader) }
+      case 2: {
+        const service = parseServiceName(reader.text(SERVICE_TEXT_BYTES_MAX))
+        const count = reader.u8()
+        const marks = reader.list(FIND_MARKS_MAX, u32Field, reader.u8())
+        return service.ok && count <= FOUND_REFS_MAX ? { kind: 'find', service: service.value, count, marks } : null
+      }
+      case 3: {
+        const shard = reader.u8()
+        const after = reader.text(SERVICE_TEXT_BYTES_MAX)
+        return shard < DIRECTORY_SHARDS ? { kind: 'list', shard, after } : null
+      }
+      default:
+        return null
     }
-    case 2: {
-      const service = parseServiceName(reader.text(SERVICE_TEXT_BYTES_MAX))
-      const count = reader.u8()
-      const marks: number[] = []
-      for (let left = reader.u8(); left > 0 && !reader.failed; left -= 1) marks.push(reader.u32())
-      if (!reader.finished || !service.ok || count > FOUND_REFS_MAX || marks.length > FIND_MARKS_MAX) return null
-      return { kind: 'find', service: service.value, count, marks }
-    }
-    case 3: {
-      const shard = reader.u8()
-      const after = reader.text(SERVICE_TEXT_BYTES_MAX)
-      return reader.finished && shard < DIRECTORY_SHARDS ? { kind: 'list', shard, after } : null
-    }
-    default:
-      return null
-  }
+  })
 }
 
 export function encodePutAnswer(answer: PutAnswer): Uint8Array {
-  return new ByteWriter(5).u8(OUTCOMES.indexOf(answer.outcome)).u32(answer.members).finish()
+  return new ByteWriter(5).oneOf(OUTCOMES, answer.outcome).u32(answer.members).finish()
 }
 
 export function decodePutAnswer(bytes: Uint8Array): PutAnswer | null {
-  const reader = new ByteReader(bytes)
-  const outcome = OUTCOMES[reader.u8()]
-  const members = reader.u32()
-  return reader.finished && outcome !== undefined ? { outcome, members } : null
+  return readWhole(bytes, reader => ({ outcome: reader.oneOf(OUTCOMES), members: reader.u32() }))
 }
 
 /** Takes as many refs as fit a routed answer. */
@@ -137,12 +132,10 @@ export function encodeFindAnswer(answer: FindAnswer): Uint8Array {
 }
 
 export function decodeFindAnswer(bytes: Uint8Array): FindAnswer | null {
-  const reader = new ByteReader(bytes)
-  const members = reader.u32()
-  const count = reader.u8()
-  const refs: Uint8Array[] = []
-  for (let i = 0; i < count && !reader.failed; i += 1) refs.push(reader.sized(REF_BYTES_MAX))
-  return reader.finished && count <= FOUND_REFS_MAX ? { members, refs } : null
+  return readWhole(bytes, reader => ({
+    members: reader.u32(),
+    refs: reader.list(FOUND_REFS_MAX, readRefBytes, reader.u8()),
+  }))
 }
 
 /** Takes as many entries as fit a routed answer and says whether any are left; they are in the order of their names. */
@@ -155,34 +148,23 @@ export function encodeListAnswer(entries: readonly ServiceEntry[]): Uint8Array {
     taken += 1
   }
   return new ByteWriter(body.length + 3)
-    .u8(taken < entries.length ? 1 : 0)
+    .flag(taken < entries.length)
     .u16(taken)
     .raw(body.finish())
     .finish()
 }
 
 export function decodeListAnswer(bytes: Uint8Array): ListAnswer | null {
-  const reader = new ByteReader(bytes)
-  const more = reader.u8() === 1
-  const count = reader.u16()
-  const entries: ServiceEntry[] = []
-  for (let i = 0; i < count && !reader.failed; i += 1) {
-    const service = parseServiceName(reader.text(SERVICE_TEXT_BYTES_MAX))
-    const members = reader.u32()
-    const summary = reader.text(SUMMARY_BYTES_MAX)
-    if (!service.ok) return null
-    entries.push({ service: service.value, members, summary })
-  }
-  return reader.finished ? { more, entries } : null
+  return readWhole(bytes, reader => ({
+    more: reader.flag(),
+    entries: reader.list(Number.POSITIVE_INFINITY, readEntry, reader.u16()),
+  }))
 }
 
 export function encodeRegistryMessage(message: RegistryMessage): Uint8Array {
   switch (message.kind) {
     case 'replicate': {
-      const writer = new ByteWriter(512)
-        .u8(1)
-        .u8(message.side === 'before' ? 0 : 1)
-        .u8(message.hops)
+      const writer = new ByteWriter(512).u8(1).oneOf(SIDES, message.side).u8(message.hops)
       for (const record of message.records) writer.sized(record)
       return writer.finish()
     }
@@ -200,36 +182,46 @@ export function encodeRegistryMessage(message: RegistryMessage): Uint8Array {
 }
 
 export function decodeRegistryMessage(bytes: Uint8Array): RegistryMessage | null {
-  const reader = new ByteReader(bytes)
-  switch (reader.u8()) {
-    case 1: {
-      const side = reader.u8()
-      const hops = reader.u8()
-      const records: Uint8Array[] = []
-      while (!reader.failed && reader.remaining > 0) records.push(reader.sized(RECORD_BYTES_MAX))
-      if (!reader.finished || side > 1 || hops > REPLICATE_HOPS_MAX) return null
-      return { kind: 'replicate', side: side === 0 ? 'before' : 'after', hops, records }
-    }
-    case 2: {
-      const entries: DigestEntry[] = []
-      while (!reader.failed && reader.remaining > 0) {
-        const slot = reader.raw(SLOT_BYTES)
-        const sequence = reader.u48()
-        if (!reader.failed) entries.push({ slot: slotOfBytes(slot), sequence })
+  return readWhole(bytes, reader => {
+    switch (reader.u8()) {
+      case 1: {
+        const side = reader.oneOf(SIDES)
+        const hops = reader.u8()
+        const records = reader.list(Number.POSITIVE_INFINITY, readRecord)
+        return hops <= REPLICATE_HOPS_MAX ? { kind: 'replicate', side, hops, records } : null
       }
-      return reader.finished && entries.length <= DIGEST_ENTRIES_MAX ? { kind: 'digest', entries } : null
+      case 2:
+        return { kind: 'digest', entries: reader.list(DIGEST_ENTRIES_MAX, readDigestEntry) }
+      case 3:
+        return { kind: 'want', slots: reader.list(DIGEST_ENTRIES_MAX, readSlot) }
+      default:
+        return null
     }
-    case 3: {
-      const slots: Slot[] = []
-      while (!reader.failed && reader.remaining > 0) {
-        const slot = reader.raw(SLOT_BYTES)
-        if (!reader.failed) slots.push(slotOfBytes(slot))
-      }
-      return reader.finished && slots.length <= DIGEST_ENTRIES_MAX ? { kind: 'want', slots } : null
-    }
-    default:
-      return null
-  }
+  })
+}
+
+function readRefBytes(reader: ByteReader): Uint8Array {
+  return reader.sized(REF_BYTES_MAX)
+}
+
+function readRecord(reader: ByteReader): Uint8Array {
+  return reader.sized(RECORD_BYTES_MAX)
+}
+
+function readSlot(reader: ByteReader): Slot {
+  return slotOfBytes(reader.raw(SLOT_BYTES))
+}
+
+function readEntry(reader: ByteReader): ServiceEntry {
+  const service = parseServiceName(reader.text(SERVICE_TEXT_BYTES_MAX))
+  if (!service.ok) reader.failed = true
+  // reason: what a failed reader yields counts for nothing.
+  const { value } = service as { value: ServiceName }
+  return { service: value, members: reader.u32(), summary: reader.text(SUMMARY_BYTES_MAX) }
+}
+
+function readDigestEntry(reader: ByteReader): DigestEntry {
+  return { slot: readSlot(reader), sequence: reader.u48() }
 }
 
 /** Parts of a list of records, each of which fits one message. */

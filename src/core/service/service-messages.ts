@@ -12,10 +12,10 @@
  *   8 prune
  *   9 place        parent u8 (1: the receiver is the sender's) | term u32 | capacity u16 | root 32 | round u32 | depth u8
  */
-import { ByteReader, ByteWriter } from '../base/bytes.ts'
+import { type ByteReader, ByteWriter, readWhole } from '../base/bytes.ts'
 import { bytesOfHex } from '../base/hex.ts'
 import { unreachable } from '../base/invariant.ts'
-import { bytesOfPeerId, PEER_ID_BYTES, type PeerId, peerIdOfBytes } from '../base/peer-id.ts'
+import { bytesOfPeerId, readPeerId } from '../base/peer-id.ts'
 import { REF_BYTES_MAX } from '../crypto/peer-ref.ts'
 import { SIGNATURE_BYTES } from '../crypto/suite.ts'
 import { BROADCAST_BYTES_MAX, IHAVE_IDS_MAX, SERVICE_MESSAGE_BYTES_MAX, VIEW_REFS_MAX } from '../limits.ts'
@@ -46,6 +46,7 @@ export type RefuseReason = 'not-a-member' | 'full'
 /** `not-linked`: the receiver takes the sender for a neighbour, which it is not. */
 export type LeaveReason = 'trimmed' | 'left' | 'not-linked'
 
+const REFUSE_REASONS: readonly RefuseReason[] = ['not-a-member', 'full']
 const LEAVE_REASONS: readonly LeaveReason[] = ['trimmed', 'left', 'not-linked']
 
 /** Of a broadcast's age on the wire. */
@@ -63,10 +64,10 @@ export function encodeServiceMessage(tag: ServiceTag, message: ServiceMessage): 
       start(2).u32(Math.min(message.memberForMs, MEMBER_FOR_MS_MAX))
       return writeRefs(writer, message.refs).finish()
     case 'view-refuse':
-      start(3).u8(message.reason === 'full' ? 1 : 0)
+      start(3).oneOf(REFUSE_REASONS, message.reason)
       return writeRefs(writer, message.refs).finish()
     case 'view-leave':
-      return start(4).u8(LEAVE_REASONS.indexOf(message.reason)).finish()
+      return start(4).oneOf(LEAVE_REASONS, message.reason).finish()
     case 'gossip': {
       const { content, origin, sequence, signature, payload } = message.broadcast
       start(5)
@@ -86,10 +87,7 @@ export function encodeServiceMessage(tag: ServiceTag, message: ServiceMessage): 
       return start(8).finish()
     case 'place': {
       const { root, round, depth } = message.place
-      start(9)
-        .u8(message.isParent ? 1 : 0)
-        .u32(root.term)
-        .u16(root.capacity)
+      start(9).flag(message.isParent).u32(root.term).u16(root.capacity)
       return writer.raw(bytesOfPeerId(root.peer)).u32(round).u8(depth).finish()
     }
     default:
@@ -98,53 +96,43 @@ export function encodeServiceMessage(tag: ServiceTag, message: ServiceMessage): 
 }
 
 export function decodeServiceMessage(bytes: Uint8Array): { tag: ServiceTag; message: ServiceMessage } | null {
-  const reader = new ByteReader(bytes)
-  const kind = reader.u8()
-  const tagBytes = reader.raw(TAG_BYTES)
-  if (reader.failed) return null
-  const message = readBody(kind, reader)
-  return message !== null && reader.finished ? { tag: tagOfBytes(tagBytes), message } : null
+  return readWhole(bytes, reader => {
+    const kind = reader.u8()
+    const tag = tagOfBytes(reader.raw(TAG_BYTES))
+    const message = readBody(kind, reader)
+    return message === null ? null : { tag, message }
+  })
 }
 
 function readBody(kind: number, reader: ByteReader): ServiceMessage | null {
   switch (kind) {
     case 1:
       return { kind: 'view-join', memberForMs: reader.u32(), ref: reader.sized(REF_BYTES_MAX) }
-    case 2: {
-      const memberForMs = reader.u32()
-      const refs = readRefs(reader)
-      return refs === null ? null : { kind: 'view-accept', memberForMs, refs }
-    }
-    case 3: {
-      const reason = reader.u8()
-      const refs = readRefs(reader)
-      if (refs === null || reason > 1) return null
-      return { kind: 'view-refuse', reason: reason === 1 ? 'full' : 'not-a-member', refs }
-    }
-    case 4: {
-      const reason = LEAVE_REASONS[reader.u8()]
-      return reason === undefined ? null : { kind: 'view-leave', reason }
-    }
+    case 2:
+      return { kind: 'view-accept', memberForMs: reader.u32(), refs: reader.list(VIEW_REFS_MAX, readRef) }
+    case 3:
+      return {
+        kind: 'view-refuse',
+        reason: reader.oneOf(REFUSE_REASONS),
+        refs: reader.list(VIEW_REFS_MAX, readRef),
+      }
+    case 4:
+      return { kind: 'view-leave', reason: reader.oneOf(LEAVE_REASONS) }
     case 5: {
       const ageMs = reader.u16() * AGE_UNIT_MS
       const content = contentOfCode(reader.u8())
-      const origin = reader.raw(PEER_ID_BYTES)
+      const origin = readPeerId(reader)
       const sequence = reader.u48()
       const signature = reader.raw(SIGNATURE_BYTES)
       const payload = reader.rest()
       if (reader.failed || content === null || payload.length > BROADCAST_BYTES_MAX) return null
-      const broadcast = { content, origin: peerIdOfBytes(origin), sequence, signature, payload }
+      const broadcast = { content, origin, sequence, signature, payload }
       return { kind: 'gossip', broadcast, ageMs }
     }
-    case 6: {
-      const ids: MessageId[] = []
-      while (reader.remaining >= MESSAGE_ID_BYTES) ids.push(messageIdOfBytes(reader.raw(MESSAGE_ID_BYTES)))
-      return ids.length > IHAVE_IDS_MAX ? null : { kind: 'ihave', ids }
-    }
-    case 7: {
-      const id = reader.raw(MESSAGE_ID_BYTES)
-      return reader.failed ? null : { kind: 'graft', id: messageIdOfBytes(id) }
-    }
+    case 6:
+      return { kind: 'ihave', ids: reader.list(IHAVE_IDS_MAX, readMessageId) }
+    case 7:
+      return { kind: 'graft', id: readMessageId(reader) }
     case 8:
       return { kind: 'prune' }
     case 9: {
@@ -158,18 +146,16 @@ function readBody(kind: number, reader: ByteReader): ServiceMessage | null {
   }
 }
 
-function readPeerId(reader: ByteReader): PeerId {
-  return peerIdOfBytes(reader.raw(PEER_ID_BYTES))
-}
-
 /** As many as fit one message. */
 function writeRefs(writer: ByteWriter, refs: readonly Uint8Array[]): ByteWriter {
   for (const ref of refs) if (writer.length + ref.length + 2 <= SERVICE_MESSAGE_BYTES_MAX) writer.sized(ref)
   return writer
 }
 
-function readRefs(reader: ByteReader): Uint8Array[] | null {
-  const refs: Uint8Array[] = []
-  while (!reader.failed && reader.remaining > 0) refs.push(reader.sized(REF_BYTES_MAX))
-  return reader.failed || refs.length > VIEW_REFS_MAX ? null : refs
+function readRef(reader: ByteReader): Uint8Array {
+  return reader.sized(REF_BYTES_MAX)
+}
+
+function readMessageId(reader: ByteReader): MessageId {
+  return messageIdOfBytes(reader.raw(MESSAGE_ID_BYTES))
 }

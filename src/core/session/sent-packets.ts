@@ -94,6 +94,8 @@ export class SentPackets {
   flightBytes = 0
   private order = 0
   private timedFrom: Instant = 0
+  /** When an acknowledgement last told something new, or what waits began to. */
+  newsAt: Instant = 0
   /** One past the highest sequence number that the other side was said to hold. */
   private heldEnd = 0
   private doublings = 0
@@ -163,8 +165,12 @@ export class SentPackets {
     this.order += 1
     const packet = new SentPacket(sequence, header, rest, mayDrop ? now : null, this.order)
     const { bytes } = packet
-    if (this.newest === null) this.oldest = packet
-    else this.newest.next = packet
+    if (this.newest === null) {
+      this.oldest = packet
+      this.newsAt = now
+    } else {
+      this.newest.next = packet
+    }
     this.newest = packet
     this.bytes += bytes
     this.fly(bytes, now)
@@ -194,8 +200,9 @@ export class SentPackets {
   }
 
   /** Everything that is not held goes again over another path, of which nothing is known yet. */
-  onPathChange(): void {
+  onPathChange(now: Instant): void {
     this.allWait()
+    this.newsAt = now
     this.roundTripMs = null
     this.doublings = 0
     this.blockings = 0
@@ -310,6 +317,7 @@ export class SentPackets {
     this.doublings = 0
     this.blockings = 0
     this.timedFrom = now
+    this.newsAt = now
     this.trouble = firstHeard || this.trouble === 'none' || this.trouble === 'all-lost' ? 'none' : 'answered'
     if (heardOrder > this.cutUntil) this.cutUntil = 0
     if (mayDrop && full && this.trouble === 'none') this.grow(freed)

@@ -79,11 +79,7 @@ export function tokenFrame(kind: typeof FRAME_PING | typeof FRAME_PONG, token: n
 }
 
 export function pathAskFrame(token: number, urgent: boolean): Uint8Array {
-  return new ByteWriter(6)
-    .u8(FRAME_PATH_ASK)
-    .u32(token)
-    .u8(urgent ? 1 : 0)
-    .finish()
+  return new ByteWriter(6).u8(FRAME_PATH_ASK).u32(token).flag(urgent).finish()
 }
 
 export function pathAnswerFrame(token: number): Uint8Array {

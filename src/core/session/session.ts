@@ -212,6 +212,12 @@ export class Session {
     return this.streams?.size ?? 0
   }
 
+  /** Since when nothing of what waits for it is known to have arrived, over a path held since then; null where nothing waits. */
+  standsSince(heldSince: Instant | null): Instant | null {
+    if (this.sent !== null && this.sent.size > 0) return this.sent.newsAt
+    return this.streams?.hasWork === true ? heldSince : null
+  }
+
   /** No open stream, nothing queued, nothing due: at most a few packets wait for one the other way to acknowledge them. */
   get idle(): boolean {
     return (
@@ -228,11 +234,11 @@ export class Session {
   // ---- paths ----
 
   /** Moves to another path: everything unacknowledged is sent again over it, as it was sealed. */
-  usePath(_turn: Turn, path: Path | null): void {
+  usePath(turn: Turn, path: Path | null): void {
     if (path === this.path || this.ended) return
     this.path = path
     this.watch = null
-    this.sent?.onPathChange()
+    this.sent?.onPathChange(turn.now)
     if (path === null) return
     // Before anything new has a number: the other side drops an ordered packet whose number it is past.
     if (!path.shields(this.id)) this.sent?.sealBare(packet => this.seal([packet.subarray(PLAINTEXT_AT)]))
@@ -317,7 +323,7 @@ export class Session {
     const reader = new ByteReader(plaintext, 1)
     const kind = reader.u8()
     const token = reader.u32()
-    const urgent = kind === FRAME_PATH_ASK && reader.u8() === 1
+    const urgent = kind === FRAME_PATH_ASK && reader.flag()
     if (!reader.finished) return malformed(kind)
     if (!late && (this.path === null || !this.path.open)) this.usePath(turn, path)
     if (kind === FRAME_PATH_ANSWER) {
@@ -698,7 +704,7 @@ export class Session {
       this.sealLoose(turn, path)
       this.acknowledged()
     }
-    if (this.watch === null && this.openStreams > 0 && this.expectsLife)
+    if (this.watch === null && this.openStreams > 0 && (this.expectsLife || path.room() <= 0))
       this.watch = { at: turn.now + WATCH_LOOK_MS, heardAt: path.heardAt, looks: 0, asked: false }
   }
 

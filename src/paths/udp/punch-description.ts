@@ -41,8 +41,8 @@ export function writePunchDescription({ token, stream, mapping, candidates }: Pu
     .filter(({ ip }) => ip !== null)
     .slice(0, CANDIDATES_MAX)
   const writer = new ByteWriter(64 + 20 * told.length).u8(VERSION).raw(token).u32(stream)
-  writer.u8(MAPPINGS.indexOf(mapping)).u8(told.length)
-  for (const { kind, ip, port } of told) writer.u8(KINDS.indexOf(kind)).sized(ip!).u16(port)
+  writer.oneOf(MAPPINGS, mapping).u8(told.length)
+  for (const { kind, ip, port } of told) writer.oneOf(KINDS, kind).sized(ip!).u16(port)
   return writer.finish()
 }
 
@@ -52,16 +52,15 @@ export function readPunchDescription(bytes: Uint8Array): PunchDescription | null
   if (reader.u8() !== VERSION) return null
   const token = reader.raw(TOKEN_BYTES).slice()
   const stream = reader.u32()
-  const mapping = MAPPINGS[reader.u8()]
-  const count = reader.u8()
-  if (reader.failed || mapping === undefined || count > CANDIDATES_MAX) return null
-  const candidates: PunchCandidate[] = []
-  for (let i = 0; i < count; i += 1) {
-    const kind = KINDS[reader.u8()]
-    const ip = reader.sized(16)
-    const port = reader.u16()
-    if (reader.failed || kind === undefined || port === 0 || (ip.length !== 4 && ip.length !== 16)) return null
-    candidates.push({ kind, host: ipOfBytes(ip), port })
-  }
+  const mapping = reader.oneOf(MAPPINGS)
+  const candidates = reader.list(CANDIDATES_MAX, readCandidate, reader.u8())
   return reader.finished ? { token, stream, mapping, candidates } : null
+}
+
+function readCandidate(reader: ByteReader): PunchCandidate {
+  const kind = reader.oneOf(KINDS)
+  const ip = reader.sized(16)
+  const port = reader.u16()
+  if (port === 0 || (ip.length !== 4 && ip.length !== 16)) reader.failed = true
+  return { kind, host: ipOfBytes(ip), port }
 }

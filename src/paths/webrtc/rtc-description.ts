@@ -43,7 +43,7 @@ const LOCAL_NAME = /^[0-9a-z-]{1,64}\.local$/
 export function writeRtcDescription({ ufrag, pwd, certificateHash, candidates }: RtcDescription): Uint8Array {
   const told = candidates.slice(0, CANDIDATES_MAX)
   const writer = new ByteWriter(512).u8(VERSION).text(ufrag).text(pwd).raw(certificateHash).u8(told.length)
-  for (const { kind, host, port } of told) writer.u8(KINDS.indexOf(kind)).text(host).u16(port)
+  for (const { kind, host, port } of told) writer.oneOf(KINDS, kind).text(host).u16(port)
   return writer.finish()
 }
 
@@ -54,17 +54,15 @@ export function readRtcDescription(bytes: Uint8Array): RtcDescription | null {
   const ufrag = reader.text(TEXT_BYTES_MAX)
   const pwd = reader.text(TEXT_BYTES_MAX)
   const certificateHash = reader.raw(HASH_BYTES)
-  const count = reader.u8()
-  if (reader.failed || !UFRAG.test(ufrag) || !PWD.test(pwd) || count > CANDIDATES_MAX) return null
-  const candidates: Candidate[] = []
-  for (let i = 0; i < count; i += 1) {
-    const kind = KINDS[reader.u8()]
-    const host = reader.text(TEXT_BYTES_MAX)
-    const port = reader.u16()
-    if (reader.failed || kind === undefined || !isHost(host) || port === 0) return null
-    candidates.push({ kind, host, port })
-  }
-  return reader.finished ? { ufrag, pwd, certificateHash: certificateHash.slice(), candidates } : null
+  const candidates = reader.list(CANDIDATES_MAX, readCandidate, reader.u8())
+  if (!reader.finished || !UFRAG.test(ufrag) || !PWD.test(pwd)) return null
+  return { ufrag, pwd, certificateHash: certificateHash.slice(), candidates }
+}
+
+function readCandidate(reader: ByteReader): Candidate {
+  const candidate = { kind: reader.oneOf(KINDS), host: reader.text(TEXT_BYTES_MAX), port: reader.u16() }
+  if (!isHost(candidate.host) || candidate.port === 0) reader.failed = true
+  return candidate
 }
 
 /** Without the places that no peer is sent to by another: nobody's, everybody's, and this machine itself unless that is wanted. */
