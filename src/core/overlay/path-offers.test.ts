@@ -202,6 +202,18 @@ describe('a session over a circuit', () => {
     expect(transportTo(a, b)).toBe('circuit')
   })
 
+  it('that never had a wire offers one soon where the network changed, and once: pages have few, and there may be no way', () => {
+    const { net, a } = hidden([[UDP], [UDP]])
+    const hosts = handMade(net)
+    net.world.run(UPGRADE_AFTER_MS + NEGOTIATION_TIMEOUT_MS)
+    expect(hosts.prepared(a)).toHaveLength(1)
+    a.node.input({ kind: 'network-changed', lost: false })
+    net.world.run(OFFER_SOON_MS + 500)
+    expect(hosts.prepared(a)).toHaveLength(2)
+    net.world.run(NEGOTIATION_TIMEOUT_MS + 10_000)
+    expect(hosts.prepared(a)).toHaveLength(2)
+  })
+
   it.each([
     ['offers at once what the ref of the other side tells of', true, ['webrtc']],
     ['tries the next transport where the other side has not the first', false, ['udp', 'webrtc']],

@@ -220,13 +220,14 @@ export class PathOffers {
 
   /**
    * What failed at once, or after a wire was lost, may have failed for a reason that is over: a network that was not whole yet. It is
-   * not left until the next regular try.
+   * not left until the next regular try, unless no wire was ever open to this peer.
    */
   private offerSoonAfter(turn: Turn, { session, role, giveUpAt }: Negotiation): void {
     const account = this.accounts.get(session)
     if (account === undefined || role === 'answerer') return
     const tookMs = turn.now - (giveUpAt - NEGOTIATION_TIMEOUT_MS)
-    if (tookMs < OFFER_FAILED_SOON_MS || account.soon > 0) this.offerSoon(turn, session, account)
+    if (tookMs < OFFER_FAILED_SOON_MS || (account.soon > 0 && account.openSince > 0))
+      this.offerSoon(turn, session, account)
   }
 
   private offerSoon(turn: Turn, session: Session, account: Account): void {
