@@ -385,6 +385,8 @@ export const CIRCUIT_STAGGER_LINK_MS = 1_000
 export const REACH_TIMEOUT_MS = 10_000
 /** For so long a user's attempt is made again where nothing leads to the peer: a mesh heals in less. */
 export const REACH_PATIENCE_MS = 5_000
+/** A user's attempt that has not succeeded by then asks others where the peer is. */
+export const LOCATE_AFTER_MS = 1_000
 /** A user's attempt starts over after this pause, then after a longer one: the mesh may be healing just now. */
 export const RETRY_PAUSE_MS = 250
 export const RETRY_PAUSE_MAX_MS = 1_000

@@ -15,6 +15,7 @@ import type { Overlay } from './overlay/overlay.ts'
 import type { OverlayMessage } from './overlay/overlay-messages.ts'
 import type { OverlayNeeds } from './overlay/overlay-needs.ts'
 import { isForRegistry, type OnAnswer, type OverlayPort, type RoutedMethod } from './overlay/overlay-port.ts'
+import type { OnPeerFound } from './overlay/peer-search.ts'
 import type { RelayLimits } from './overlay/relay-budget.ts'
 import type { ToldViews } from './overlay/told-views.ts'
 import type { Negotiable, PeerOptions } from './peer-options.ts'
@@ -90,6 +91,10 @@ export class ConnectorSide implements ConnectorPort {
 
   onUnreachable(turn: Turn, peer: PeerId): void {
     this.inside.overlay.memory.failed(peer, turn.now)
+  }
+
+  locate(turn: Turn, peer: PeerId, onFound: OnPeerFound): void {
+    this.inside.overlay.peerSearch.find(turn, peer, this.inside.positionOf(peer), onFound)
   }
 
   standsClosest(target: PeerId): boolean {

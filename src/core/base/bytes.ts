@@ -26,8 +26,11 @@ export class ByteReader {
     return !this.failed && this.at === this.end
   }
 
-  u8(): number {
-    return this.take(1) ? this.bytes[this.at - 1]! : 0
+  /** More than `max` fail the reader. */
+  u8(max = 255): number {
+    const value = this.take(1) ? this.bytes[this.at - 1]! : 0
+    if (value > max) this.failed = true
+    return value
   }
 
   u16(): number {

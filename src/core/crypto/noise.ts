@@ -5,7 +5,7 @@
  */
 import { concatBytes, encodeUtf8, NO_BYTES } from '../base/bytes.ts'
 import { fail, ok, type Result } from '../base/fault.ts'
-import { invariant, unreachable } from '../base/invariant.ts'
+import { invariant } from '../base/invariant.ts'
 import { CipherState } from './noise-cipher.ts'
 import { AEAD_TAG_BYTES, type CipherName, type CryptoSuite, type DhKey, KEY_BYTES } from './suite.ts'
 
@@ -207,8 +207,6 @@ function usesStatic(token: 'ee' | 'es' | 'se' | 'ss', side: boolean): boolean {
       return side
     case 'ss':
       return true
-    default:
-      return unreachable(token)
   }
 }
 

@@ -8,7 +8,7 @@
  */
 import { type Address, readAddress, writeAddress } from '../base/address.ts'
 import { bytesOfBase64url, textOfBase64url } from '../base/base64url.ts'
-import { ByteReader, ByteWriter } from '../base/bytes.ts'
+import { ByteReader, ByteWriter, concatBytes } from '../base/bytes.ts'
 import { fail, ok, type Result } from '../base/fault.ts'
 import { isGlobalHost } from '../base/global-host.ts'
 import type { WallTime } from '../base/instant.ts'
@@ -157,6 +157,11 @@ export function readClaimedRef(suite: CryptoSuite, bytes: Uint8Array, now: WallT
   return ok(new PeerRef(peerIdOfBytes(publicKey), positionOfPeer(suite, publicKey), fields, bytes.slice()))
 }
 
+/** The bytes of one, as messages hold them; nothing of it is judged. */
+export function readRefBytes(reader: ByteReader): Uint8Array {
+  return reader.sized(REF_BYTES_MAX)
+}
+
 export function refText(ref: PeerRef): string {
   return SCHEME + textOfBase64url(ref.bytes)
 }
@@ -219,5 +224,5 @@ function readRendezvous(reader: ByteReader): Rendezvous {
 
 /** What is signed starts with a context, so that no other signed record can pass for a ref. */
 function signedPart(body: Uint8Array): Uint8Array {
-  return new ByteWriter(CONTEXT.length + body.length).raw(CONTEXT).raw(body).finish()
+  return concatBytes(CONTEXT, body)
 }

@@ -9,6 +9,7 @@ import {
   CIRCUIT_STAGGER_LINK_MS,
   CIRCUIT_STAGGER_MS,
   DIAL_STAGGER_MS,
+  LOCATE_AFTER_MS,
   REACH_PATIENCE_MS,
   REACH_TIMEOUT_MS,
   REDIAL_MS,
@@ -70,7 +71,7 @@ export class Attempt {
   dueAt: Instant = 0
   circuitFrom: Instant
   readonly tries = new Map<Carrier, Try>()
-  /** The last that was begun and is not lost: where somebody counts on it, it goes on beside the next. */
+  /** The last that was begun and is not lost: where somebody counts on it or waits, it goes on beside the next. */
   circuit: CircuitEnd | null = null
   /** First hops that led nowhere. */
   readonly hopsTried: PeerId[] = []
@@ -87,6 +88,8 @@ export class Attempt {
   lastFault: Fault = { code: 'peer-unreachable' }
   /** Neighbours that are to be spared are passed over. */
   spares = true
+  /** When others are asked where the peer is: once. */
+  locateAt: Instant
   private waiters: Waiter[] = []
   private addresses: Address[]
   private nextDialAt: Instant
@@ -105,6 +108,7 @@ export class Attempt {
     this.addresses = [...this.knownAddresses]
     this.rendezvous = [...this.knownRendezvous]
     this.giveUpAt = now + REACH_TIMEOUT_MS
+    this.locateAt = now + LOCATE_AFTER_MS
     this.nextDialAt = now
     this.circuitFrom = this.addresses.length > 0 && goal.kind !== 'beside' ? now + CIRCUIT_STAGGER_LINK_MS : now
   }
@@ -193,7 +197,12 @@ export class Attempt {
 
   /** Somebody would rather wait than hear that it failed. */
   get isPatient(): boolean {
-    return this.persistent || this.waiters.some(waiter => waiter.patient)
+    return this.persistent || this.isAwaited
+  }
+
+  /** A user does, or a service. */
+  get isAwaited(): boolean {
+    return this.waiters.some(waiter => waiter.patient)
   }
 
   /** The address to dial now, if it is time for one. */
@@ -268,6 +277,7 @@ export class Attempt {
     if (this.redials && this.redialAt < wake) wake = this.redialAt
     if (this.retryAt !== null && this.retryAt < wake) wake = this.retryAt
     if (this.canCircle && this.circuitFrom < wake) wake = this.circuitFrom
+    if (this.isAwaited && this.locateAt < wake) wake = this.locateAt
     return wake
   }
 
@@ -276,6 +286,11 @@ export class Attempt {
   }
 
   private get canCircle(): boolean {
-    return this.peer !== null && this.mayTakeCircuit && !this.circuitsSpent && (this.circuit === null || this.hasty)
+    return (
+      this.peer !== null &&
+      this.mayTakeCircuit &&
+      !this.circuitsSpent &&
+      (this.circuit === null || this.hasty || this.isAwaited)
+    )
   }
 }

@@ -4,7 +4,7 @@
  */
 
 import { type Node, type PlacedPeer, World } from '../../sim/world.ts'
-import type { Fault, Result } from '../base/fault.ts'
+import { type Fault, fail, ok, type Result } from '../base/fault.ts'
 import type { Instant } from '../base/instant.ts'
 import type { PeerId } from '../base/peer-id.ts'
 import { type PeerRef, type PeerRefFields, REF_LIFETIME_MS, readPeerRef, signPeerRef } from '../crypto/peer-ref.ts'
@@ -27,6 +27,9 @@ export class BarePeer implements Peer {
   /** Peers to whose places none stands closer than this one. */
   readonly closestTo = new Set<PeerId>()
   readonly refs = new Map<PeerId, PeerRef>()
+  /** Of peers that others know, as a search finds them. */
+  readonly findable = new Map<PeerId, PeerRef>()
+  searches = 0
   /** What neighbours told of their load; 0 where nothing is said. */
   readonly loads = new Map<PeerId, number>()
   readonly messages: { readonly from: PeerId; readonly bytes: Uint8Array }[] = []
@@ -59,6 +62,11 @@ export class BarePeer implements Peer {
       onUnreachable: () => {},
       standsClosest: target => this.closestTo.has(target),
       refOf: peer => this.refs.get(peer) ?? null,
+      locate: (turn, peer, onFound) => {
+        this.searches += 1
+        const ref = this.findable.get(peer)
+        onFound(turn, ref === undefined ? fail({ code: 'peer-unreachable' }) : ok(ref))
+      },
       capacity: () => options.capacity,
       isDialable: () => this.ref.addresses.length > 0,
       isHidden: () => this.ref.addresses.length === 0,

@@ -161,6 +161,33 @@ describe('reaching a peer', () => {
     expect(call.answer()).toMatchObject({ kind: 'connected', path: { kind: 'circuit', via: [r.id] } })
   })
 
+  it('to which no circuit leads asks others where it is, and goes by its rendezvous', () => {
+    const net = bareNet(1)
+    const { world } = net
+    const [r, q, a, b] = [net.add(), net.add(), net.add({ public: false }), net.add({ public: false })]
+    link(a, r)
+    link(b, q)
+    a.routeTo(b, r)
+    a.peer.findable.set(b.id, b.peer.refBehind([q.peer]))
+    const call = a.callPeer(b.id)
+    world.run(1_500)
+    expect(call.answer()).toMatchObject({ kind: 'connected', path: { kind: 'circuit', via: [q.id] } })
+    expect(a.peer.searches).toBe(1)
+  })
+
+  it('that nobody knows is looked for once, and unreachable', () => {
+    const net = bareNet(1)
+    const { world } = net
+    const [r, a, b] = [net.add(), net.add({ public: false }), net.add({ public: false })]
+    link(a, r)
+    a.routeTo(b, r)
+    const call = a.callPeer(b.id)
+    world.run(10_000)
+    expect(call.answer()).toMatchObject({ kind: 'failed', fault: { code: 'peer-unreachable' } })
+    expect(a.peer.searches).toBe(1)
+    expectQuiet([a, r])
+  })
+
   it('answers with a fault when the peer leaves while it is reached', () => {
     const net = bareNet(1)
     const { world } = net

@@ -3,7 +3,7 @@
  * the age of that contact, so that the dead fade. Most are named only: whoever does not hold them asks. And the search for
  * one's own place, by which rings converge and merge.
  */
-import { ByteReader, ByteWriter } from '../base/bytes.ts'
+import { ByteWriter, readWhole } from '../base/bytes.ts'
 import { ExpiringSet } from '../base/expiring-set.ts'
 import type { Instant } from '../base/instant.ts'
 import type { PeerId } from '../base/peer-id.ts'
@@ -214,10 +214,8 @@ export class Gossip {
     const publics = publicMissing || hungry ? SEARCH_PUBLIC_REFS : onlyPublic ? 0 : 1
     const payload = encodeClosestRequest({ onlyPublic, publics, marks })
     const onAnswer: Parameters<RoutedRequests['request']>[4] = (later, answer) => {
-      if (!answer.ok) return
-      const reader = new ByteReader(answer.value)
-      const refs = readRefs(reader)
-      if (reader.finished) this.take(later, refs, null)
+      const refs = answer.ok ? readWhole(answer.value, readRefs) : null
+      if (refs !== null) this.take(later, refs, null)
     }
     this.requests.request(turn, key, RoutedMethod.closest, payload, onAnswer, via)
   }

@@ -22,7 +22,7 @@
 import { type ByteReader, ByteWriter, readWhole } from '../base/bytes.ts'
 import { bytesOfPeerId, type PeerId, readPeerId } from '../base/peer-id.ts'
 import { type Position, RING } from '../base/position.ts'
-import { REF_BYTES_MAX } from '../crypto/peer-ref.ts'
+import { readRefBytes } from '../crypto/peer-ref.ts'
 import {
   CIRCUIT_HOPS_MAX,
   GREETING_BYTES_MAX,
@@ -192,7 +192,7 @@ export function decodeOverlayMessage(bytes: Uint8Array): OverlayMessage | null {
 function readMessage(reader: ByteReader): OverlayMessage | null {
   switch (reader.u8()) {
     case 1:
-      return { kind: 'hello', ref: reader.sized(REF_BYTES_MAX) }
+      return { kind: 'hello', ref: readRefBytes(reader) }
     case 2:
       return { kind: 'link-ask', purpose: reader.oneOf(PURPOSES) }
     case 3:
@@ -262,7 +262,7 @@ export function readRefs(reader: ByteReader): RefEntry[] {
 }
 
 function readRefEntry(reader: ByteReader): RefEntry {
-  return { ageSeconds: reader.u16(), bytes: reader.sized(REF_BYTES_MAX) }
+  return { ageSeconds: reader.u16(), bytes: readRefBytes(reader) }
 }
 
 /** 0 is for what belongs to no session yet (spec 3.1): nobody gives it away. */

@@ -3,6 +3,7 @@ import type { Address } from '../base/address.ts'
 import type { PeerId } from '../base/peer-id.ts'
 import type { PeerRef } from '../crypto/peer-ref.ts'
 import type { Turn } from '../turn.ts'
+import type { OnPeerFound } from './peer-search.ts'
 
 export interface OverlayView {
   /** The neighbour to go on through towards a peer, none of `avoid`; `from` sent the request here. Null where there is none. */
@@ -19,6 +20,8 @@ export interface OverlayView {
   standsClosest(target: PeerId): boolean
   /** Newest ref of a peer, where one is known. */
   refOf(peer: PeerId): PeerRef | null
+  /** Asks others for the newest ref of a peer (spec 5.5). */
+  locate(turn: Turn, peer: PeerId, onFound: OnPeerFound): void
   /** Where public peers serve STUN. */
   helpers(): readonly Address[]
   /** How many links this peer carries. */

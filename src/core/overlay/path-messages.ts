@@ -63,9 +63,9 @@ export function encodePathMessage(message: PathMessage): Uint8Array {
       return new ByteWriter(7 + description.length).u8(ANSWER).u32(id).sized(description).finish()
     }
     case 'path-refuse':
-      return new ByteWriter(6).u8(REFUSE).u32(message.id).u8(REFUSALS.indexOf(message.reason)).finish()
+      return new ByteWriter().u8(REFUSE).u32(message.id).u8(REFUSALS.indexOf(message.reason)).finish()
     case 'path-withdraw':
-      return new ByteWriter(5).u8(WITHDRAW).u32(message.id).finish()
+      return new ByteWriter().u8(WITHDRAW).u32(message.id).finish()
     case 'session-unneeded':
       return Uint8Array.of(UNNEEDED)
     case 'session-needed':
@@ -76,9 +76,7 @@ export function encodePathMessage(message: PathMessage): Uint8Array {
 export function decodePathMessage(bytes: Uint8Array): Result<PathMessage> {
   const reader = new ByteReader(bytes)
   const number = reader.u8()
-  if (bytes.length === 1 && number === UNNEEDED) return ok({ kind: 'session-unneeded' })
-  if (bytes.length === 1 && number === NEEDED) return ok({ kind: 'session-needed' })
-  const id = reader.u32()
+  const id = number < UNNEEDED ? reader.u32() : 0
   let message: PathMessage | null = null
   if (number === OFFER || number === ANSWER) {
     const transport = number === OFFER ? (NEGOTIATED_TRANSPORTS[reader.u8()] ?? null) : null
@@ -99,6 +97,10 @@ export function decodePathMessage(bytes: Uint8Array): Result<PathMessage> {
     message = { kind: 'path-refuse', id, reason: REFUSALS[reader.u8()] ?? 'failed' }
   } else if (number === WITHDRAW) {
     message = { kind: 'path-withdraw', id }
+  } else if (number === UNNEEDED) {
+    message = { kind: 'session-unneeded' }
+  } else if (number === NEEDED) {
+    message = { kind: 'session-needed' }
   }
   if (message === null || !reader.finished) return fail({ code: 'malformed', detail: 'path message', got: number })
   return ok(message)

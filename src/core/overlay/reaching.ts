@@ -348,6 +348,7 @@ export class Reaching {
     if (attempt.mayCircle(now)) this.circle(turn, attempt)
     if (this.isUnderWay(attempt)) attempt.answerSome(turn)
     if (!this.isUnderWay(attempt)) return
+    this.locate(turn, attempt)
     if (attempt.giveUpAt <= now || (attempt.spent && !attempt.mayRetry(now))) {
       this.finish(turn, attempt, null, fail(attempt.lastFault))
     } else {
@@ -438,6 +439,17 @@ export class Reaching {
         this.advance(later, attempt)
       })
     }
+  }
+
+  /** Circuits go from neighbour to neighbour, and may all end before a peer; others know by whom it is reached. */
+  private locate(turn: Turn, attempt: Attempt): void {
+    if (attempt.peer === null || !attempt.isAwaited || turn.now < attempt.locateAt) return
+    attempt.locateAt = Number.POSITIVE_INFINITY
+    this.overlay.locate(turn, attempt.peer, (later, found) => {
+      if (!found.ok) return
+      attempt.learn(this.usable(found.value.addresses), found.value.rendezvous)
+      this.advance(later, attempt)
+    })
   }
 
   private maySpareNone(attempt: Attempt): boolean {

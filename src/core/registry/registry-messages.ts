@@ -12,7 +12,7 @@
  */
 import { type ByteReader, ByteWriter, readWhole, u32Field } from '../base/bytes.ts'
 import { bytesOfHex } from '../base/hex.ts'
-import { REF_BYTES_MAX } from '../crypto/peer-ref.ts'
+import { readRefBytes } from '../crypto/peer-ref.ts'
 import type { ServiceEntry } from '../effect.ts'
 import {
   DIGEST_ENTRIES_MAX,
@@ -92,17 +92,15 @@ export function decodeRegistryRequest(bytes: Uint8Array): RegistryRequest | null
     switch (reader.u8()) {
       case 1:
         return { kind: 'put', record: readRecord(reader) }
-      case 2: {
-        const service = parseServiceName(reader.text(SERVICE_TEXT_BYTES_MAX))
-        const count = reader.u8()
-        const marks = reader.list(FIND_MARKS_MAX, u32Field, reader.u8())
-        return service.ok && count <= FOUND_REFS_MAX ? { kind: 'find', service: service.value, count, marks } : null
-      }
-      case 3: {
-        const shard = reader.u8()
-        const after = reader.text(SERVICE_TEXT_BYTES_MAX)
-        return shard < DIRECTORY_SHARDS ? { kind: 'list', shard, after } : null
-      }
+      case 2:
+        return {
+          kind: 'find',
+          service: readService(reader),
+          count: reader.u8(FOUND_REFS_MAX),
+          marks: reader.list(FIND_MARKS_MAX, u32Field, reader.u8()),
+        }
+      case 3:
+        return { kind: 'list', shard: reader.u8(DIRECTORY_SHARDS - 1), after: reader.text(SERVICE_TEXT_BYTES_MAX) }
       default:
         return null
     }
@@ -110,7 +108,7 @@ export function decodeRegistryRequest(bytes: Uint8Array): RegistryRequest | null
 }
 
 export function encodePutAnswer(answer: PutAnswer): Uint8Array {
-  return new ByteWriter(5).oneOf(OUTCOMES, answer.outcome).u32(answer.members).finish()
+  return new ByteWriter().oneOf(OUTCOMES, answer.outcome).u32(answer.members).finish()
 }
 
 export function decodePutAnswer(bytes: Uint8Array): PutAnswer | null {
@@ -120,12 +118,10 @@ export function decodePutAnswer(bytes: Uint8Array): PutAnswer | null {
 /** Takes as many refs as fit a routed answer. */
 export function encodeFindAnswer(answer: FindAnswer): Uint8Array {
   let bytes = 5
-  const refs: Uint8Array[] = []
-  for (const ref of answer.refs) {
+  const refs = answer.refs.filter(ref => {
     bytes += ref.length + 2
-    if (bytes > ROUTED_PAYLOAD_BYTES_MAX) break
-    refs.push(ref)
-  }
+    return bytes <= ROUTED_PAYLOAD_BYTES_MAX
+  })
   const writer = new ByteWriter(bytes).u32(answer.members).u8(refs.length)
   for (const ref of refs) writer.sized(ref)
   return writer.finish()
@@ -184,12 +180,13 @@ export function encodeRegistryMessage(message: RegistryMessage): Uint8Array {
 export function decodeRegistryMessage(bytes: Uint8Array): RegistryMessage | null {
   return readWhole(bytes, reader => {
     switch (reader.u8()) {
-      case 1: {
-        const side = reader.oneOf(SIDES)
-        const hops = reader.u8()
-        const records = reader.list(Number.POSITIVE_INFINITY, readRecord)
-        return hops <= REPLICATE_HOPS_MAX ? { kind: 'replicate', side, hops, records } : null
-      }
+      case 1:
+        return {
+          kind: 'replicate',
+          side: reader.oneOf(SIDES),
+          hops: reader.u8(REPLICATE_HOPS_MAX),
+          records: reader.list(Number.POSITIVE_INFINITY, readRecord),
+        }
       case 2:
         return { kind: 'digest', entries: reader.list(DIGEST_ENTRIES_MAX, readDigestEntry) }
       case 3:
@@ -200,10 +197,6 @@ export function decodeRegistryMessage(bytes: Uint8Array): RegistryMessage | null
   })
 }
 
-function readRefBytes(reader: ByteReader): Uint8Array {
-  return reader.sized(REF_BYTES_MAX)
-}
-
 function readRecord(reader: ByteReader): Uint8Array {
   return reader.sized(RECORD_BYTES_MAX)
 }
@@ -212,12 +205,15 @@ function readSlot(reader: ByteReader): Slot {
   return slotOfBytes(reader.raw(SLOT_BYTES))
 }
 
-function readEntry(reader: ByteReader): ServiceEntry {
+function readService(reader: ByteReader): ServiceName {
   const service = parseServiceName(reader.text(SERVICE_TEXT_BYTES_MAX))
   if (!service.ok) reader.failed = true
   // reason: what a failed reader yields counts for nothing.
-  const { value } = service as { value: ServiceName }
-  return { service: value, members: reader.u32(), summary: reader.text(SUMMARY_BYTES_MAX) }
+  return (service as { value: ServiceName }).value
+}
+
+function readEntry(reader: ByteReader): ServiceEntry {
+  return { service: readService(reader), members: reader.u32(), summary: reader.text(SUMMARY_BYTES_MAX) }
 }
 
 function readDigestEntry(reader: ByteReader): DigestEntry {

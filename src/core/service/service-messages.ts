@@ -14,9 +14,8 @@
  */
 import { type ByteReader, ByteWriter, readWhole } from '../base/bytes.ts'
 import { bytesOfHex } from '../base/hex.ts'
-import { unreachable } from '../base/invariant.ts'
 import { bytesOfPeerId, readPeerId } from '../base/peer-id.ts'
-import { REF_BYTES_MAX } from '../crypto/peer-ref.ts'
+import { readRefBytes } from '../crypto/peer-ref.ts'
 import { SIGNATURE_BYTES } from '../crypto/suite.ts'
 import { BROADCAST_BYTES_MAX, IHAVE_IDS_MAX, SERVICE_MESSAGE_BYTES_MAX, VIEW_REFS_MAX } from '../limits.ts'
 import {
@@ -90,8 +89,6 @@ export function encodeServiceMessage(tag: ServiceTag, message: ServiceMessage): 
       start(9).flag(message.isParent).u32(root.term).u16(root.capacity)
       return writer.raw(bytesOfPeerId(root.peer)).u32(round).u8(depth).finish()
     }
-    default:
-      return unreachable(message)
   }
 }
 
@@ -107,14 +104,14 @@ export function decodeServiceMessage(bytes: Uint8Array): { tag: ServiceTag; mess
 function readBody(kind: number, reader: ByteReader): ServiceMessage | null {
   switch (kind) {
     case 1:
-      return { kind: 'view-join', memberForMs: reader.u32(), ref: reader.sized(REF_BYTES_MAX) }
+      return { kind: 'view-join', memberForMs: reader.u32(), ref: readRefBytes(reader) }
     case 2:
-      return { kind: 'view-accept', memberForMs: reader.u32(), refs: reader.list(VIEW_REFS_MAX, readRef) }
+      return { kind: 'view-accept', memberForMs: reader.u32(), refs: reader.list(VIEW_REFS_MAX, readRefBytes) }
     case 3:
       return {
         kind: 'view-refuse',
         reason: reader.oneOf(REFUSE_REASONS),
-        refs: reader.list(VIEW_REFS_MAX, readRef),
+        refs: reader.list(VIEW_REFS_MAX, readRefBytes),
       }
     case 4:
       return { kind: 'view-leave', reason: reader.oneOf(LEAVE_REASONS) }
@@ -150,10 +147,6 @@ function readBody(kind: number, reader: ByteReader): ServiceMessage | null {
 function writeRefs(writer: ByteWriter, refs: readonly Uint8Array[]): ByteWriter {
   for (const ref of refs) if (writer.length + ref.length + 2 <= SERVICE_MESSAGE_BYTES_MAX) writer.sized(ref)
   return writer
-}
-
-function readRef(reader: ByteReader): Uint8Array {
-  return reader.sized(REF_BYTES_MAX)
 }
 
 function readMessageId(reader: ByteReader): MessageId {

@@ -168,8 +168,6 @@ export class Service implements TreeOwner {
       case 'place':
         this.correct(turn, from)
         return this.tree.onPlace(turn, from, message.place, message.isParent)
-      default:
-        return unreachable(message)
     }
   }
 

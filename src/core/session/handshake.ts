@@ -3,9 +3,8 @@
  * packets in, packets out. It proves both identities, tells both labels, and settles the packet cipher. When to send
  * again, how long to wait and whom to believe yet is the switchboard's.
  */
-import { ByteReader, ByteWriter, encodeUtf8, equalBytes, NO_BYTES } from '../base/bytes.ts'
+import { ByteReader, ByteWriter, concatBytes, encodeUtf8, equalBytes, NO_BYTES } from '../base/bytes.ts'
 import { fail, ok, type Result } from '../base/fault.ts'
-import { unreachable } from '../base/invariant.ts'
 import { bytesOfPeerId, PEER_ID_BYTES, type PeerId, peerIdOfBytes } from '../base/peer-id.ts'
 import { NoiseHandshake, type PatternName } from '../crypto/noise.ts'
 import type { CipherName, CryptoSuite, Identity } from '../crypto/suite.ts'
@@ -90,7 +89,7 @@ export function startHandshake(
     const noise = newNoise(options, 'XX', true, header, null)
     const message = noise.writeMessage(offer)
     return message.ok
-      ? ok({ state: { kind: 'xx-asked', noise, localLabel }, packet: join(header, message.value) })
+      ? ok({ state: { kind: 'xx-asked', noise, localLabel }, packet: concatBytes(header, message.value) })
       : message
   }
   if (remote === identity.peer) return fail({ code: 'self-connect' })
@@ -103,10 +102,10 @@ export function startHandshake(
     .finish()
   const remoteStatic = suite.dhPublicKeyOf(remoteKey)
   if (remoteStatic === null) return fail({ code: 'invalid-peer-id', detail: remote })
-  const noise = newNoise(options, 'IK', true, join(header, remoteKey), remoteStatic)
-  const message = noise.writeMessage(join(identity.publicKey, offer))
+  const noise = newNoise(options, 'IK', true, concatBytes(header, remoteKey), remoteStatic)
+  const message = noise.writeMessage(concatBytes(identity.publicKey, offer))
   return message.ok
-    ? ok({ state: { kind: 'ik-asked', noise, localLabel, remote }, packet: join(header, message.value) })
+    ? ok({ state: { kind: 'ik-asked', noise, localLabel, remote }, packet: concatBytes(header, message.value) })
     : fail({ code: 'invalid-peer-id', detail: remote })
 }
 
@@ -141,8 +140,6 @@ export function continueHandshake(
       return finishXxInitiator(options, state)
     case 'xx-answered':
       return finishXxResponder(options, state)
-    default:
-      return unreachable(state)
   }
 }
 
@@ -160,7 +157,7 @@ function answerIk(
   // Told apart here, before any costly step, and so that the caller learns that another peer has its address now.
   if (!equalBytes(called, identity.publicKey.subarray(0, CALLED_BYTES))) return fail({ code: 'wrong-peer' })
   const header = packet.subarray(0, packet.length - reader.remaining)
-  const noise = newNoise(options, 'IK', false, join(header, identity.publicKey), null)
+  const noise = newNoise(options, 'IK', false, concatBytes(header, identity.publicKey), null)
   const read = noise.readMessage(reader.rest())
   if (!read.ok) return read
   const payload = new ByteReader(read.value)
@@ -170,7 +167,7 @@ function answerIk(
   if (cipher === null || !payload.finished) return MALFORMED
   const message = noise.writeMessage(writeAnswer(localLabel, cipher).finish())
   if (!message.ok) return message
-  const reply = withKind(PacketKind.ik2, message.value)
+  const reply = concatBytes(Uint8Array.of(PacketKind.ik2), message.value)
   const established = establish(noise, { peer: peer.value, initiator: false, cipher, localLabel, remoteLabel })
   return ok({ kind: 'established', reply, remoteLabel, established })
 }
@@ -180,10 +177,9 @@ function finishIk(
   state: HandshakeState & { readonly kind: 'ik-asked' },
 ): Result<{ reply: Uint8Array | null; established: Established }> {
   const { noise, localLabel, remote } = state
-  if (options.packet[0] !== PacketKind.ik2) return MALFORMED
-  const read = noise.readMessage(options.packet.subarray(1))
+  const read = readMessage(noise, options.packet, PacketKind.ik2)
   if (!read.ok) return read
-  const payload = new ByteReader(read.value)
+  const payload = read.value
   const { remoteLabel, cipher } = readAnswer(options.suite, payload)
   if (!payload.finished || cipher === null) return MALFORMED
   return ok({
@@ -211,7 +207,7 @@ function answerXx(
   if (cipher === null || !payload.finished) return MALFORMED
   const message = noise.writeMessage(writeAnswer(localLabel, cipher).raw(identity.publicKey).finish())
   if (!message.ok) return message
-  const reply = withKind(PacketKind.xx2, message.value)
+  const reply = concatBytes(Uint8Array.of(PacketKind.xx2), message.value)
   return ok({
     kind: 'waiting',
     reply,
@@ -225,10 +221,9 @@ function finishXxInitiator(
   state: HandshakeState & { readonly kind: 'xx-asked' },
 ): Result<{ reply: Uint8Array | null; established: Established }> {
   const { noise, localLabel } = state
-  if (options.packet[0] !== PacketKind.xx2) return MALFORMED
-  const read = noise.readMessage(options.packet.subarray(1))
+  const read = readMessage(noise, options.packet, PacketKind.xx2)
   if (!read.ok) return read
-  const payload = new ByteReader(read.value)
+  const payload = read.value
   const { remoteLabel, cipher } = readAnswer(options.suite, payload)
   const peer = readPeer(options, noise, payload)
   if (!peer.ok) return peer
@@ -236,7 +231,7 @@ function finishXxInitiator(
   const message = noise.writeMessage(options.identity.publicKey)
   if (!message.ok) return message
   return ok({
-    reply: withKind(PacketKind.xx3, message.value),
+    reply: concatBytes(Uint8Array.of(PacketKind.xx3), message.value),
     established: establish(noise, { peer: peer.value, initiator: true, cipher, localLabel, remoteLabel }),
   })
 }
@@ -246,10 +241,9 @@ function finishXxResponder(
   state: HandshakeState & { readonly kind: 'xx-answered' },
 ): Result<{ reply: Uint8Array | null; established: Established }> {
   const { noise, localLabel, remoteLabel, cipher } = state
-  if (options.packet[0] !== PacketKind.xx3) return MALFORMED
-  const read = noise.readMessage(options.packet.subarray(1))
+  const read = readMessage(noise, options.packet, PacketKind.xx3)
   if (!read.ok) return read
-  const payload = new ByteReader(read.value)
+  const payload = read.value
   const peer = readPeer(options, noise, payload)
   if (!peer.ok) return peer
   if (!payload.finished) return MALFORMED
@@ -260,6 +254,13 @@ function finishXxResponder(
 }
 
 // ---- what both share ----
+
+/** What the next message holds, which must be of that kind. */
+function readMessage(noise: NoiseHandshake, packet: Uint8Array, kind: number): Result<ByteReader> {
+  if (packet[0] !== kind) return MALFORMED
+  const read = noise.readMessage(packet.subarray(1))
+  return read.ok ? ok(new ByteReader(read.value)) : read
+}
 
 const MALFORMED = fail({ code: 'malformed', detail: 'handshake' })
 const CALLED_BYTES = 4
@@ -278,7 +279,7 @@ function newNoise(
     cipher: 'chacha20-poly1305',
     initiator,
     // The clear text's kind tells its length: no other binding gives the same bytes.
-    prologue: join(join(PROLOGUE, clearText), local.binding ?? NO_BYTES),
+    prologue: concatBytes(PROLOGUE, clearText, local.binding ?? NO_BYTES),
     localStatic: local.identity.dhKey,
     remoteStatic,
   })
@@ -314,14 +315,4 @@ function readAnswer(suite: CryptoSuite, payload: ByteReader): { remoteLabel: num
   const remoteLabel = payload.u32()
   const cipher = readChoice(suite, payload)
   return { remoteLabel, cipher: remoteLabel === 0 ? null : cipher }
-}
-
-// ---- bytes ----
-
-function join(head: Uint8Array, tail: Uint8Array): Uint8Array {
-  return new ByteWriter(head.length + tail.length).raw(head).raw(tail).finish()
-}
-
-function withKind(kind: number, message: Uint8Array): Uint8Array {
-  return new ByteWriter(1 + message.length).u8(kind).raw(message).finish()
 }
