@@ -213,4 +213,40 @@ describe('through a relay that', () => {
       expect(tookMs).toBeLessThan(7_000)
     })
   })
+
+  it('is the only one, and holds a circuit for ever, a session goes on over another circuit of its', () => {
+    const { net, relay, a, b, session } = between(9)
+    // reason: as above.
+    const { hops } = relay.peer.connector.circuits as unknown as { hops: Set<{ backLabelOfFrom: number }> }
+    for (const { backLabelOfFrom: label } of hops)
+      relay.peer.connector.send(new Turn(relay.node.now, 0), a.id, { kind: 'circuit-hold', label, hold: true })
+    relay.node.input({ kind: 'wake' })
+    net.world.run(200)
+    const stream = a.openStream(session)
+    const bytes = pattern(100_000)
+    a.node.command({ kind: 'stream-write', session, stream, chunks: [bytes.slice()] })
+    expect(net.world.runUntil(() => b.bytesOn(stream).length === bytes.length, 8_000)).not.toBeNull()
+    expect(a.sessionWith(b)).toBe(session)
+  })
+
+  it('is the only one, and let a stream stand still, is gone over again once it has ended that circuit', () => {
+    const all = between(8)
+    const { net, relay, a, b, session } = all
+    const { circuits } = relay.peer.connector
+    const pass: Pass = circuits.pass.bind(circuits)
+    let narrow = true
+    circuits.pass = (turn, side, bytes, start, end, from, spare) => {
+      if (!narrow || end - start < 300) pass(turn, side, bytes, start, end, from, spare)
+    }
+    const stream = a.openStream(session)
+    const bytes = pattern(100_000)
+    a.node.command({ kind: 'stream-write', session, stream, chunks: [bytes.slice()] })
+    net.world.run(8_000)
+    narrow = false
+    circuits.onNeighbourLost(new Turn(relay.node.now, 0), b.id)
+    relay.node.input({ kind: 'wake' })
+    const whole = (): boolean => b.bytesOn(stream).length === bytes.length
+    expect(net.world.runUntil(whole, 4_000)).not.toBeNull()
+    expect(a.sessionWith(b)).toBe(session)
+  })
 })

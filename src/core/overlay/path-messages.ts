@@ -84,7 +84,7 @@ export function decodePathMessage(bytes: Uint8Array): Result<PathMessage> {
     if (!reader.failed && length > PATH_DESCRIPTION_BYTES_MAX) {
       return fail({
         code: 'message-too-large',
-        detail: 'path description',
+        detail: 'description',
         got: length,
         limit: PATH_DESCRIPTION_BYTES_MAX,
       })

@@ -149,7 +149,7 @@ export class Reaching {
     for (const attempt of [...this.attempts.values()]) {
       const { circuit } = attempt
       if (circuit?.neighbour !== neighbour || attempt.session?.path === circuit || !this.isUnderWay(attempt)) continue
-      this.abandon(turn, attempt, circuit, { code: 'timeout', detail: 'a relay does not answer' })
+      this.abandon(turn, attempt, circuit, { code: 'timeout', detail: 'relay does not answer' })
     }
   }
 
@@ -385,10 +385,9 @@ export class Reaching {
     const avoid = [
       peer,
       ...attempt.hopsTried,
-      ...(this.contacts.get(peer)?.standstill?.hops ?? []),
       ...this.contacts.ridersOf(peer),
       ...this.contacts.doubted(),
-      ...(attempt.spares ? this.overlay.spared() : []),
+      ...this.spared(attempt),
     ]
     const isOpen = (entry: Rendezvous): boolean => this.contacts.get(entry.peer)?.isReached === true
     // A circuit over a circuit is long: those to which a wire leads come first.
@@ -419,7 +418,7 @@ export class Reaching {
       .filter(entry => entry.peer !== this.port.self && !avoid.includes(entry.peer) && !isOpen(entry))
       // The dead of a mass failure name each other: for a candidate those that were tried for others are not tried again.
       .filter(entry => attempt.isPatient || !this.overlay.isResting(turn, entry.peer))
-    if (asked.length === 0 && this.maySpareNone(attempt)) {
+    if (asked.length === 0 && this.spared(attempt).length > 0) {
       attempt.startSparingNone()
       this.circle(turn, attempt)
       return
@@ -434,7 +433,7 @@ export class Reaching {
         } else {
           // Where too many are being reached, nothing was dialled.
           if (outcome.fault.code !== 'overloaded') this.overlay.onUnreachable(later, entry.peer)
-          if (attempt.rendezvousAwaited === 0 && this.maySpareNone(attempt)) attempt.startSparingNone()
+          if (attempt.rendezvousAwaited === 0 && this.spared(attempt).length > 0) attempt.startSparingNone()
         }
         this.advance(later, attempt)
       })
@@ -452,8 +451,10 @@ export class Reaching {
     })
   }
 
-  private maySpareNone(attempt: Attempt): boolean {
-    return attempt.spares && this.overlay.spared().length > 0
+  /** Over whom nothing goes to the peer as long as anybody else leads there. */
+  private spared({ peer, spares }: Attempt): readonly PeerId[] {
+    const stoodStillOver = peer === null ? null : this.contacts.get(peer)?.standstill?.hops
+    return spares ? [...this.overlay.spared(), ...(stoodStillOver ?? [])] : []
   }
 
   /** Only by the addresses that the ref gives: a rendezvous that is itself behind another would lead in circles. */

@@ -154,7 +154,8 @@ export class SessionPaths implements CarrierOwner {
     const doubted = contact.doubt !== null
     contact.doubt = null
     contact.pingedAt = null
-    if (contact.standstill !== null) contact.standstill.at = turn.now
+    if (carrier.reliable) contact.standstill = null
+    else if (contact.standstill !== null) contact.standstill.at = turn.now
     if (contact.standby === carrier) contact.standby = null
     if (before instanceof CircuitEnd && before.open && carrier.reliable && contact.hasStreams && !doubted) {
       this.keepStandby(turn, contact, before)
@@ -276,8 +277,7 @@ export class SessionPaths implements CarrierOwner {
    */
   private tendStandstill(turn: Turn, contact: Contact, circuit: CircuitEnd): Instant | null {
     const since = contact.hasStreams ? contact.session.standsSince(circuit.heldSince) : null
-    const { standstill } = contact
-    if (standstill !== null && (since ?? turn.now) > standstill.at) {
+    if ((since ?? turn.now) > (contact.standstill?.at ?? turn.now)) {
       contact.standstill = null
       this.endDoubt(turn, contact)
     }
@@ -288,7 +288,7 @@ export class SessionPaths implements CarrierOwner {
     // Whatever is heard over it tells nothing.
     contact.doubt = { carrier: circuit, heardAt: Number.POSITIVE_INFINITY }
     this.reaching.seekBeside(turn, contact)
-    return turn.now + 2 * patienceMs
+    return turn.now + patienceMs
   }
 
   private beginDoubt(turn: Turn, contact: Contact, carrier: Carrier): void {
@@ -343,6 +343,8 @@ export class SessionPaths implements CarrierOwner {
     contact.pathless ??= { since, noticedAt: turn.now }
     contact.pingedAt = null
     contact.doubt = null
+    // Without any path whoever leads there will do.
+    contact.standstill = null
     turn.emit({ kind: 'path', session: session.id, path: { kind: 'none' } })
     this.port.considerAt(turn.now + SESSIONS_CHECK_MS)
     this.circuits.onNeighbourLost(turn, contact.peer)

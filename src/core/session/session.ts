@@ -396,7 +396,7 @@ export class Session {
     const length = reader.remaining
     while (reader.remaining > 0 && !this.ended) {
       const kind = reader.u8()
-      if (loose && !mayBeLoose(kind)) return { code: 'malformed', detail: 'frame in a loose packet', got: kind }
+      if (loose && !mayBeLoose(kind)) return { code: 'malformed', detail: 'loose frame', got: kind }
       const fault = this.processFrame(turn, kind, reader, length, loose)
       if (fault !== null) return fault
     }
